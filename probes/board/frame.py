@@ -101,6 +101,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         goal_scaled=route.is_goal_scaled,
         usual=usual_view(route),
         learning=route.usual is None,
+        adaptive=route.adaptive,
         evidence=route.evidence_ns is not None and now_ns - route.evidence_ns < _EVIDENCE_NS,
         held=tuple(sorted(route.held.union(route.run.held))),
         streamed=info.streamed,

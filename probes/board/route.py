@@ -47,6 +47,7 @@ from probes.events import (
     Usual,
 )
 from probes.events.diagnosis_words import server_words, wrong_words
+from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
 from probes.stats.log_buckets import DurationWindows, LogBuckets
@@ -204,6 +205,7 @@ class RouteBoard:
         self._last_goal: tuple[str, float | None] = ("", None)
         """The last cohort that was asked for, and its E2E goal: nearly all probes are of one."""
         self.target = info.concurrency
+        self.adaptive = info.adaptive
         self.interval = info.interval
         self.rate = info.rate
         self.pace = None if info.pace == "interval" else PaceWatch()
@@ -503,6 +505,8 @@ class RouteBoard:
                 self.max_tokens = int(event.after)
             case "paused":
                 self.paused = bool(event.after)
+            case "auto":
+                self.adaptive = bool(event.after)
             case "cool_down" if event.after <= 0:
                 self.cool_down = None
             case _:
@@ -512,7 +516,9 @@ class RouteBoard:
         more, new_s = "", self._goal_e2e_at(self.max_tokens)
         if new_s != goal_s:
             more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
-        if event.knob != "usual":  # it says what is usual, and changes nothing of what we do
+        if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
+            self._tell_effect(self.knob_effects.broken_off(event.at_ns))
+        elif event.knob != "usual":  # it says what is usual, and changes nothing of what we do
             still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
             self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
         self.run.happenings.turned(event, more)

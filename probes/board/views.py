@@ -132,6 +132,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts that are open."""
     target: int = 0
     """Workers that are wanted."""
+    adaptive: bool = False
+    """Their number finds itself."""
     interval: float = 0.0
     """Seconds from one start to the next, per worker."""
     pace: PaceView | None = None

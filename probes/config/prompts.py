@@ -17,6 +17,7 @@ from itertools import cycle
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
+from probes.config.expect import Expect
 from probes.config.fields import Settings
 from probes.kit.short_figures import counted
 
@@ -107,6 +108,8 @@ class Prompt(Settings, frozen=True, kw_only=True):
     """A text of about so many tokens is made anew each time; 0 where the messages are sent."""
     line: int = 0
     """Of its prompts file, from 1; 0 where it is of none."""
+    expect: Expect | None = None
+    """What its answer must be; None for what the route says."""
 
     @property
     def tokens(self) -> int:

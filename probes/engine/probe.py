@@ -193,8 +193,6 @@ class Probe:
         self.open_since_ns: int | None = None
         self.url = ""
         """What was asked last, whole; a secret may stand in its query."""
-        self.expect = tools.route.expect
-        """What its answer must be."""
         self.hears_output = tools.preview is not None and tools.preview.on
         self.in_flight: Attempt | None = None
         """The attempt that is under way; None before the first, between two, and at the end."""
@@ -212,6 +210,9 @@ class Probe:
         self._asked = tools.request_builder.way
         self._prompt = tools.rotation.next()
         """What it asks; None for what the route asks always."""
+        own = None if self._prompt is None else self._prompt.expect
+        self.expect = tools.route.expect if own is None else own
+        """What its answer must be: of its prompt, where that has something of its own."""
         self._number = 0
         self._retries = 0
         self._finished: list[AttemptFinished] = []
@@ -386,7 +387,8 @@ class Probe:
             words = tools.scrub.scrub(reply.words)
             self._say_once("unchecked", now_ns, f"an answer was not checked: {words}")
         elif is_cut:
-            text = f"the cap of {counted(tools.max_tokens, 'token')} ends answers before what is"
+            cap = counted(self._attempt.asked.max_tokens, "token")
+            text = f"the cap of {cap} ends answers before what is"
             self._say_once("cut", now_ns, f"{text} expected of them has come: raise max_tokens")
         else:
             text = f"of an answer the first {MOST_CHECKED:,} characters are checked"

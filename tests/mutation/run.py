@@ -68,6 +68,20 @@ ROOMS: Final = {
             "tests/probes/answers/test_cases.py",
         ),
     ),
+    "expected": Room(
+        (
+            "probes/answers/right_answer.py",
+            "probes/config/expect.py",
+            "probes/kit/json_schemas.py",
+            "probes/kit/linear_patterns.py",
+        ),
+        (
+            "tests/probes/answers/test_right_answer.py",
+            "tests/probes/config/test_config_expect.py",
+            "tests/probes/kit/test_json_schemas.py",
+            "tests/probes/kit/test_linear_patterns.py",
+        ),
+    ),
     "limits": Room(
         (
             "probes/answers/limits/*.py",

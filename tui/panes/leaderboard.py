@@ -81,9 +81,10 @@ def _head(group: LeaderGroup, width: int) -> list[Line]:
     counts = [row.input_tokens for row in group.rows if row.input_tokens]
     parts = [cohort_words(group.cohort), counted(len(group.rows), "route")]
     if counts:
-        low, high = count(min(counts)), count(max(counts))
-        told = low if low == high else f"{low} to {high}"
-        parts.append(f"prompts counted {told} tokens by the servers")
+        told = counted(max(counts), "token", short=True)
+        if count(min(counts)) != count(max(counts)):
+            told = f"{count(min(counts))} to {told}"
+        parts.append(f"prompts of {told}, as the servers count them")
     if not group.shape and len(group.rows) > 1:
         parts.append("each its own prompt: like with like only where these are alike")
     name, *rest = parts

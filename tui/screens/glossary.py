@@ -31,7 +31,14 @@ from tui.panes.comparison import STATE_WORDS
 from tui.panes.header import FIRES
 from tui.panes.moment import THEN
 from tui.panes.pace import BEHIND
-from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.routes import (
+    ADAPTIVE,
+    COLUMNS,
+    FEW_SAMPLES,
+    MORE_PROBES,
+    STATE_GLYPHS,
+    STATE_ROLES,
+)
 from tui.panes.sweep import STATE_WORDS as SWEEP_STATES
 from tui.panes.view import ARM_LETTERS, PaneName
 from tui.screens.alert_list import OVER, SEEN
@@ -205,6 +212,7 @@ _MARKS: Final = Section(
             "dim",
         ),
         Term(NO_FIGURE, "No sample.", "faint"),
+        Term(ADAPTIVE, "The concurrency finds itself: {adapt}.", "dim"),
         Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
         Term(BEHIND, "The rate of an open pace cannot be kept: fewer probes begin.", "slow"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),

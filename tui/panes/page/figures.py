@@ -383,7 +383,9 @@ def _below(
 
 
 def _open(route: RouteView) -> list[Line]:
-    parts: list[Line] = [((f"{route.in_flight} of {route.target} at once", "dim"),)]
+    parts: list[Line] = [
+        ((f"{route.in_flight} of {route.target} at once{', auto' * route.adaptive}", "dim"),)
+    ]
     if route.oldest_open_s is not None:
         phase = "" if route.oldest_phase is None else f", {_PHASES[route.oldest_phase]}"
         mark = "!" if route.overdue else ""
