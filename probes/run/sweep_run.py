@@ -507,6 +507,7 @@ def plan_of(route: Route, by: SweepBy, most: float | None) -> SweepPlan:
         interval=0.0,
         pace="interval",
         rate=None,
+        adaptive=False,
         retries=0,
         evidence=False,
         paused=True,
