@@ -494,6 +494,19 @@ class RouteBoard:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
         goal_s = self._goal_e2e_at(self.max_tokens)
+        self._set_knob(event)
+        more, new_s = "", self._goal_e2e_at(self.max_tokens)
+        if new_s != goal_s:
+            more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
+        if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
+            self._tell_effect(self.knob_effects.broken_off(event.at_ns))
+        elif event.knob != "usual":  # it says what is usual, and changes nothing of what we do
+            still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
+            self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
+        self.run.happenings.turned(event, more)
+        self.is_due = True  # a pause is seen at once: the same key ends it
+
+    def _set_knob(self, event: Knob) -> None:
         match event.knob:
             case "concurrency":
                 self.target = int(event.after)
@@ -511,18 +524,10 @@ class RouteBoard:
                 self.cool_down = None
             case _:
                 pass
-        if self.pace is not None and event.knob in ("rate", "concurrency", "paused"):
+        # A limit that finds itself moves all the time: the rate is to be kept all the same.
+        is_other_pace = event.knob in ("rate", "concurrency", "paused") and event.who != BY_ITSELF
+        if self.pace is not None and is_other_pace:
             self.pace.restart()
-        more, new_s = "", self._goal_e2e_at(self.max_tokens)
-        if new_s != goal_s:
-            more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
-        if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
-            self._tell_effect(self.knob_effects.broken_off(event.at_ns))
-        elif event.knob != "usual":  # it says what is usual, and changes nothing of what we do
-            still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
-            self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
-        self.run.happenings.turned(event, more)
-        self.is_due = True  # a pause is seen at once: the same key ends it
 
     def known_usual(self, event: Usual) -> None:
         """Note what its figures are while it is well; of a mix that shape is shown from now on."""
