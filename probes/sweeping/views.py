@@ -202,7 +202,7 @@ class SweepView(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     """Since it began."""
     left_s: float | None = None
-    """That it takes at most from now on, roughly; None before it is known."""
+    """How long it probably takes from now on; None while nothing runs."""
     wall_ns: int = 0
     """When it began, Unix ns; 0 before."""
 

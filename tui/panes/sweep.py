@@ -107,7 +107,7 @@ def _progress(shown: SweepView, width: int, *, is_live: bool) -> Iterator[Line]:
                 doing = (*doing, (f" n {count(shown.running.n)}", "dim"))
         parts.append(doing)
     if shown.left_s is not None and not shown.is_over:
-        parts.append(((f"at most {age(shown.left_s)} left", "text"),))
+        parts.append(((f"about {age(shown.left_s)} left", "text"),))
     most_tokens = shown.most_tokens or cost.tokens
     parts.append(
         ((f"{count(shown.spent_probes)} of {counted(cost.probes, 'probe', short=True)}", "text"),)

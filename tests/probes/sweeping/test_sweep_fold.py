@@ -255,7 +255,7 @@ def test_what_is_not_sure_is_told_as_perhaps() -> None:
     assert view(provider, goals=(unsure,)).sentence.startswith("Perhaps within goals up to 32")
 
 
-def test_it_tells_how_long_it_takes_at_most() -> None:
+def test_it_tells_how_long_it_takes() -> None:
     sweep = Sweep(plan(), COST)
     sweep.end("running")
     before = sweep.view().left_s

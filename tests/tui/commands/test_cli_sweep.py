@@ -215,9 +215,21 @@ def test_what_it_may_cost_is_told_with_its_budget() -> None:
 
 def test_progress_is_a_bar_with_what_is_left() -> None:
     told = progress_words(made_sweep.view())
-    assert told.startswith("━━━━━━━━━━━━━━━───── at most 1m04s left · asks for 20 at once · n 41")
+    assert told.startswith("━━━━━━━━━━━━━━━───── about 1m04s left · asks for 20 at once · n 41")
     assert "at 1 p95 260 ms, 0 429s" in told
 
 
 def test_a_sweep_of_nothing_is_a_sentence() -> None:
     assert result_lines(made_sweep.begun()) == ["Nothing is asked yet."]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_on_a_terminal_nothing_is_wider_than_it(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    for line in result_lines(made_sweep.view(state="done")):
+        assert len(line) <= columns
+    (head,) = [one for one in result_lines(made_sweep.view(state="done")) if "LOAD" in one]
+    assert head.split()[-1] == "GOALS" or columns == 40

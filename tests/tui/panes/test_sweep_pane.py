@@ -39,7 +39,7 @@ def test_the_answer_comes_first() -> None:
 def test_it_tells_how_far_it_is_and_what_is_spent() -> None:
     told = text(sweep_lines(made_sweep.view(), 160, 48))
     assert "● running · 2m51s · asks for" in told
-    assert "at most 1m04s left" in told
+    assert "about 1m04s left" in told
     assert "712 of 3.4k probes · 42k of 278k tokens · $0.07 of $0.49" in told.replace(
         "0.50", "0.49"
     )
