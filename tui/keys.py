@@ -190,8 +190,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "concurrency('double')"),
     Hotkey("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
         "knobs", "concurrency('halve')"),
-    Hotkey("adapt", "l", "l", "limit by itself", "Let the concurrency find itself: as many at once as "
-        "server and goals bear; again, or + and -: set it by hand.", "knobs", "adapt", 10,
+    Hotkey("adapt", "l", "l", "limit by itself", "Let the concurrency find itself: as many at once "
+        "as server and goals bear; again, or + and -: set it by hand.", "knobs", "adapt", 10,
         ("l", "auto")),
     Hotkey("sooner", "less_than_sign", "<", "interval shorter", "Send more often: a shorter "
         "interval.", "knobs", "interval(False)", 9, ("< >", "pace"), "later"),
