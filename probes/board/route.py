@@ -17,6 +17,7 @@ from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.alert_log import AlertLog
 from probes.board.happenings import HappeningLog
 from probes.board.header import Header
+from probes.board.headroom import HeadroomWatch
 from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
 from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
@@ -150,6 +151,7 @@ class RouteBoard:
         self.standings = Standings()
         self.failures = FailureStamps()
         self.limits = LimitState()
+        self.headroom = HeadroomWatch()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
         """What holds back new attempts of this route alone, beside a cool-down."""
@@ -415,6 +417,7 @@ class RouteBoard:
             self.accounts.attempt_ended(probe, event)
         self.probe_log.attempt_ended(event, self.run.log_bytes_a_route)
         self.limits.hear(event)
+        self.headroom.hear(event)
         guessed_tokens = 0
         if event.output_tokens is None:
             guessed_tokens = self.lanes.sizes.tokens_of(event.characters)
