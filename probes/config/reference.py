@@ -103,8 +103,9 @@ def table(name: str) -> str:
 
 
 def prompt_line_table() -> str:
-    """Return the keys of a line of a prompts file, in Markdown."""
-    return _table("key", _settings_of("prompts_file", PromptLine, ""))
+    """Return the keys of a line of a prompts file, in Markdown; its `expect` is that of a route."""
+    rows = _settings_of("prompts_file", PromptLine, "")
+    return _table("key", (one for one in rows if "." not in one.key))
 
 
 def _table(head: str, rows: Iterable[Setting]) -> str:

@@ -209,6 +209,24 @@ ROOMS: Final = {
             "tests/probes/run/test_comparison_run.py",
         ),
     ),
+    "sweeping": Room(
+        (
+            "probes/sweeping/edges.py",
+            "probes/sweeping/estimates.py",
+            "probes/sweeping/exports.py",
+            "probes/sweeping/goals.py",
+            "probes/sweeping/plan.py",
+            "probes/sweeping/results.py",
+            "probes/sweeping/step.py",
+            "probes/sweeping/sweep.py",
+            "probes/sweeping/words.py",
+            "probes/run/sweep_run.py",
+        ),
+        (
+            "tests/probes/sweeping/test_*.py",
+            "tests/probes/run/test_sweep_run.py",
+        ),
+    ),
     "diagnosis": Room(
         (
             "probes/diagnosis/failure_kinds.py",

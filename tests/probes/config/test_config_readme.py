@@ -8,6 +8,7 @@ import pytest
 from pages import KB, Page, each_of, number, per_cent, quoted
 
 from probes.answers.check_server import LONGEST_CHECK_S, MOST_MEMORY
+from probes.board.standings import ANSWER_TOKENS
 from probes.config.expect import LONGEST_TEXT
 from probes.config.file import parse_config
 from probes.config.goals import E2E_GOAL_CAP
@@ -70,6 +71,7 @@ NUMBERS = {
         f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",
     ),
     "Keys of the cockpit": (
+        f"E2E for {ANSWER_TOKENS} tokens",
         *(f"Go back {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
         *(f"Go on by {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
     ),
