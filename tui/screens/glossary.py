@@ -309,6 +309,7 @@ _SWEEP: Final = Section(
             "time over", "It ended because its 30 s were; the intervals say what is known.", "dim"
         ),
         Term("checked", "The first load once more: is the provider still what it was?", "dim"),
+        Term("again", "The load that met an edge, once more: was it only a moment's?", "dim"),
         Term(SWEEP_STATES["ill"], "It is not: no knee and no limit is claimed.", "missed"),
         Term(SWEEP_STATES["budget"], "Another step might have spent more than was told.", "slow"),
     ),
