@@ -129,6 +129,7 @@ class _RouteLimit:
 
     def count(self, target: int, is_spent: bool, event: Tick) -> None:
         """Note what a tick says: what an engine works by, and whether money is left."""
+        self._concurrency = target
         if self.search is None:
             return
         self.search.may_grow = not is_spent
