@@ -53,12 +53,8 @@ NUMBERS = {
         "Up to {} streams of 50 tokens/s, what llmtop says is within {} ms".format(*worst_error()),
         "report {} as successes, llmtop {}".format(*failures_reported_as_success()),
     ),
-    "Questions": (
-        f"They need {P95} and {P99} samples. One worker at an interval of {ROUTE.interval:g} s "
-        f"brings {60 / ROUTE.interval:g} a minute",
-    ),
 }
-EXAMPLES = ("(a prompt of about 10 tokens", "answers of 64 tokens and of 512")
+EXAMPLES = ("(a prompt of about 10 tokens",)
 
 
 @each_of(NUMBERS)

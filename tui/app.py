@@ -109,6 +109,7 @@ class LlmtopApp(TerminalApp[None]):
             return
         import_module("tui.screens.route")
         import_module("tui.screens.comparing")
+        import_module("tui.screens.sweeping")
         self._collector.start()
 
     def _show_title(self, cockpit: CockpitState) -> None:
@@ -158,10 +159,11 @@ class LlmtopApp(TerminalApp[None]):
         return HandedOver(told.summary, told.folder, told.failure)
 
     async def on_unmount(self) -> None:
-        """Give the collector back, and let what is compared end."""
+        """Give the collector back, and let what is compared or swept end."""
         self._collector.stop()
         if self._cockpit is not None:
             await self._cockpit.comparisons.close()
+            await self._cockpit.sweeps.close()
 
     def on_key(self, event: Key) -> None:
         """Give the line to type on what was typed before it was there.

@@ -24,6 +24,8 @@ from tui.draw.glyphs import make_streams_readable
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
+WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
+LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
@@ -138,6 +140,10 @@ def parser() -> argparse.ArgumentParser:
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
     _add_compare(
         commands.add_parser("compare", help="probe routes in turns until one knows which is faster")
+    )
+    _add_sweep(commands.add_parser("sweep", help="ask a route for more until it carries no more"))
+    _add_leaderboard(
+        commands.add_parser("leaderboard", help="rank routes: TTFT, output speed, E2E, price")
     )
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
@@ -282,6 +288,80 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
+def _add_sweep(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.sweep", by="concurrency", max=None, goal=None)
+    command.set_defaults(step=None, budget_tokens=None, budget_usd=None, yes=False)
+    command.set_defaults(json=False, csv=False, svg=None, compare=None)
+    command.description = (
+        "Ask one route for more and more, until a goal is missed, 429s come, it only queues, or "
+        "the budget ends: how much does it carry, and where is the knee? Says what it may cost "
+        "before it begins."
+    )
+    command.add_argument("route", metavar="ROUTE", help="a route of the settings")
+    _add_settings(command)
+    command.add_argument(
+        "--by",
+        choices=("concurrency", "rate"),
+        help="requests at once, or begun each second whatever the others do; default: concurrency",
+    )
+    command.add_argument(
+        "--max", type=_load, metavar="N", help="ask for no more; default: 32, or 8/s"
+    )
+    command.add_argument(
+        "--goal",
+        nargs="+",
+        metavar="GOAL",
+        help="ttft_p95=S e2e_p95=S success=SHARE tokens_per_s=N; default: the route's",
+    )
+    command.add_argument(
+        "--step", type=_seconds, metavar=_SECONDS, help="measure each load so long; default: 30"
+    )
+    command.add_argument(
+        "--budget-tokens", type=_tokens, metavar="N", help="end before it spends more"
+    )
+    command.add_argument("--budget-usd", type=_usd, metavar="USD", help="the same in USD")
+    command.add_argument("--yes", action="store_true", help="begin without asking")
+    shape = command.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one JSON object")
+    shape.add_argument("--csv", action="store_true", help="a row for each step")
+    command.add_argument("--svg", type=_path, metavar="FILE", help="write the chart there, too")
+    command.add_argument(
+        "--compare", type=_path, metavar="FILE", help="draw a former sweep, its JSON, beside it"
+    )
+
+
+def _add_leaderboard(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.leaderboard", json=False, yes=False)
+    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    command.set_defaults(workload=None, probes=None, sort="e2e", paths=[], routes=[])
+    command.description = (
+        "Rank routes that were asked alike in the figures of public leaderboards: TTFT, output "
+        "speed, E2E for 500 tokens, blended price. Reads the run that is on, or a recording; else "
+        "it sends some probes to each route, and says what that may cost before it begins."
+    )
+    command.add_argument("routes", nargs="*", metavar="ROUTE", help="those alone; default: all")
+    _add_config(command)
+    command.add_argument(
+        "--workload",
+        choices=WORKLOADS,
+        help="what all are asked; default: what each route has, or aa-1k where none has one",
+    )
+    command.add_argument(
+        "--probes", type=_probes, metavar="N", help="of each route, beside the first; default: 6"
+    )
+    command.add_argument(
+        "--from",
+        dest="paths",
+        nargs="+",
+        type=_path,
+        metavar="PATH",
+        help="read a recording instead, and send nothing",
+    )
+    command.add_argument("--sort", choices=LEADER_ORDERS, help="default: e2e")
+    command.add_argument("--yes", action="store_true", help="begin without asking")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
 def _add_replay(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.replay")
     command.description = (
@@ -373,8 +453,16 @@ def _tokens(text: str) -> int:
     return _read(text, int, "a whole number of tokens above 0", lambda n: n > 0)
 
 
+def _probes(text: str) -> int:
+    return _read(text, int, "a number of probes from 1 to 200", lambda n: 1 <= n <= 200)
+
+
 def _usd(text: str) -> float:
     return _read(text, float, "a number of USD above 0", lambda usd: 0 < usd < math.inf)
+
+
+def _load(text: str) -> float:
+    return _read(text, float, "a number above 0, at most 1,000", lambda load: 0 < load <= 1_000)
 
 
 def _margin(text: str) -> float:

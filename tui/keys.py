@@ -18,20 +18,25 @@ from textual.keys import Keys, _character_to_key, format_key
 from probes.config.errors import nearest
 from probes.events.diagnosis_words import ADVICE_KEYS
 
-ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison"]
-"""Screens that are live: all routes, one route, one probe of it, routes compared."""
+ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison", "sweep", "leaderboard"]
+"""Screens that are live: all routes, one route, one probe of it, routes compared, one swept, routes
+ranked."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
 PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
 COMPARISON: Final[frozenset[ScreenName]] = frozenset(("comparison",))
+SWEEP: Final[frozenset[ScreenName]] = frozenset(("sweep",))
+LEADERBOARD: Final[frozenset[ScreenName]] = frozenset(("leaderboard",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
+SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD
+"""Pages of lines."""
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
 
 ACT_IN_THE_PAST: Final = frozenset(("pause", "panic", "mark"))
 """Knobs that act although what is shown is not now. A brake must work whatever one looks at, and a
-mark says what it is about; the others are turned by figures, and those are old."""
+mark stands at what it is about; the others are turned by figures, and those are old."""
 
 
 class Hotkey(msgspec.Struct, frozen=True):
@@ -124,6 +129,12 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "scroll_pane(-1)", where=EVERYWHERE),
     Hotkey("sort", "s", "s", "sort", "Sort by the next column; after the last: most users hurt "
         "first.", "look", "sort", 12, where=HOME),
+    Hotkey("leaderboard", "O", "O", "leaderboard", "Rank the routes that were asked alike: TTFT, "
+        "output speed, E2E for 500 tokens, price.", "look", "leaderboard", 24),
+    Hotkey("leader_sort", "s", "s", "sort", "Sort by the next figure.", "look", "leader_sort", 6,
+        where=LEADERBOARD),
+    Hotkey("leader_reverse", "r", "r", "reverse", "Turn the order round.", "look",
+        "leader_reverse", 7, where=LEADERBOARD),
     Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
         "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
@@ -182,6 +193,14 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "take it.", "look", "copy_comparison", 6, where=COMPARISON),
     Hotkey("stop_comparing", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
         "knobs", "stop_comparing", 5, ("x", "stop"), where=COMPARISON),
+    Hotkey("sweep", "K", "K", "sweep", "Ask the route for more and more, to find its knee: what it "
+        "carries within its goals.", "look", "sweep", 13),
+    Hotkey("sweep_again", "K", "K", "again", "Sweep the route once more, when this one is over.",
+        "look", "sweep", 8, where=SWEEP),
+    Hotkey("copy_sweep", "y", "y", "copy", "Copy the page as text; terminals that know OSC 52 take "
+        "it.", "look", "copy_sweep", 6, where=SWEEP),
+    Hotkey("stop_sweeping", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
+        "knobs", "stop_sweeping", 5, ("x", "stop"), where=SWEEP),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
@@ -193,10 +212,11 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("adapt", "l", "l", "limit by itself", "Let the concurrency find itself: as many at once "
         "as server and goals bear; again, or + and -: set it by hand.", "knobs", "adapt", 10,
         ("l", "auto")),
-    Hotkey("sooner", "less_than_sign", "<", "interval shorter", "Send more often: a shorter "
-        "interval.", "knobs", "interval(False)", 9, ("< >", "pace"), "later"),
-    Hotkey("later", "greater_than_sign", ">", "interval longer", "Send less often: a longer "
-        "interval.", "knobs", "interval(True)"),
+    Hotkey("sooner", "less_than_sign", "<", "more often", "Send more often: a shorter "
+        "interval, or where the pace is open a higher rate.", "knobs", "interval(False)", 9,
+        ("< >", "pace"), "later"),
+    Hotkey("later", "greater_than_sign", ">", "less often", "Send less often: a longer "
+        "interval, or where the pace is open a lower rate.", "knobs", "interval(True)"),
     Hotkey("shorter", "left_curly_bracket,alt+down", "{", "answers shorter", "Halve the answer "
         "cap; a new cohort begins.", "knobs", "cap(False)"),
     Hotkey("longer", "right_curly_bracket,alt+up", "}", "answers longer", "Double the answer cap; "
@@ -215,20 +235,20 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "pause", 3, where=EVERYWHERE),
     Hotkey("panic", "P", "P", "pause all", "Pause all routes and cancel what is in flight; again: "
         "go on.", "knobs", "panic", 4, where=EVERYWHERE),
-    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours; in the "
-        "past it names the moment.", "knobs", "mark", 16),
+    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours: at the "
+        "moment that is shown.", "knobs", "mark", 16),
     Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
     Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
-        "move", "scroll(1)", where=PROBE | COMPARISON),
+        "move", "scroll(1)", where=SCROLLED),
     Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
-        "move", "scroll(-1)", where=PROBE | COMPARISON),
+        "move", "scroll(-1)", where=SCROLLED),
     Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
-        "move", "edge(False)", where=PROBE | COMPARISON),
+        "move", "edge(False)", where=SCROLLED),
     Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
-        "move", "edge(True)", where=PROBE | COMPARISON),
+        "move", "edge(True)", where=SCROLLED),
     Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
         "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",

@@ -11,6 +11,7 @@ from probes.comparing.views import ComparisonView
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
+from probes.sweeping.views import SweepView
 
 
 class BoardSource(Protocol):
@@ -170,6 +171,40 @@ class ComparisonSource(Protocol):
         ...
 
 
+class RunningSweep(Protocol):
+    """A sweep beside the run, with an engine of its own."""
+
+    @property
+    def view(self) -> SweepView:
+        """How it stands, with what it may cost before it begins; a new frozen object after each
+        change."""
+        ...
+
+    async def run(self) -> None:
+        """Ask until it knows, its budget ends, or `stop`; then everything of it is gone."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon, with what is known; may be called twice."""
+        ...
+
+
+class SweepSource(Protocol):
+    """Makes sweeps of a run's routes."""
+
+    def propose_typed(self, route: str, words: str) -> RunningSweep:
+        """Return a sweep that is not begun: its view says what it may cost.
+
+        Args:
+            route: its name.
+            words: what was typed after it: `by=rate max=64 ttft_p95=1.0`; empty for the usual.
+
+        Raises:
+            GoalError: it cannot be swept so; the text is for a person.
+        """
+        ...
+
+
 class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
@@ -191,6 +226,11 @@ class CockpitSession(Protocol):
     @property
     def comparisons(self) -> ComparisonSource | None:
         """What compares its routes; None where nothing can be asked, as in a recording."""
+        ...
+
+    @property
+    def sweeps(self) -> SweepSource | None:
+        """What sweeps its routes; None where nothing can be asked, as in a recording."""
         ...
 
     @property

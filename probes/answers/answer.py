@@ -33,6 +33,7 @@ from probes.answers.ending_verdict import (
     tokens_of,
 )
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
+from probes.answers.flow import Flow, learned
 from probes.answers.framing import (
     BYTES_AT_ONCE,
     EventReader,
@@ -60,6 +61,9 @@ MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 """Of one JSON value, which is held whole until its end."""
 MAX_ERROR_BYTES: Final = 64 * 1024
 """Of an error or a page: what is said of it stands in its first lines."""
+_EVENTS_A_LESSON: Final = 16
+"""Learning what an event looks like costs as much as decoding three: so many events must have come
+for each lesson, so that a stream whose events all differ does not pay for it."""
 _OF_THE_NETWORK: Final = ("reset", "protocol")
 """Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
@@ -126,6 +130,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
     """What the server asked us to wait; may be more than we will."""
+    right: bool | None = None
+    """Whether it is what was expected; None where nothing was, or it could not be told."""
 
 
 class AnswerReader:
@@ -157,10 +163,15 @@ class AnswerReader:
         self._decoder: StreamDecoder = (
             LineDecoder() if self._framing == "lines" else Decoder(usual_event=dialect.usual_event)
         )
+        self._gap = b"\n" if self._framing == "lines" else b"\n\n"
+        """What ends an event of the usual spelling."""
         self._stream = EventReader(self._decoder)
         self._streamed = streamed
         self._live = False
         """It is a stream whose output is told as it comes: the usual read."""
+        self._flow: Flow | None = None
+        """What the next read may go on with: all that was fed is told, and words flow."""
+        self._lessons = 0
         self._form: BodyForm | None = None
         self._body = bytearray()
         self._json_end = JsonEnd()
@@ -191,6 +202,7 @@ class AnswerReader:
         `trailed` says that more than body came with it, after it; `cuts` are the places in it where
         the server began to send apart from what was before.
         """
+        self._flow = None
         if self._broken:
             return OVER
         if cuts and self._first_kind == "none":
@@ -208,7 +220,44 @@ class AnswerReader:
             return OVER
         encoding = "encoding" if self._inflater is not None and self._inflater.failed else ""
         self._broken = self._broken or self._stream.broken or encoding
-        return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
+        if self._broken:
+            return msgspec.structs.replace(progress, terminal=True)
+        if self._decoder.fresh and self._inflater is None:
+            self._flow = self._interpreter.flow
+        return progress
+
+    def more(self, data: bytes) -> int:
+        """Take a read that only adds words to those of the one before; return their characters.
+
+        0 of any other, which was not taken and is to be fed. What it would say of this one is known
+        then: one event and nothing after it, with output of the same kind as the last.
+        """
+        flow, size = self._flow, self._size + len(data)
+        if flow is None or len(data) > BYTES_AT_ONCE or size > MAX_STREAM_BYTES:
+            return 0
+        template = flow.template
+        words = template.words(data) if template is not None else ""
+        if not words:
+            words = self._decoded(flow, data)
+            if not words:
+                return 0
+        flow.pieces.append(words)
+        self._events += 1
+        self._size = size
+        return len(words)
+
+    def _decoded(self, flow: Flow, data: bytes) -> str:
+        """Return the words that a read adds to a flow; learn it where it was not known."""
+        words = self._words(flow, data)
+        if words and self._lessons * _EVENTS_A_LESSON <= self._events:
+            self._lessons += 1
+            flow.template = learned(data, words, lambda other: self._words(flow, other))
+        return words
+
+    def _words(self, flow: Flow, data: bytes) -> str:
+        payload = self._decoder.plain(data)
+        found = None if payload is None else self._interpreter.words(payload)
+        return found[1] if found is not None and found[0] == flow.is_reasoning else ""
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
         """Take parts that were sent one by one, though they came together: nothing held them."""
@@ -272,12 +321,38 @@ class AnswerReader:
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
         payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
-            return self._read_together(self._stream.events(data), trailed)
+            return self._several(data, trailed) or self._read_together(
+                self._stream.events(data), trailed
+            )
         progress = self._interpreter.usual(payload)
         if progress is None:
             return self._read_together(self._stream.event_of(payload), trailed)
         self._events += 1
         return _not_newest(progress) if trailed else progress
+
+    def _several(self, data: bytes, trailed: bool) -> Progress | None:
+        """Return what several events like the last brought: what a busy engine reads."""
+        flow = self._interpreter.flow
+        if flow is None or not self._decoder.fresh or len(data) > BYTES_AT_ONCE:
+            return None
+        if flow.template is None:  # the first of them may be learned
+            self._decoded(flow, b"".join(data.partition(self._gap)[:2]))
+        found = flow.template.several(data) if flow.template is not None else []
+        if len(found) < 2:
+            return None
+        flow.pieces += found
+        self._events += len(found)
+        words = "".join(found)
+        return Progress(
+            kind="reasoning" if flow.is_reasoning else "content",
+            answer=not flow.is_reasoning,
+            characters=len(words),
+            text="" if flow.is_reasoning else words,
+            reasoning=words if flow.is_reasoning else "",
+            alone=False,
+            first_is_newest=False,
+            last_is_newest=not trailed,
+        )
 
     def _read_together(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events brought together."""

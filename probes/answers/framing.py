@@ -92,7 +92,7 @@ class StreamDecoder(ABC):
         self._line = bytearray()
         """The beginning of a line that is not ended yet."""
         self._mark = MarkFilter()
-        self._fresh = False
+        self.fresh = False
         """The first bytes are known, and nothing that was fed bears on what comes."""
 
     @property
@@ -121,7 +121,7 @@ class StreamDecoder(ABC):
             raise EventTooLargeError(self.failure)
         if not self._mark.passed:
             data = self._mark.without(data)
-        payload = self.plain(data) if self._fresh else None
+        payload = self.plain(data) if self.fresh else None
         if payload is not None:
             return [self.event_of(payload)]
         found: list[ServerSentEvent] = []
@@ -132,7 +132,7 @@ class StreamDecoder(ABC):
             self._let_go()
             if not found:
                 raise
-        self._fresh = not self._line and self._mark.passed and self._is_fresh()
+        self.fresh = not self._line and self._mark.passed and self._is_fresh()
         return found
 
     @abstractmethod

@@ -37,7 +37,7 @@ class LineDecoder(StreamDecoder):
     def plain(self, data: bytes) -> bytes | None:
         """Take one object on one line."""
         if (
-            self._fresh
+            self.fresh
             and data[:1] == b"{"
             and data[-2:] == b"}\n"
             and data.count(b"\n") == 1

@@ -26,6 +26,7 @@
       cut  reset  no_finish
     content_error           a well-formed answer that is no use
       empty  cap_exhausted  refusal  content_filter
+      wrong_answer          whole, and not what was expected of it
     cancelled               by us: cancelled, local_gap
       local                 what we had too little of: .descriptors  .memory  .buffers  .ports
                             .threads

@@ -72,7 +72,7 @@ class Decoder(StreamDecoder):
 
     def plain(self, data: bytes) -> bytes | None:
         """Take one `data: …` line and its blank line; the usual event's name may stand before."""
-        if not self._fresh or data[-2:] != b"\n\n" or len(data) > self._longest_plain:
+        if not self.fresh or data[-2:] != b"\n\n" or len(data) > self._longest_plain:
             return None
         if data[:6] == b"data: ":
             start, lines = 6, 2

@@ -29,6 +29,8 @@ class ProbeAccount:
 
     started_ns: int = 0
     """When its first attempt began, as far as that is known."""
+    scheduled_ns: int = 0
+    """When an open pace wanted it; 0 where its pace is closed, and of what goes beside it."""
     cohort: str = ""
     attempts: int = 0
     """Attempts of it that have begun."""

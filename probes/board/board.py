@@ -36,7 +36,7 @@ from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
 from probes.board.states import judge, note_worst, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import Happening, RequestView, RouteState, Snapshot
+from probes.board.views import Happening, LeaderView, RequestView, RouteState, Snapshot
 from probes.events import (
     Alert,
     Arrivals,
@@ -222,6 +222,13 @@ class Board:
             recoveries=recovery_views(run.incidents, now_ns),
             alerts=run.alerts.view(),
             happenings=self.happenings,
+            standings=self.standings(),
+        )
+
+    def standings(self) -> tuple[LeaderView, ...]:
+        """Return each route by what it was asked, in the figures of public leaderboards."""
+        return tuple(
+            [view for route in self._routes.values() for view in route.standings.views(route.info)]
         )
 
     def expect(self, routes: Iterable[RouteInfo]) -> None:

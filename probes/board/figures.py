@@ -41,6 +41,8 @@ LEAST_PATIENCE_S: Final = 8.0
 _PATIENCE_P95S: Final = 3.0
 """So many times the p95: a request in thousands takes longer where nothing is wrong."""
 NOW: Final = WINDOWS[0]
+SCHEDULED: Final[tuple[Metric, Metric]] = ("scheduled_ttft", "scheduled_e2e")
+"""What an open pace has beside TTFT and E2E."""
 _CLOSED_CHARTED: Final = 90
 """Slices of a chart beside the open one: 15 minutes."""
 
@@ -140,7 +142,7 @@ class RouteAt:
         self.offset_ns = now_ns - route.run.origin_ns
         self._shortest = _shortest_alike(slice_index(self.offset_ns))
         self._tallies: dict[WindowName, Tally] = {}
-        self._percentiles: dict[tuple[Metric, WindowName], Percentiles] = {}
+        self._percentiles: dict[tuple[Metric, WindowName, str], Percentiles] = {}
         self._now_tally: Tally | None = None
         self._now_percentiles: dict[Metric, Percentiles] = {}
 
@@ -161,24 +163,25 @@ class RouteAt:
         return first_slice(window, slice_index(self.offset_ns)) < self._first_after(from_ns)
 
     def percentiles(
-        self, metric: Metric, window: WindowName, from_ns: int | None = None
+        self, metric: Metric, window: WindowName, from_ns: int | None = None, cohort: str = ""
     ) -> Percentiles:
-        """Return the percentiles of a metric of the present cohort over a window, graded by the
-        goal that holds at the present answer cap.
+        """Return the percentiles of a metric over a window, of the present cohort or of another,
+        graded by the goal that holds at its answer cap.
 
         With `from_ns` only of slices that began after that stamp.
         """
-        samples = self.route.cohorts.get(self.route.cohort)
+        cohort = cohort or self.route.cohort
+        samples = self.route.cohorts.get(cohort)
         if from_ns is not None and self.reaches_behind(window, from_ns):
             first = self._first_after(from_ns)
             read = _EMPTY if samples is None else samples.of(metric).since(first, self.offset_ns)
-            return Percentiles(read, self.route.goal_s(metric))
+            return Percentiles(read, self.route.goal_s(metric, cohort))
         window = self._shortest[window]
-        found = self._percentiles.get((metric, window))
+        found = self._percentiles.get((metric, window, cohort))
         if found is None:
             read = _EMPTY if samples is None else samples.of(metric).read(window, self.offset_ns)
-            found = Percentiles(read, self.route.goal_s(metric))
-            self._percentiles[metric, window] = found
+            found = Percentiles(read, self.route.goal_s(metric, cohort))
+            self._percentiles[metric, window, cohort] = found
         return found
 
     def first_now(self) -> int:
@@ -328,6 +331,8 @@ class RouteFigures(msgspec.Struct, frozen=True):
     """p50, p95, p99."""
     e2e: tuple[Figure, ...]
     """p50, p95."""
+    scheduled: tuple[tuple[Figure, ...], tuple[Figure, ...]] | None
+    """TTFT and E2E from when an open pace wanted them, p50, p95, p99; None of a closed one."""
     speed: float | None
     """Median tokens a second of a stream."""
     patience_s: Patience
@@ -354,12 +359,18 @@ def route_figures(
         cohort=at.route.cohort,
         ttft=at.shown_percentiles("ttft", window).at(0.5, 0.95, 0.99),
         e2e=at.shown_percentiles("e2e", window).at(0.5, 0.95),
+        scheduled=None if at.route.pace is None else _scheduled(at, window),
         speed=at.shown_percentiles("speed", window).value(0.5),
         patience_s=patience_s(at),
         trend=at.chart("ttft"),
         detail=detail,
         page=page,
     )
+
+
+def _scheduled(at: RouteAt, window: WindowName) -> tuple[tuple[Figure, ...], tuple[Figure, ...]]:
+    ttft, e2e = (at.shown_percentiles(metric, window) for metric in SCHEDULED)
+    return ttft.at(0.5, 0.95, 0.99), e2e.at(0.5, 0.95, 0.99)
 
 
 def patience_s(at: RouteAt) -> Patience:
@@ -400,6 +411,10 @@ def _patience_s(at: RouteAt, metric: Metric) -> float | None:
 
 def _column(at: RouteAt, window: WindowName) -> WindowColumn:
     tally = at.shown_tally(window)
+    scheduled = [
+        None if at.route.pace is None else _column_figures(at.shown_percentiles(metric, window))
+        for metric in SCHEDULED
+    ]
     return WindowColumn(
         window=window,
         ttft=_column_figures(at.shown_percentiles("ttft", window)),
@@ -407,6 +422,8 @@ def _column(at: RouteAt, window: WindowName) -> WindowColumn:
         failures=tally.failures,
         finished=tally.finished,
         failure_share=share(tally.failures, tally.finished),
+        scheduled_ttft=scheduled[0],
+        scheduled_e2e=scheduled[1],
     )
 
 

@@ -23,6 +23,7 @@ from probes.board.states import REFUSING, STATE_ORDER, refusal_of, state_made, w
 from probes.board.views import (
     IncidentView,
     LimitsView,
+    PaceView,
     PercentileTable,
     RecoveryView,
     RouteDetail,
@@ -74,6 +75,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         in_flight=len(route.lanes),
         target=route.target,
         interval=route.interval,
+        pace=_pace_view(route, figures),
         max_tokens=route.max_tokens,
         cohort=figures.cohort,
         ttft_p50=figures.ttft[0],
@@ -104,6 +106,25 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         held=tuple(sorted(route.held.union(route.run.held))),
         streamed=info.streamed,
         price=info.price,
+    )
+
+
+def _pace_view(route: RouteBoard, figures: RouteFigures) -> PaceView | None:
+    if route.pace is None or figures.scheduled is None:
+        return None
+    ttft, e2e = figures.scheduled
+    kept = route.pace.kept
+    return PaceView(
+        kind=route.info.pace,
+        rate=route.rate,
+        scheduled_ttft=(ttft[0], ttft[1], ttft[2]),
+        scheduled_e2e=(e2e[0], e2e[1], e2e[2]),
+        begun_per_s=None if kept is None else kept.begun_per_s,
+        is_late=kept is not None and kept.is_late and not route.paused,
+        why="late" if kept is None else kept.why,
+        late_since_ns=None if kept is None else kept.since_ns,
+        waiting=route.due_waiting,
+        skipped_for=tuple(route.skipped_for.most_common()),
     )
 
 
@@ -273,7 +294,10 @@ def _said(route: RouteBoard, state: Standing) -> str:
         return ""  # as nearly always
     if state.state == "throttled":
         return route.said_since("throttled", state.since_ns)
-    return route.said_since("failed", state.since_ns) if state.state in REFUSING else ""
+    if state.state not in REFUSING:
+        return ""
+    said = route.said_since("failed", state.since_ns)
+    return said or route.said_since("wrong", state.since_ns)
 
 
 def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:

@@ -21,7 +21,7 @@ from math import ceil
 from typing import Final, get_args
 
 from probes.board.views import Judged, KnobComparison, KnobEffect, KnobFigure
-from probes.config.goals import cap_of
+from probes.config.goals import band_of, cap_of
 from probes.events import Knob, KnobKind
 from probes.events.knob_turns import is_next_step
 from probes.kit.clock import NS_PER_S, kept_ns
@@ -39,6 +39,7 @@ _PATIENCE_NS: Final = 30 * NS_PER_S
 _COMPARED: Final[dict[KnobKind, tuple[KnobFigure, ...]]] = {
     "concurrency": ("throttled_share", "ttft_p95", "tokens_per_s", "good_share"),
     "interval": ("throttled_share", "ttft_p95", "tokens_per_s", "good_share"),
+    "rate": ("throttled_share", "ttft_p95", "tokens_per_s", "good_share"),
     "max_tokens": ("throttled_share", "good_share"),
 }
 """By the knobs that have an effect line. A pause, a burst and an ended cool-down have none, and end
@@ -211,7 +212,7 @@ class KnobEffects:
             if cap_of(cohort) != self._turn.event.after:
                 return None  # one more try of a probe that began under the former cap
             self._awaits_cap = False
-            if _band(cohort) == _band(self._cohort):
+            if band_of(cohort) == band_of(self._cohort):
                 self._cohort = cohort
                 self._begin(at_ns)
                 return None
@@ -279,10 +280,6 @@ class KnobEffects:
 def _whole_until(oldest_ns: int | None, now_ns: int) -> int:
     """Return the stamp before which all that began is known."""
     return now_ns if oldest_ns is None else min(now_ns, max(oldest_ns, now_ns - _PATIENCE_NS))
-
-
-def _band(cohort: str) -> str:
-    return cohort.partition("/")[2]
 
 
 def _value(figure: KnobFigure, values: Sequence[float]) -> float | None:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from probes.board.felt import AskedProbes
-from probes.board.figures import NOW, Percentiles, RouteAt, share
+from probes.board.figures import NOW, SCHEDULED, Percentiles, RouteAt, share
 from probes.board.heat import heat_slices
 from probes.board.open_load import load_at
 from probes.board.phases import phase_rows, phase_slices
@@ -96,10 +96,13 @@ class _Span:
         """Return its figures."""
         tally, lost = self._tally(), lost_in(self._of(self._samples.lost))
         gaps, rtt = added(self._of(self._route.chunk_gaps)), added(self._of(self._route.rtt))
+        is_open = self._route.pace is not None
         return FeltColumn(
             name=self._window or "now",
             ttft=self._felt("ttft", lost.silent),
             e2e=self._felt("e2e", lost.failed),
+            scheduled_ttft=self._felt("scheduled_ttft", lost.silent) if is_open else None,
+            scheduled_e2e=self._felt("scheduled_e2e", lost.failed) if is_open else None,
             tokens_per_s=self._quantiles("speed").at(0.5)[0],
             gap_p99_s=_seconds(gaps.quantile_ns(0.99)),
             gap_max_s=_seconds(gaps.longest_ns or None),
@@ -118,13 +121,17 @@ class _Span:
         )
 
     def _felt(self, metric: Metric, lost: int) -> tuple[FeltFigure, FeltFigure, FeltFigure]:
-        route = self._route
-        if metric == "ttft" and not route.info.streamed:
+        route, is_scheduled = self._route, metric in SCHEDULED
+        is_ttft = metric in ("ttft", "scheduled_ttft")
+        if is_ttft and not route.info.streamed:
             return (FeltFigure(), FeltFigure(), FeltFigure())
         ages_s = [
-            max(0, self._at.now_ns - probe.started_ns) / NS_PER_S
+            max(0, self._at.now_ns - (probe.scheduled_ns if is_scheduled else probe.started_ns))
+            / NS_PER_S
             for probe in route.accounts.open_probes()
-            if probe.cohort in ("", route.cohort) and not (metric == "ttft" and probe.has_felt_ttft)
+            if probe.cohort in ("", route.cohort)
+            and not (is_ttft and probe.has_felt_ttft)
+            and (probe.scheduled_ns or not is_scheduled)
         ]
         asked = AskedProbes(self._quantiles(metric), lost, ages_s, route.goal_s(metric))
         # Of now alone somebody may ask how sure it is: it is what T0 is taken of.

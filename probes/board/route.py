@@ -7,7 +7,7 @@ left out, though the probes are counted.
 Rule 4: nothing is read here. What a screen shows of a route is read in `figures.py`.
 """
 
-from collections import deque
+from collections import Counter, deque
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -21,11 +21,14 @@ from probes.board.headroom import HeadroomWatch
 from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
 from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
+from probes.board.pace import PaceWatch
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
+from probes.board.standings import Standings
 from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
-from probes.config.goals import cap_of, e2e_goal_s, is_e2e_goal_scaled
+from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
 from probes.events import (
+    WRONG_ANSWER,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
@@ -41,9 +44,10 @@ from probes.events import (
     ProbeFinished,
     RouteCounts,
     RouteInfo,
+    SkipReason,
     Usual,
 )
-from probes.events.diagnosis_words import server_words
+from probes.events.diagnosis_words import server_words, wrong_words
 from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
@@ -69,7 +73,7 @@ _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
-Refusal: TypeAlias = Literal["throttled", "failed"]
+Refusal: TypeAlias = Literal["throttled", "failed", "wrong"]
 """How an attempt ended that was not ok: of each the server's last words are kept."""
 
 
@@ -129,7 +133,8 @@ class RouteBoard:
         self.cohorts: dict[str, CohortSamples] = {}
         """Least recently used first."""
         self.cohort = ""
-        """The one that new attempts belong to."""
+        """The one that new attempts belong to; of a mix of shapes the one shown, by the last
+        `usual`: a judge tells that of the shape that is ill, else of the one that comes most."""
         self.chunk_gaps = DurationWindows()
         """Of all cohorts, as are round trips and TTFT of the heat map."""
         self.rtt = DurationWindows()
@@ -143,6 +148,7 @@ class RouteBoard:
         self._marked: _Marked = ((), None, ())
         """What its marks were made of, and they."""
         self.knob_effects = KnobEffects()
+        self.standings = Standings()
         self.failures = FailureStamps()
         self.limits = LimitState()
         self.headroom = HeadroomWatch()
@@ -184,9 +190,14 @@ class RouteBoard:
         """Attempts that ended otherwise since one ended ok."""
         self._said: dict[Refusal, tuple[int, str]] = {}
         """When the server last said why it refuses, and its words: hostile."""
+        self.pace: PaceWatch | None = None
+        """None where the pace is closed."""
+        self._wrong: deque[str] = deque(maxlen=2)
+        """What was expected of the newest wrong answers and what came, newest first: hostile."""
         self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
         self._counted_ns = 0
         self._skipped_before = 0
+        self._skipped_for_before: Counter[SkipReason] = Counter()
         self.configure(info)
 
     def configure(self, info: RouteInfo) -> None:
@@ -198,6 +209,8 @@ class RouteBoard:
         self.target = info.concurrency
         self.adaptive = info.adaptive
         self.interval = info.interval
+        self.rate = info.rate
+        self.pace = None if info.pace == "interval" else PaceWatch()
         self.max_tokens = info.max_tokens
         self.paused = info.paused
 
@@ -205,8 +218,12 @@ class RouteBoard:
         """Forget what only the former engine could have finished; its figures stay."""
         self.lanes.engine_died(at_ns)
         self.accounts.engine_died()
+        self.standings.engine_died()
         self._tell_effect(self.knob_effects.broken_off(at_ns))
         self._skipped_before = self.skipped
+        self._skipped_for_before = self.skipped_for
+        if self.pace is not None:
+            self.pace.restart()
         self._counts = RouteCounts(route=self.info.name, in_flight=0, target=self.target)
         self.held.clear()
 
@@ -273,6 +290,16 @@ class RouteBoard:
         return self._skipped_before + self._counts.skipped
 
     @property
+    def skipped_for(self) -> Counter[SkipReason]:
+        """The same of an open pace, by why."""
+        return self._skipped_for_before + Counter(self._counts.skipped_for)
+
+    @property
+    def due_waiting(self) -> int:
+        """Probes of an open pace that wait for a place."""
+        return self._counts.due_waiting
+
+    @property
     def goal_e2e_s(self) -> float | None:
         """The E2E goal of the present cohort, which is that of its answer cap: a knob that was just
         turned does not judge what was measured before it."""
@@ -281,9 +308,11 @@ class RouteBoard:
     def goal_s(self, metric: Metric, cohort: str = "") -> float | None:
         """Return the goal of a metric's p95 that holds now, or for another cohort; None where it
         has none."""
-        if metric == "ttft":
+        # Who is to come at a time waits from then on: the goal is the same.
+        if metric in ("ttft", "scheduled_ttft"):
             return self.info.goal_ttft_s
-        return self._goal_e2e_of(cohort or self.cohort) if metric == "e2e" else None
+        is_e2e = metric in ("e2e", "scheduled_e2e")
+        return self._goal_e2e_of(cohort or self.cohort) if is_e2e else None
 
     @property
     def is_goal_scaled(self) -> bool:
@@ -319,15 +348,22 @@ class RouteBoard:
         if event.evidence:
             self.evidence_ns = event.at_ns
         self.lanes.started(event)
-        if event.cohort and event.cohort != self.cohort:
-            self._change_cohort(event)
-        if event.cohort:
+        # Of a mix the other shapes come and go beside the one that is shown.
+        is_shown = not (self.info.is_mix and self.cohort) or (
+            band_of(event.cohort) == band_of(self.cohort)
+        )
+        if event.cohort and event.cohort != self.cohort and is_shown:
+            self._change_cohort(event.cohort, event.at_ns)
+        if event.cohort and is_shown:
             self._tell_effect(self.knob_effects.began(event.cohort, event.at_ns))
-        if len(self.cohorts) != 1 or self.cohort not in self.cohorts:
-            samples = self._samples(self.cohort)
-            del self.cohorts[self.cohort]
-            self.cohorts[self.cohort] = samples
-        self._attempt_began(event, event.at_ns, event.at_ns)
+        newest = self.cohort if is_shown else event.cohort
+        if len(self.cohorts) != 1 or newest not in self.cohorts:
+            samples = self._samples(newest)
+            del self.cohorts[newest]
+            self.cohorts[newest] = samples
+        probe = self._attempt_began(event, event.at_ns, event.at_ns)
+        if self.pace is not None and not event.evidence:
+            probe.scheduled_ns = event.scheduled_ns
         self.run.throttles.resumed(event)
 
     def first_token(self, event: FirstToken) -> None:
@@ -346,6 +382,9 @@ class RouteBoard:
             samples.ttft.add(offset_ns, felt_s)
             self.ttft_heat.at(slice_index(offset_ns)).add(event.felt_ns)
             self.knob_effects.add("ttft_p95", event.cohort, began_ns, felt_s)
+            if probe.scheduled_ns and self.run.engine_ran(probe.scheduled_ns, event.at_ns):
+                waited_s = (event.at_ns - probe.scheduled_ns) / NS_PER_S
+                samples.of("scheduled_ttft").add(offset_ns, waited_s)
         probe.has_felt_ttft = True
 
     def arrivals(self, event: Arrivals) -> None:
@@ -386,6 +425,7 @@ class RouteBoard:
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
             tally.count_attempt(event, guessed_tokens)
+        self.standings.attempt_ended(event, per_token_s)
         if not event.flagged:
             self._timed(event, offset_ns, per_token_s)
 
@@ -405,6 +445,7 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
         is_measured = not event.flagged and self.run.engine_ran(event.started_ns, event.at_ns)
+        self.standings.probe_ended(event, is_measured=is_measured)
         is_good = event.outcome == "ok" and self._is_good(event, is_measured)
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
@@ -419,6 +460,9 @@ class RouteBoard:
                 samples.lost.add(offset_ns, is_silent=event.first_token_ns is None)
             elif event.done_ns is not None:
                 samples.e2e.add(offset_ns, (event.done_ns - event.started_ns) / NS_PER_S)
+                if self.pace is not None and not event.evidence:
+                    waited_s = (event.done_ns - event.scheduled_ns) / NS_PER_S
+                    samples.of("scheduled_e2e").add(offset_ns, waited_s)
                 if last is not None:
                     ladders = samples.ladders.at(slice_index(offset_ns))
                     ladders.add(event.started_ns, last, event.done_ns)
@@ -432,6 +476,8 @@ class RouteBoard:
     def counted(self, counts: RouteCounts, at_ns: int) -> None:
         """Note the engine's own counts, which a tick brings."""
         self._counts, self._counted_ns = counts, at_ns
+        if self.pace is not None and not self.paused:
+            self.pace.count(counts, at_ns)
         self.target = counts.target
 
     def priced(self, price: PriceInfo) -> None:
@@ -451,21 +497,7 @@ class RouteBoard:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
         goal_s = self._goal_e2e_at(self.max_tokens)
-        match event.knob:
-            case "concurrency":
-                self.target = int(event.after)
-            case "interval":
-                self.interval = event.after
-            case "max_tokens":
-                self.max_tokens = int(event.after)
-            case "paused":
-                self.paused = bool(event.after)
-            case "auto":
-                self.adaptive = bool(event.after)
-            case "cool_down" if event.after <= 0:
-                self.cool_down = None
-            case _:
-                pass
+        self._set_knob(event)
         more, new_s = "", self._goal_e2e_at(self.max_tokens)
         if new_s != goal_s:
             more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
@@ -477,9 +509,34 @@ class RouteBoard:
         self.run.happenings.turned(event, more)
         self.is_due = True  # a pause is seen at once: the same key ends it
 
+    def _set_knob(self, event: Knob) -> None:
+        match event.knob:
+            case "concurrency":
+                self.target = int(event.after)
+            case "interval":
+                self.interval = event.after
+            case "rate":
+                self.rate = event.after
+            case "max_tokens":
+                self.max_tokens = int(event.after)
+            case "paused":
+                self.paused = bool(event.after)
+            case "auto":
+                self.adaptive = bool(event.after)
+            case "cool_down" if event.after <= 0:
+                self.cool_down = None
+            case _:
+                pass
+        # A limit that finds itself moves all the time: the rate is to be kept all the same.
+        is_other_pace = event.knob in ("rate", "concurrency", "paused") and event.who != BY_ITSELF
+        if self.pace is not None and is_other_pace:
+            self.pace.restart()
+
     def known_usual(self, event: Usual) -> None:
-        """Note what its figures are while it is well."""
+        """Note what its figures are while it is well; of a mix that shape is shown from now on."""
         self.usual = event
+        if self.info.is_mix and event.cohort != self.cohort and event.cohort in self.cohorts:
+            self._change_cohort(event.cohort, event.at_ns)
 
     def recovered(self, incident: KnownIncident, at_ns: int) -> None:
         """Note that an incident is over."""
@@ -500,12 +557,16 @@ class RouteBoard:
             self.knob_effects.add(
                 "throttled_share", event.cohort, began_ns or event.at_ns, is_throttled
             )
-        if event.outcome == "ok":
+        is_wrong = event.reason == WRONG_ANSWER.reason
+        if event.outcome == "ok" or is_wrong:  # served, be it of no use
             # The first success after an onset may end a state, and does so at once.
             if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
                 self.is_due = True
             self.ok_began_ns = max(self.ok_began_ns, event.stamps_ns.started or event.at_ns)
             self.refused_in_a_row = 0
+            if is_wrong:
+                self._wrong.appendleft(event.message)
+                self._said["wrong"] = (event.at_ns, wrong_words(self._wrong))
             return
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)
@@ -517,11 +578,11 @@ class RouteBoard:
         refusal: Refusal = "throttled" if event.outcome == "throttled" else "failed"
         self._said[refusal] = (event.at_ns, words)
 
-    def _change_cohort(self, event: AttemptStarted) -> None:
+    def _change_cohort(self, cohort: str, at_ns: int) -> None:
         if self.cohort:
-            text = f"cohort {self.cohort}→{event.cohort}"
-            self._cohort_marks.append(Marker(event.at_ns, text, "cohort"))
-        self.cohort = event.cohort
+            text = f"cohort {self.cohort}→{cohort}"
+            self._cohort_marks.append(Marker(at_ns, text, "cohort"))
+        self.cohort = cohort
         for points in self.chart_points.values():
             points.clear()
         self.is_due = True  # the percentiles of one cohort never stand under another's name
@@ -548,7 +609,7 @@ class RouteBoard:
         cohort = cohort or self.cohort
         samples = self.cohorts.get(cohort)
         if samples is None:
-            if len(self.cohorts) >= _COHORTS_KEPT:
+            if len(self.cohorts) >= _COHORTS_KEPT + len(self.info.shapes):
                 del self.cohorts[next(iter(self.cohorts))]
             samples = self.cohorts[cohort] = CohortSamples()
         return samples

@@ -20,7 +20,8 @@ from probes.board.figures import SLUGGISH_SHARE, RouteAt, is_enough
 from probes.board.incident_log import KnownIncident
 from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
-from probes.events import Cause, Evidence, HeldReason
+from probes.config.goals import shape_of
+from probes.events import Cause, Diagnosis, Evidence, HeldReason
 from probes.events.diagnosis_words import counts_failures, what_words
 from probes.stats.samples import Metric
 from probes.stats.tally import Tally
@@ -31,6 +32,10 @@ RANK: Final = {state: position for position, state in enumerate(STATE_ORDER)}
 _LEAST_TOLERANCE: Final = 0.001
 """A success goal of 100 % allows no failure: the ratio to it must be a number all the same."""
 _HOLDING: Final[frozenset[HeldReason]] = frozenset(("budget", "reader_stalled", "restarting"))
+_JUDGED_BY: Final[tuple[tuple[str, Metric], ...]] = (
+    *(("TTFT p95", "ttft"), ("E2E p95", "e2e"), ("tok/s", "speed")),
+)
+"""What is held to a goal, as the reason of a state calls it."""
 _JUDGED: Final[tuple[WindowName, ...]] = ("1m", "5m")
 REFUSING: Final = UNANSWERED | {"masked"}
 """States of which a server's last words of a failure tell why."""
@@ -43,6 +48,7 @@ _Makes: TypeAlias = Literal[
     "hanging",
     "refused",  # down where nothing succeeds, else failing
     "failing",  # down where all fail and nothing succeeds
+    "wrong",  # failing: it serves, and what it serves is no use
     "throttled",
     "stalling",
     "latency",  # sluggish or slow, by the goals
@@ -66,6 +72,7 @@ _MAKES: Final[Mapping[Cause, _Makes]] = {
     "provider_errors": "failing",
     "provider_overloaded": "failing",
     "stream_truncation": "failing",
+    "wrong_answers": "wrong",
     # Ours to ease, and what gets through is well.
     "rate_limited_requests": "throttled",
     "rate_limited_tokens": "throttled",
@@ -156,6 +163,8 @@ def refusal_of(cause: Cause) -> Refusal | None:
     match _MAKES[cause]:
         case "throttled":
             return "throttled"
+        case "wrong":
+            return "wrong"
         case "refused" | "failing" | "masked":
             return "failed"
         case _:
@@ -171,12 +180,7 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
         live: what its goals say now.
     """
     event = incident.event
-    makes = _MAKES[event.cause]
-    fails = makes == "latency" and counts_failures(event.evidence)
-    if fails and event.cause == "network_path":
-        makes = "refused"
-    elif fails and event.cause == "unknown":
-        makes = "failing"
+    makes = _makes(event)
     if makes == "nothing":
         return None
     late: RouteState = live if live in ("slow", "sluggish") else _by_evidence(event.evidence, route)
@@ -188,6 +192,8 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
             # The size is that of the moment it was told at: it may have become worse since.
             since_ns = incident.since_ns if event.size >= 1.0 else -1
             state = "down" if _nothing_succeeds(route, since_ns) else makes
+        case "wrong":
+            state = "failing"
         case "latency":
             state = late if late != "ok" else "slow"
         case "masked" | "changed":
@@ -197,6 +203,19 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
     if event.state == "perhaps" and RANK[state] < RANK[_WORST_PERHAPS]:
         return _WORST_PERHAPS
     return state
+
+
+def _makes(event: Diagnosis) -> _Makes:
+    """Return what a diagnosis makes of its routes, by its cause and by what its evidence counts."""
+    makes = _MAKES[event.cause]
+    if not counts_failures(event.evidence):
+        return makes
+    if event.cause == "network_path":
+        return "refused"
+    if event.cause == "unknown":
+        return "failing"
+    # Another model answers, say, and it answers wrongly.
+    return "wrong" if makes == "changed" else makes
 
 
 def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:
@@ -294,9 +313,9 @@ class _Latency:
     def __init__(self, at: RouteAt) -> None:
         self._at = at
         self._ratios = {
-            "TTFT p95": _ratio(at, "ttft", None),
-            "E2E p95": _ratio(at, "e2e", None),
-            "tok/s": _ratio(at, "speed", None),
+            (name, of): _ratio(at, metric, None, cohort)
+            for cohort, of in _judged_cohorts(at.route)
+            for name, metric in _JUDGED_BY
         }
         self.ratio = max(ratio or 0.0 for ratio in self._ratios.values())
         self.grade = _grade(self.ratio)
@@ -304,10 +323,10 @@ class _Latency:
     @property
     def why(self) -> str:
         """The worst of them as a multiple of its goal."""
-        name = max(self._ratios, key=lambda name: self._ratios[name] or 0.0)
+        name, of = max(self._ratios, key=lambda key: self._ratios[key] or 0.0)
         if name == "tok/s":
-            return f"tok/s 1/{self.ratio:.1f} of its goal"
-        return f"{name} {self.ratio:.1f}× goal"
+            return f"tok/s{of} 1/{self.ratio:.1f} of its goal"
+        return f"{name}{of} {self.ratio:.1f}× goal"
 
     def grade_after(self, from_ns: int | None) -> RouteState | None:
         """Return the grade of what was measured after a stamp; None where that is not enough.
@@ -317,8 +336,11 @@ class _Latency:
         at = self._at
         if from_ns is None or not at.reaches_behind("5m", from_ns):
             return self.grade
-        metrics: tuple[Metric, ...] = ("ttft", "e2e", "speed")
-        ratios = [_ratio(at, metric, from_ns) for metric in metrics]
+        ratios = [
+            _ratio(at, metric, from_ns, cohort)
+            for cohort, _ in _judged_cohorts(at.route)
+            for _, metric in _JUDGED_BY
+        ]
         known = [ratio for ratio in ratios if ratio is not None]
         return _grade(max(known)) if known else None
 
@@ -329,16 +351,24 @@ def _grade(ratio: float) -> RouteState:
     return "slow" if ratio > 1.0 else "ok"
 
 
-def _ratio(at: RouteAt, metric: Metric, from_ns: int | None) -> float | None:
+def _judged_cohorts(route: RouteBoard) -> list[tuple[str, str]]:
+    """Return the cohorts that are held to the goals, each with whose it is in words: the present
+    one, or all of a mix, as none of its shapes is to hide another."""
+    if not route.info.is_mix:
+        return [(route.cohort, "")]
+    return [(cohort, f" of {shape_of(cohort)}") for cohort in route.cohorts] or [(route.cohort, "")]
+
+
+def _ratio(at: RouteAt, metric: Metric, from_ns: int | None, cohort: str) -> float | None:
     """Return a figure as a multiple of its goal; None without a goal or without enough samples.
 
     A speed is to reach its goal, so there it is the goal as a multiple of the median.
     """
-    goal = _goal(at.route, metric)
+    goal = _goal(at.route, metric, cohort)
     if not goal:
         return None
     for window in _JUDGED:
-        percentiles = at.percentiles(metric, window, from_ns)
+        percentiles = at.percentiles(metric, window, from_ns, cohort)
         if is_enough(percentiles.n, 0.95):
             value = percentiles.at(0.5 if metric == "speed" else 0.95)[0].value or 0.0
             if metric == "speed":
@@ -347,8 +377,8 @@ def _ratio(at: RouteAt, metric: Metric, from_ns: int | None) -> float | None:
     return None
 
 
-def _goal(route: RouteBoard, metric: Metric) -> float | None:
-    return route.info.goal_tokens_per_s if metric == "speed" else route.goal_s(metric)
+def _goal(route: RouteBoard, metric: Metric, cohort: str = "") -> float | None:
+    return route.info.goal_tokens_per_s if metric == "speed" else route.goal_s(metric, cohort)
 
 
 def _by_evidence(evidence: Iterable[Evidence], route: RouteBoard) -> RouteState:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from probes.board.figures import RouteAt, amplification, share
+from probes.board.figures import SCHEDULED, RouteAt, amplification, share
 from probes.board.goals import goals_verdict
 from probes.board.route import RouteBoard
 from probes.board.states import judge
@@ -35,6 +35,7 @@ def route_summary(at: RouteAt) -> dict[str, Any]:
         "chunk_gap_p50_s": _seconds(gaps.quantile_ns(0.5)),
         "chunk_gap_p99_s": _seconds(gaps.quantile_ns(0.99)),
         "skipped": route.skipped,
+        **_pace(at),
         "goals": _goals(route),
         "goals_met": verdict.met,
         "goals_missed": list(verdict.missed),
@@ -75,6 +76,23 @@ def _counts(route: RouteBoard, tally: Tally) -> dict[str, Any]:
         "tokens_estimated": tally.token_estimates > 0,
         "cost_usd": tally.cost_usd if tally.costs else None,
         "cost_estimated": tally.cost_estimates > 0,
+    }
+
+
+def _pace(at: RouteAt) -> dict[str, Any]:
+    """Return what an open pace has beside the rest; nothing of a closed one."""
+    route = at.route
+    if route.pace is None:
+        return {}
+    named: dict[str, Any] = {}
+    for metric in SCHEDULED:
+        named |= _named(metric, at.percentiles(metric, "run").at(0.5, 0.95, 0.99))
+    return {
+        "pace": route.info.pace,
+        "rate": route.rate,
+        "skipped_for": dict(sorted(route.skipped_for.items())),
+        "due_waiting": route.due_waiting,
+        **named,
     }
 
 

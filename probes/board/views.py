@@ -19,9 +19,11 @@ from probes.events import (
     Limit,
     OpenPhase,
     Outcome,
+    PaceKind,
     PriceInfo,
     ProbeFinished,
     Shortage,
+    SkipReason,
 )
 from probes.stats.chunk_gaps import Stall
 from probes.stats.log_buckets import HEAT_FLOOR_S as HEAT_FLOOR_S
@@ -81,6 +83,29 @@ class UsualView(msgspec.Struct, frozen=True):
     """Samples it knows."""
 
 
+class PaceView(msgspec.Struct, frozen=True, kw_only=True):
+    """The open pace of a route; scheduled figures count from when it wanted a probe."""
+
+    kind: PaceKind
+    rate: float
+    """Probes a second that are wanted."""
+    scheduled_ttft: tuple[Figure, Figure, Figure] = (Figure(), Figure(), Figure())
+    """p50, p95, p99, as of E2E."""
+    scheduled_e2e: tuple[Figure, Figure, Figure] = (Figure(), Figure(), Figure())
+    begun_per_s: float | None = None
+    """Probes that began, a second; None while too few were due to say."""
+    is_late: bool = False
+    """The rate cannot be kept: fewer begin than are due, by more than chance."""
+    why: SkipReason = "late"
+    """Why most of the others do not; `late`: no place is free."""
+    late_since_ns: int | None = None
+    """Since when it cannot be kept."""
+    waiting: int = 0
+    """Due, and waiting for a place."""
+    skipped_for: tuple[tuple[SkipReason, int], ...] = ()
+    """In the run, most first."""
+
+
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
 
@@ -111,6 +136,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """Their number finds itself."""
     interval: float = 0.0
     """Seconds from one start to the next, per worker."""
+    pace: PaceView | None = None
+    """None where the pace is closed, and goes by the interval."""
     max_tokens: int = 0
     """The answer cap as it is set now; `cohort` begins with that of what was measured."""
     cohort: str = ""
@@ -369,6 +396,9 @@ class WindowColumn(msgspec.Struct, frozen=True):
     failures: int
     finished: int
     failure_share: float | None
+    scheduled_ttft: tuple[Figure, Figure, Figure, Figure, Figure] | None = None
+    """From when an open pace wanted it; None where the pace is closed, as of the next."""
+    scheduled_e2e: tuple[Figure, Figure, Figure, Figure, Figure] | None = None
 
 
 MarkerKind: TypeAlias = Literal["knob", "cohort", "onset", "recovered", "mark"]
@@ -554,6 +584,9 @@ class FeltColumn(msgspec.Struct, frozen=True):
     ttft: tuple[FeltFigure, FeltFigure, FeltFigure]
     """p50, p95, p99."""
     e2e: tuple[FeltFigure, FeltFigure, FeltFigure]
+    scheduled_ttft: tuple[FeltFigure, FeltFigure, FeltFigure] | None = None
+    """From when an open pace wanted it; None where the pace is closed, as of the next."""
+    scheduled_e2e: tuple[FeltFigure, FeltFigure, FeltFigure] | None = None
     tokens_per_s: float | None = None
     gap_p99_s: float | None = None
     """Time between two chunks."""
@@ -738,6 +771,51 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Newest last; hostile text is possible."""
 
 
+class LeaderFigure(msgspec.Struct, frozen=True):
+    """A median and how sure it is."""
+
+    value: float | None = None
+    low: float | None = None
+    """The true median lies from here to `high` with 95 %; None where there are too few to tell."""
+    high: float | None = None
+    n: int = 0
+    """Samples it is of."""
+
+
+class LeaderView(msgspec.Struct, frozen=True, kw_only=True):
+    """One route and what it was asked, in the figures of public leaderboards."""
+
+    route: str
+    cohort: str
+    ttft_s: LeaderFigure = LeaderFigure()
+    tokens_per_s: LeaderFigure = LeaderFigure()
+    """Output tokens a second, after the first ones came."""
+    e2e_s: LeaderFigure = LeaderFigure()
+    """Of an answer of 500 tokens; with reasoning that was streamed before them, where there was."""
+    price: float | None = None
+    """USD per million tokens, three of input to one of output; None where no price is known."""
+    probes: int = 0
+    """Ended, but for those that we cancelled."""
+    failed: int = 0
+    reasoned: bool = False
+    """Reasoning was streamed before an answer."""
+    input_tokens: int | None = None
+    """Median of what the server counted, as are the next two."""
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    newest_ns: int = 0
+    """When the newest of its probes ended."""
+
+
+class LeaderGroup(msgspec.Struct, frozen=True):
+    """Routes that were asked alike."""
+
+    cohort: str
+    shape: str
+    """Name of what was asked; empty where each route asked what it asks always."""
+    rows: tuple[LeaderView, ...]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One frame's worth of state. Equal `version` means nothing changed but the time."""
 
@@ -764,6 +842,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """All of the run, newest first, at most 200."""
     happenings: tuple[Happening, ...] = ()
     """What happened, newest first, at most 500."""
+    standings: tuple[LeaderView, ...] = ()
+    """Each route by what it was asked, in no order."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

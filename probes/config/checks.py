@@ -12,6 +12,7 @@ from probes.config.keys import header_complaint, is_header_value, key_complaint
 from probes.config.proxies import ProxyError, read_proxy
 from probes.config.settings import KeyHeader, Route
 from probes.config.urls import read_url
+from probes.config.workloads import WORKLOADS
 
 _Judge: TypeAlias = Callable[[str, str], str | None]
 """Takes a value and the name of its variable; returns what is wrong with it, without the value."""
@@ -24,8 +25,12 @@ SECRET_HEADERS: Final = frozenset(
 )
 """Headers that carry a credential: in the file they take only `env:NAME`. Lower case."""
 
+PROMPT_KEYS: Final = (
+    *("prompt", "prompt_file", "prompt_tokens", "workload", "prompts_file"),
+    "prompts",  # what was read of a prompts file
+)
 EXCLUSIVE_KEYS: Final = (
-    ("prompt", "prompt_file", "prompt_tokens"),
+    PROMPT_KEYS,
     ("api_key_env", "api_key_cmd"),
 )
 """Keys of which a route has at most one; a route's own replaces the one of [defaults]."""
@@ -54,6 +59,10 @@ _OWN_FIELDS: Final[Mapping[str, str]] = {
     "temperature": "use the route's temperature",
 }
 
+_WORDS_ONLY: Final = ("completions", "auto")
+"""Dialects of which one cannot say tools and pictures: `auto` may find out to be that one."""
+_WORDS_ONLY_ADVICE: Final = '"chat", "responses", "messages", "ollama" or "azure"'
+
 _LONGEST_SOCKET_PATH: Final = 103
 """Bytes that every system's socket addresses hold (macOS; Linux: 107)."""
 
@@ -70,6 +79,7 @@ def check_table(
         present = [key for key in group if key in values]
         if len(present) > 1:
             problems.add((*path, present[1]), f"stands beside {present[0]}, expected one of them")
+    _check_workload(values, path, problems)
     if "api_key_env" in values:
         variable = values["api_key_env"]
         _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
@@ -123,6 +133,53 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
         )
     if route.unix_socket is not None and not unproxied:
         problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
+    _check_prompts(route, path, problems)
+
+
+def check_pace(route: Route, path: KeyPath, problems: Problems) -> None:
+    """Note a rate without its pace, and a pace without its rate."""
+    if route.is_open and route.rate is None:
+        problems.add((*path, "rate"), f'is missing, expected with pace = "{route.pace}"')
+    if route.rate is not None and not route.is_open:
+        problems.add(
+            (*path, "rate"), 'stands beside pace = "interval", expected "constant" or "poisson"'
+        )
+
+
+def _check_workload(values: Mapping[str, Any], path: KeyPath, problems: Problems) -> None:
+    """Note what says beside a workload or a prompts file what that says already."""
+    workload = values.get("workload")
+    named = "workload" if workload else "prompts_file" if "prompts_file" in values else None
+    if named and "system" in values:
+        problems.add((*path, "system"), f"stands beside {named}, which has its own")
+    if workload and WORKLOADS[workload].is_fresh and values.get("cache") == "warm":
+        words = f'got "warm", but no two prompts of workload "{workload}" are alike'
+        problems.add((*path, "cache"), f'{words}, expected "bust" or nothing')
+
+
+def _check_prompts(route: Route, path: KeyPath, problems: Problems) -> None:
+    """Note what the route's dialect cannot say of its prompts, and what its cap does not hold."""
+    if route.system is not None and (route.workload or route.prompts):
+        named = "workload" if route.workload else "prompts_file"
+        problems.add((*path, "system"), f"stands beside {named}, which has its own")
+    for prompt in route.prompts:
+        where = f"line {prompt.line}: "
+        if prompt.max_tokens is not None and prompt.max_tokens > route.max_tokens:
+            words = f"got {prompt.max_tokens:,}, expected at most the route's {route.max_tokens:,}"
+            problems.add((*path, "prompts_file"), f"{where}max_tokens: {words}")
+        said = {
+            "tools": bool(prompt.tools) or any(one.tool_calls for one in prompt.messages),
+            "pictures": any(one.images for one in prompt.messages),
+        }
+        what = " and ".join(word for word, is_said in said.items() if is_said)
+        if what and route.dialect in _WORDS_ONLY:
+            words = f'dialect "{route.dialect}" cannot say them, expected {_WORDS_ONLY_ADVICE}'
+            problems.add((*path, "prompts_file"), f"{where}has {what}: {words}")
+        later = [one.role for one in prompt.messages[1:]]
+        if route.dialect in ("messages", "auto") and "system" in later:
+            words = 'is "system", which dialect "messages" takes as the first alone'
+            index = later.index("system") + 1
+            problems.add((*path, "prompts_file"), f"{where}messages.{index}.role: {words}")
 
 
 def _check_proxy(

@@ -46,6 +46,11 @@ class Problems:
         hint = f", did you mean {suggestion}?" if suggestion else ""
         self.add(path, f"unknown key{hint}")
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was noted so far."""
+        return tuple(self._lines)
+
     def raise_if_any(self) -> None:
         """Raise what was gathered.
 

@@ -1,9 +1,9 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
-Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
-and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its field
-in `probes.config.settings`. The values of secrets never appear in an error; names of variables and
-headers do.
+Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .expect, .timeouts,
+.tls and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its
+field in `probes.config.settings`. The values of secrets never appear in an error; names of
+variables and headers do.
 """
 
 import re
@@ -15,10 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
+from probes.config.checks import EXCLUSIVE_KEYS, check_pace, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
+from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
+from probes.config.prompts_file import PromptsFileError, read_prompts
 from probes.config.settings import (
     AUTO,
     LONGEST_PROMPT_MB,
@@ -32,6 +34,7 @@ from probes.config.settings import (
 )
 from probes.config.text import EncodingError, decode_text
 from probes.config.tls import TLS_FILES, anchor, check_authorities, check_tls
+from probes.config.workloads import WORKLOADS
 from probes.kit.open_regular import NotRegularError, TooLargeError
 from probes.kit.paths import PathError, config_folder, path_of
 from probes.kit.trust import UntrustedError, read_trusted
@@ -50,7 +53,8 @@ _OTHER_TABLES: Final = {
 }
 _TABLES: Final = ("defaults", "routes", *_OTHER_TABLES, "keys")
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
-"""A price is not merged: half of it from elsewhere would be the price of nothing."""
+"""A price is not merged: half of it from elsewhere would be the price of nothing. Nor is what is
+expected: another prompt is answered otherwise."""
 
 
 def default_config_path() -> Path:
@@ -209,6 +213,7 @@ def override_route(route: Route, values: Mapping[str, Any]) -> Route:
         own = {**own, "adaptive": False, **_settled(bounds)}
     changed = msgspec.structs.replace(route, **own)
     check_route(changed, (), problems)
+    check_pace(changed, (), problems)
     problems.raise_if_any()
     return changed
 
@@ -269,8 +274,10 @@ def _read_routes(
         if not name.strip() or not name.isprintable() or len(name) > _MAXIMUM_NAME:
             problems.add(path, f"is no name, expected 1 to {_MAXIMUM_NAME} printable characters")
         own = _read_route_keys(table, folder, path, environ, problems)
+        values: dict[str, Any] = {}
         if isinstance(table, dict) and isinstance(raw_defaults, dict):
-            note_missing({**raw_defaults, **table}, keys, path, problems)
+            values = {**raw_defaults, **table}
+            note_missing(values, keys, path, problems)
         merged = _merge(defaults, own)
         # A complaint of a file stands where that is named, in the route or in [defaults].
         tls, own_tls = merged.get("tls", {}), own.get("tls", {})
@@ -279,10 +286,13 @@ def _read_routes(
         if not merged.keys() >= {*needed(keys)}:
             continue
         for key, value in merged.items():
-            if keys[key].is_table:
+            if key in keys and keys[key].is_table:
                 merged[key] = keys[key].kind(**value)
         routes.append(Route(name=name, **_settled(merged)))
         check_route(routes[-1], path, problems)
+        # What is wrong itself was complained of, and says nothing of the other.
+        if not any(key in values and key not in merged for key in ("pace", "rate")):
+            check_pace(routes[-1], path, problems)
     return tuple(routes)
 
 
@@ -319,6 +329,18 @@ def _read_route_keys(
             values["prompt"] = _read_prompt(path_of(file, folder))
         except ValueError as error:
             problems.add((*path, "prompt_file"), str(error))
+    file = values.pop("prompts_file", None)
+    if file is not None:
+        values["prompts"] = ()
+        try:
+            values["prompts"] = read_prompts(path_of(file, folder))
+        except PromptsFileError as error:
+            for line in error.problems:
+                problems.add((*path, "prompts_file"), line)
+        except PathError as error:
+            problems.add((*path, "prompts_file"), str(error))
+    if "expect" in values:
+        values["expect"] = settle_expect(values["expect"], folder, (*path, "expect"), problems)
     for key in TLS_FILES:
         anchor(values.get("tls", {}), key, folder, (*path, "tls", key), problems)
     anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
@@ -341,9 +363,29 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)
+    if own.get("pace") == "interval":
+        merged.pop("rate", None)  # that of [defaults] is for the routes whose pace is open
+    if "workload" in own or "prompts" in own:
+        merged.pop("system", None)  # theirs is a prompt of its own
     for key, value in own.items():
         merged[key] = {**defaults.get(key, {}), **value} if key in _MERGED_TABLES else value
+    if "workload" in merged:
+        _fill_in_workload(merged, defaults, own)
     return merged
+
+
+def _fill_in_workload(
+    merged: dict[str, Any], defaults: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Give a route what its workload asks for."""
+    workload = WORKLOADS[merged["workload"]]
+    # A cap that [defaults] has for all routes is none of a workload that a route asks for.
+    if "max_tokens" not in own and ("workload" in own or "max_tokens" not in defaults):
+        merged["max_tokens"] = workload.max_tokens
+    if workload.prompt is not None:
+        merged["prompts"] = (workload.prompt,)
+    if workload.is_fresh:
+        merged.pop("cache", None)
 
 
 def _read_prompt(file: Path) -> str:

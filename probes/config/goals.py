@@ -69,8 +69,16 @@ def cap_of(cohort: str) -> int | None:
 
 
 def band_of(cohort: str) -> str:
-    """Return the band of input tokens that a cohort such as `64/256` is of, by its upper end."""
-    return cohort.rpartition("/")[2]
+    """Return the band of input tokens that a cohort such as `64/256` is of, by its upper end.
+
+    Of one that has a shape's name too (`1000/1k/aa-1k`), the band with it: shapes never mix.
+    """
+    return cohort.partition("/")[2]
+
+
+def shape_of(cohort: str) -> str:
+    """Return the shape that a cohort such as `1000/1k/aa-1k` is named after; empty where none."""
+    return band_of(cohort).partition("/")[2]
 
 
 def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:

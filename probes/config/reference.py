@@ -8,13 +8,14 @@ import ast
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from probes.config.fields import Field, Settings, fields_of
+from probes.config.prompts_file import PromptLine
 from probes.config.settings import Alerting, Budget, Display, PromptSource, Recording, Route
 
 TABLES: Final[Mapping[str, Sequence[type[Settings]]]] = {
@@ -98,13 +99,22 @@ def toml_value(value: Any) -> str:
 
 def table(name: str) -> str:
     """Return one table of the page, in Markdown."""
-    lines = [f"| `[{name}]` | default | takes | meaning |", "|---|---|---|---|"]
-    for one in settings():
-        if one.table == name:
-            takes = one.field.takes.expected
-            lines.append(f"| `{one.key}` | {one.default} | {takes} | {one.meaning} |")
+    return _table(f"`[{name}]`", (one for one in settings() if one.table == name))
+
+
+def prompt_line_table() -> str:
+    """Return the keys of a line of a prompts file, in Markdown; its `expect` is that of a route."""
+    rows = _settings_of("prompts_file", PromptLine, "")
+    return _table("key", (one for one in rows if "." not in one.key))
+
+
+def _table(head: str, rows: Iterable[Setting]) -> str:
+    lines = [f"| {head} | default | takes | meaning |", "|---|---|---|---|"]
+    for one in rows:
+        takes = one.field.takes.expected
+        lines.append(f"| `{one.key}` | {one.default} | {takes} | {one.meaning} |")
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(map(table, TABLES)))
+    sys.stdout.write("\n".join([*map(table, TABLES), prompt_line_table()]))

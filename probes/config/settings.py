@@ -13,14 +13,18 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import field
 
+from probes.config.expect import Expect
 from probes.config.fields import Field, Range, Settings, Shape, Unset, fields_of
 from probes.config.goals import DAY_S, Goals, Seconds, Usd, configured_e2e_goal_s
+from probes.config.prompts import OVERHEAD_TOKENS, Prompt, estimate_tokens
 from probes.config.proxies import proxy_setting
 from probes.config.urls import base_url_of, is_host_name
+from probes.config.workloads import WorkloadName
 
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
+Pace: TypeAlias = Literal["interval", "constant", "poisson"]
 
 AUTO: Final = "auto"
 """In the place of a concurrency: it finds itself."""
@@ -121,7 +125,10 @@ class Price(Settings, frozen=True, kw_only=True):
 class Route(Settings, frozen=True, kw_only=True):
     """One thing to probe, with all defaults filled in."""
 
-    name: str  # what stands in [routes.NAME]: no key, as `adaptive` is none
+    # The only fields that are no keys, beside `adaptive`: what stands in [routes.NAME], and what
+    # `workload` or `prompts_file` have brought.
+    name: str
+    prompts: tuple[Prompt, ...] = ()
     base_url: Annotated[str, _BASE_URL]
     """Up to and without the dialect's path."""
     model: Annotated[str, Shape("the model's name", _is_name)]
@@ -146,15 +153,20 @@ class Route(Settings, frozen=True, kw_only=True):
     )
     """Extra headers; `"env:NAME"` takes a value from the environment, and credentials
     (`Authorization`, `x-api-key`, `Cookie`, …) stand only so."""
-    # In a record it is whole, whichever of the three it was made of.
+    # In a record it is whole, whichever of the three it was made of; where there are `prompts`,
+    # these are asked instead.
     prompt: Annotated[str, _PROMPT] = "Write one short sentence about the sea."
-    """User message; or `prompt_file`, `prompt_tokens`."""
+    """User message; or `prompt_file`, `prompt_tokens`, `workload`, `prompts_file`."""
+    workload: WorkloadName | None = None
+    """[Prompt and answer cap](#workloads) by a name that others use too, to compare: `aa-…` as
+    the public leaderboard Artificial Analysis asks."""
     system: Annotated[str | None, Shape("a text that is not empty", _is_text, show=False)] = None
     """System message."""
     # By default a route costs little when it is left running: one short answer every 5 s, some
     # 50,000 tokens an hour, a tenth of its budget.
     max_tokens: Annotated[int, Range(_WHOLE, 1, 1_000_000)] = 64
-    """Answer cap, always sent."""
+    """Answer cap, always sent. Beside a `workload` it is that one's where it is not set in the same
+    table."""
     temperature: Annotated[float | None, Range("a number", 0, 2)] = None
     """As the API has it."""
     extra_body: Annotated[dict[str, Any], _BODY] = field(default_factory=dict)
@@ -187,6 +199,11 @@ class Route(Settings, frozen=True, kw_only=True):
     adaptive: bool = False  # what "auto" becomes: it is no key
     interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
     """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
+    pace: Pace = "interval"
+    """`interval` is a closed loop: a worker's next probe waits for its last. `constant` and
+    `poisson` are open: by `rate`, up to `concurrency` at once."""
+    rate: Annotated[float | None, Range("a number of probes a second", 0.001, 1_000)] = None
+    """Probes a second of an open pace, which needs it."""
     timeouts: Timeouts = Timeouts()
     stall_after: Seconds = 1.0
     """Seconds without output that are marked as a stall."""
@@ -197,6 +214,7 @@ class Route(Settings, frozen=True, kw_only=True):
     """Probe more often while something is suspected: up to once a second, at most 20 s at a time,
     within concurrency and budget; never within 60 s of a 429, an overload or a spent quota."""
     goals: Goals = Goals()
+    expect: Expect = Expect()
     price: Price | None = None
     price_list: Annotated[bool | None, Unset("unless on loopback")] = None
     """Look a missing price up in the provider's own list."""
@@ -210,6 +228,12 @@ class Route(Settings, frozen=True, kw_only=True):
     """Start paused."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether its pace is an open loop: a probe begins when it is due, whatever the others
+        do."""
+        return self.pace != "interval"
+
+    @property
     def asked_concurrency(self) -> int | str:
         """The concurrency as the file has it."""
         return AUTO if self.adaptive else self.concurrency
@@ -219,6 +243,28 @@ class Route(Settings, frozen=True, kw_only=True):
         """The E2E goal in seconds at the configured answer cap; None where there is none."""
         return configured_e2e_goal_s(self.goals.e2e_s, self.max_tokens)
 
+    @property
+    def shapes(self) -> dict[str, int]:
+        """The shapes of its prompts, each with the estimated tokens of its largest; the one that
+        comes most first."""
+        sizes: dict[str, int] = {}
+        weights: dict[str, float] = {}
+        for prompt in self.prompts:
+            sizes[prompt.name] = max(sizes.get(prompt.name, 0), prompt.tokens)
+            weights[prompt.name] = weights.get(prompt.name, 0.0) + prompt.weight
+        return {name: sizes[name] for name in sorted(sizes, key=lambda name: -weights[name])}
+
+    @property
+    def input_tokens(self) -> int:
+        """The estimated size of a probe's input in tokens; of several prompts, of the largest."""
+        if self.prompts:
+            return max(self.shapes.values())
+        return estimate_tokens((self.system or "") + self.prompt) + OVERHEAD_TOKENS
+
+
+NO_KEYS: Final = ("name", "prompts", "adaptive")
+"""Fields of a route that are none in the file."""
+
 
 class PromptSource(Settings, frozen=True, kw_only=True):
     """Keys of a route in whose place `Route.prompt` has a text."""
@@ -227,6 +273,8 @@ class PromptSource(Settings, frozen=True, kw_only=True):
     """Holds the prompt; relative to this file."""
     prompt_tokens: Annotated[int | None, Range(_WHOLE, 1, 1_000_000)] = None
     """A prompt of about so many tokens is generated."""
+    prompts_file: Annotated[str | None, Shape("the path of a file of JSON lines", _is_name)] = None
+    """[Prompts of your own](#prompts-of-your-own), asked in turn; relative to this file."""
 
 
 class Budget(Settings, frozen=True, kw_only=True):
@@ -303,5 +351,4 @@ class Config(Settings, frozen=True, kw_only=True):
 def route_keys() -> Mapping[str, Field]:
     """Return the keys of a route's table by name."""
     keys = {**fields_of(Route), **fields_of(PromptSource)}
-    del keys["name"], keys["adaptive"]
-    return keys
+    return {key: field for key, field in keys.items() if key not in NO_KEYS}

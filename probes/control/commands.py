@@ -44,6 +44,25 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
+class PacePart(msgspec.Struct, frozen=True):
+    """Which ticks of a route's open pace one of several engines sends.
+
+    Ticks are counted on the clock that all engines share, so that constant gaps stay constant
+    though several send them.
+    """
+
+    ticks: tuple[int, ...]
+    """Its own among `of` in a row, from 0."""
+    of: int
+    rate: float
+    """Probes a second of all engines together."""
+
+    @property
+    def own_rate(self) -> float:
+        """Probes a second of this engine."""
+        return self.rate * len(self.ticks) / max(1, self.of)
+
+
 class Configure(_EngineCommand, frozen=True, kw_only=True, tag="configure"):
     """First command: everything the engine needs; sent on a pipe, never on a command line."""
 
@@ -54,6 +73,8 @@ class Configure(_EngineCommand, frozen=True, kw_only=True, tag="configure"):
     include_text: bool = False
     seed: int | None = None
     """For the jitter; None draws from the system."""
+    pace_parts: dict[str, PacePart] = {}
+    """Route → its part of an open pace; of a route that is missing, all of it."""
     digests: str = ""
     """Package that holds the percentiles of who asks, for the `hello`: the engine has none."""
 
@@ -71,7 +92,8 @@ class Go(_EngineCommand, frozen=True, kw_only=True, tag="go"):
 
 
 class SetKnob(_EngineCommand, frozen=True, kw_only=True, tag="set_knob"):
-    """Set `concurrency`, `interval` (seconds) or `max_tokens` of a route."""
+    """Set a knob of a route: `concurrency`, `interval` (seconds), `rate` (probes a second) or
+    `max_tokens`."""
 
     route: str
     knob: str
@@ -81,6 +103,8 @@ class SetKnob(_EngineCommand, frozen=True, kw_only=True, tag="set_knob"):
     who: str = "user"
     part: bool = False
     """It is one engine's part of what is wanted in all, and may be none."""
+    pace_part: PacePart | None = None
+    """Of a rate, which ticks are this engine's part."""
     reason: str = ""
     """Why, for whoever reads of it."""
 

@@ -24,7 +24,7 @@ import msgspec
 from probes.config import Route
 from probes.config.fields import Range, fields_of
 
-KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
+KnobName: TypeAlias = Literal["concurrency", "interval", "rate", "max_tokens"]
 Move: TypeAlias = Literal["more", "fewer", "double", "halve", "longer", "shorter"]
 
 
@@ -36,7 +36,7 @@ class KnobRange(msgspec.Struct, frozen=True):
     most: float
     whole: bool
     steps: tuple[float, ...] = ()
-    """Where `longer` and `shorter` stop; none where they double and halve."""
+    """Where keys stop; none where they count by one, double or halve."""
 
     def nearest(self, value: float, *, part: bool = False) -> float:
         """Return the nearest value in range; of a `part` zero is in range too.
@@ -70,6 +70,13 @@ _INTERVALS_S: Final = (
     *(60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 21_600.0, 86_400.0),
 )
 """Round numbers, each about twice the one before: doubling 5 s would soon lead to odd ones."""
+_RATES: Final = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    *(1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 70.0),
+    *(100.0, 150.0, 200.0, 300.0, 500.0, 700.0, 1_000.0),
+)
+"""Finer from one a second on: the edge of what a provider carries lies between two of them, and
+twice as much at once runs past it."""
 
 
 def _knob(name: KnobName, steps: tuple[float, ...] = ()) -> KnobRange:
@@ -85,6 +92,7 @@ KNOBS: Final[Mapping[str, KnobRange]] = MappingProxyType(
     {
         "concurrency": _knob("concurrency"),
         "interval": _knob("interval", _INTERVALS_S),
+        "rate": _knob("rate", _RATES),
         "max_tokens": _knob("max_tokens"),
     }
 )

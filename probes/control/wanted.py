@@ -9,6 +9,7 @@ engine is told before it begins. The board shows what an engine has made of it, 
 what it works by: neither is asked what is wanted.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -23,12 +24,12 @@ from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import seconds
 
 _WHO: Final = "restart"
-_SWITCHED: Final[tuple[KnobKind, ...]] = ("concurrency", "interval", "max_tokens", "paused")
+_SWITCHED: Final[tuple[KnobKind, ...]] = ("concurrency", "interval", "rate", "max_tokens", "paused")
 """What a user sets of a route, as fields of `WantedRoute`; `adaptive` is the run's alone."""
 
 
 class WantedRoute(msgspec.Struct, frozen=True):
-    """One route as it should be. The first three are its knobs, by their names."""
+    """One route as it should be. Its knobs are in it by their names."""
 
     concurrency: float
     interval: float
@@ -37,8 +38,22 @@ class WantedRoute(msgspec.Struct, frozen=True):
     paused: bool
     cool_until_ns: int | None = None
     """Monotonic ns of the engine that reported it."""
+    rate: float | None = None
+    """Probes a second of an open pace; None where it is closed, and there is nothing to turn."""
     adaptive: bool = False
     """The concurrency finds itself."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its pace is an open loop."""
+        return self.rate is not None
+
+    @property
+    def per_s(self) -> float:
+        """The most probes that its pace begins in a second; infinite where it is back to back."""
+        if self.rate is not None:
+            return self.rate
+        return self.concurrency / self.interval if self.interval > 0 else math.inf
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -53,6 +68,10 @@ class Wanted(msgspec.Struct, frozen=True):
     def after_command(self, command: Command) -> "Wanted":
         """Return the state that a command asks for."""
         match command:
+            case SetKnob(knob="rate" | "interval") if command.route in self.routes and self.routes[
+                command.route
+            ].is_open != (command.knob == "rate"):
+                return self  # a closed pace has no rate, an open one no interval
             case SetKnob(knob="concurrency") if command.who != BY_ITSELF:
                 # Whoever sets it knows better, or wants to.
                 return self._with([command.route], concurrency=command.value, adaptive=False)
@@ -102,6 +121,7 @@ def wanted_of(routes: tuple[Route, ...]) -> Wanted:
                 route.interval,
                 float(route.max_tokens),
                 route.paused,
+                rate=route.rate if route.is_open else None,
                 adaptive=route.adaptive,
             )
             for route in routes

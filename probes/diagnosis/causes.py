@@ -20,6 +20,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 from probes.diagnosis.route_watch import End, Hang, RouteWatch
 from probes.diagnosis.series import JudgedSeries, Shares
 from probes.events import Cause
+from probes.events.diagnosis_words import wrong_words
 from probes.kit.clock import NS_PER_S
 
 Slot: TypeAlias = Literal[
@@ -31,6 +32,7 @@ Slot: TypeAlias = Literal[
     "dns",
     "tls",
     "build",  # another model or build answers
+    "answers",  # whole answers are not what is expected
     "input",  # input tokens
     "cache",  # the prompt cache
     "churn",  # new connections where they were kept
@@ -57,7 +59,9 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "dns": frozenset(("path", "wait")),
     "tls": frozenset(("path", "wait")),
     # Another model has another speed, another tokenizer and other answers.
-    "build": frozenset(("input", "cache", "wait", "write", "output")),
+    "build": frozenset(("answers", "input", "cache", "wait", "write", "output")),
+    # What is talked beside the point is of another length.
+    "answers": frozenset(("output",)),
     # A prompt that has changed is in no cache, and takes longer to read.
     "input": frozenset(("cache", "wait")),
     "cache": frozenset(("wait",)),
@@ -128,7 +132,7 @@ class Alarm:
     is_over: bool = False
     over_ns: int = 0
     detail: str = ""
-    """The server's words."""
+    """The server's words, or what came of it that was wrong."""
     status: int | None = None
     is_of_round_trips: bool = False
     """Of the way there: longer round trips named it."""
@@ -250,6 +254,9 @@ class RouteCauses:
         """Take what the tests of an alarm say now."""
         if alarm.slot == "fails":
             self._tell_failures(alarm)
+        elif alarm.slot == "answers":
+            newest = (one for one in self.watch.wrong_answers if one[0] >= alarm.since_ns)
+            alarm.detail = wrong_words([told for _, told in newest]) or alarm.detail
         self._explain(alarm, around)
         if not alarm.is_named:
             alarm.since_ns = reading.since_ns
@@ -353,6 +360,8 @@ class RouteCauses:
                 return _plain(watch.tls, "tls")
             case "build":
                 return _plain(watch.other_build, "model_changed")
+            case "answers":
+                return _plain(watch.wrong, "wrong_answers")
             case "input":
                 return _plain(watch.input, "prompt_growth")
             case "cache":

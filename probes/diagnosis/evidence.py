@@ -37,6 +37,7 @@ _MOVE: Final[frozenset[Cause]] = frozenset(
     (
         *("no_answer", "outage", "provider_errors", "provider_overloaded", "provider_queueing"),
         *("provider_slow_decode", "stream_stalls", "stream_truncation", "unknown"),
+        "wrong_answers",
     )
 )
 _KINDS: Final[dict[Cause, tuple[str, ...]]] = {
@@ -51,7 +52,8 @@ _KINDS: Final[dict[Cause, tuple[str, ...]]] = {
     "dns": ("failed", "dns"),
     "tls": ("failed", "tls"),
     "connection_churn": ("cold",),
-    "model_changed": ("other_build", "per_token", "wait"),
+    "model_changed": ("other_build", "wrong", "per_token", "wait"),
+    "wrong_answers": ("wrong",),
     "local_observer": ("wait", "per_token"),
 }
 """Which tests of a route speak for a cause; of all others it is what fails."""
@@ -94,6 +96,8 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
     if cause in _MOVE:
         # Whether the server hangs or a connection to it, one more tells.
         detail = fresh_words() if cause == "no_answer" else ""
+        if cause == "wrong_answers":
+            detail = "llmtop once --include-text shows one"
         return Advice(act="move", route=_well_route(ill, routes), detail=detail)
     return Advice(act="wait")
 
@@ -106,20 +110,19 @@ def _lighter(watch: RouteWatch, cause: Cause) -> Advice:
         return Advice(act="wait", detail="its concurrency finds itself, and steps back")
     if raised is not None and raised.knob == "concurrency" and raised.before < watch.concurrency:
         return Advice(act="undo_knob", knob="concurrency", value=raised.before)
-    is_faster = raised is not None and raised.knob == "interval"
-    if (
-        raised is not None
-        and is_faster
-        and cause == "own_load"
-        and raised.before > watch.interval_s
-    ):
-        return Advice(act="undo_knob", knob="interval", value=raised.before)
+    if raised is not None and cause == "own_load":
+        if raised.knob == "interval" and raised.before > watch.interval_s:
+            return Advice(act="undo_knob", knob="interval", value=raised.before)
+        if raised.knob == "rate" and raised.before < watch.rate:
+            return Advice(act="undo_knob", knob="rate", value=raised.before)
     if watch.concurrency > 1:
         return Advice(act="set_knob", knob="concurrency", value=watch.concurrency - 1)
     return _slower(watch)
 
 
 def _slower(watch: RouteWatch) -> Advice:
+    if watch.rate:
+        return Advice(act="set_knob", knob="rate", value=float(f"{watch.rate / 2:.2g}"))
     return Advice(act="set_knob", knob="interval", value=max(1.0, watch.interval_s * 2))
 
 

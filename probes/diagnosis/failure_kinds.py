@@ -9,7 +9,7 @@ Rule 3. A *definite* answer says what is wrong by itself: three in a row are no 
 
 from typing import Final, NamedTuple
 
-from probes.events import AttemptFinished, Cause
+from probes.events import WRONG_ANSWER, AttemptFinished, Cause, ProbeFinished
 
 
 class FailureKind(NamedTuple):
@@ -55,8 +55,9 @@ _BY_REASON: Final = {
     "conflict": _ERRORS,
     "client_closed": _ERRORS,
 }
-_NOT_THE_ROUTES: Final = frozenset(("refusal", "content_filter"))
-"""The model answered, and what it said is its answer to the prompt: nothing is out of order."""
+_NOT_THE_ROUTES: Final = frozenset(("refusal", "content_filter", WRONG_ANSWER.reason))
+"""The model answered, and what it said is its answer to the prompt: nothing is out of order. What
+is wrong by what was expected has a cause and a test of its own."""
 
 RATE_LIMITS: Final[dict[str, Cause]] = {
     "requests": "rate_limited_requests",
@@ -70,6 +71,12 @@ RATE_LIMITS: Final[dict[str, Cause]] = {
 def speaks_of_route(event: AttemptFinished) -> bool:
     """Return whether an end is evidence at all, for a route or against it."""
     return event.outcome != "cancelled" and not event.flagged
+
+
+def is_whole(event: AttemptFinished | ProbeFinished) -> bool:
+    """Return whether an answer came whole, be it of no use: it tells of tokens, times and builds
+    what any other does."""
+    return event.outcome == "ok" or event.reason == WRONG_ANSWER.reason
 
 
 def rate_limit_of(event: AttemptFinished) -> Cause | None:

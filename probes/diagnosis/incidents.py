@@ -19,7 +19,8 @@ import msgspec
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.route_watch import RouteWatch
-from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState
+from probes.diagnosis.series import OF_A_SHAPE
+from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence
 from probes.events.diagnosis_words import diagnosis_text, server_words
 from probes.kit.clock import NS_PER_S
 
@@ -249,7 +250,9 @@ class Incidents:
             return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.hit()]
         evidence, against = evidence_of(incident.cause, ill)
-        words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
+        words = next(
+            (alarm for _, alarm in ill if alarm.detail and alarm.slot in ("fails", "answers")), None
+        )
         event = Diagnosis(
             at_ns=now_ns,
             id=incident.id,
@@ -261,12 +264,23 @@ class Incidents:
             evidence=evidence,
             against=against,
             advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
+            shape=_shape_of(evidence, [watch for watch, _ in ill]),
         )
-        told = diagnosis_text(
-            event, "" if words is None else server_words(words.status, words.detail)
-        )
+        said = ""
+        if words is not None:
+            is_said = words.slot == "fails"
+            said = server_words(words.status, words.detail) if is_said else words.detail
+        told = diagnosis_text(event, said)
         incident.last = msgspec.structs.replace(event, text=told)
         return incident.last
+
+
+def _shape_of(evidence: Sequence[Evidence], watches: Sequence[RouteWatch]) -> str:
+    """Return the shape that an incident is about: that of the only route, of whose own series the
+    first figure is; empty for all."""
+    if len(watches) != 1 or not evidence or evidence[0].figure not in OF_A_SHAPE:
+        return ""
+    return watches[0].shape
 
 
 def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:

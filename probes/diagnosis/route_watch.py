@@ -4,7 +4,11 @@ Rule 1. A request counts once. What it failed with counts when the attempt ends,
         waited for; of a stream that writes for long, a little after its first output.
 Rule 2. What our own machine did is never evidence against a route: flagged attempts, those that
         overlap a gap, those that we cancelled.
-Rule 3. All is bounded: two bands of prompt sizes, and the last `_ENDS_KEPT` ends.
+Rule 3. All is bounded: two bands of prompt sizes, or the shapes of a mix, and the last `_ENDS_KEPT`
+        ends.
+Rule 4. Of a route that asks several shapes in turn each has series of its own, all of them judged.
+        One is in focus, and what is told of the route is told of it: the one that is ill, else the
+        one that comes most. So the mix may change without an alarm, and no shape hides another.
 
 The answer cap of a cohort changes neither the wait for the first token nor the time per token:
 these series belong to the cohort's band of input tokens, and outlive a turned knob. What the cap
@@ -19,7 +23,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.config.goals import band_of, shape_of
+from probes.diagnosis.failure_kinds import (
+    FailureKind,
+    failure_of,
+    is_whole,
+    rate_limit_of,
+    speaks_of_route,
+)
 from probes.diagnosis.felt import Felt, FeltTimes
 from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
@@ -63,6 +74,10 @@ _MUCH_MORE: Final = 1.2
 """Times the concurrency before, where it finds itself: that can make answers slower."""
 _WORDS_KEPT: Final = 120
 """Characters of a server's words; fewer than those are shown."""
+_EXAMPLES_KEPT: Final = 2
+"""Wrong answers of which it is kept what came."""
+_EXAMPLE_KEPT: Final = 300
+"""Characters of that: what was expected, and two short pieces."""
 _OPEN_KEPT: Final = 4096
 """Open requests of a route; more are not looked at one by one."""
 _BANDS_KEPT: Final = 2
@@ -147,12 +162,15 @@ class _Open:
 
 
 class Band:
-    """Series of one band of prompt sizes."""
+    """Series of one band of prompt sizes, or of one shape."""
 
-    __slots__ = ("felt", "gap", "per_token", "wait", "whole")
+    __slots__ = ("cohort", "felt", "gap", "input", "output", "per_token", "wait", "whole")
 
     def __init__(self) -> None:
+        self.cohort = ""
+        """Of its newest attempt."""
         self.felt = Felt()
+        self.input, self.output = JudgedSeries(INPUT), JudgedSeries(OUTPUT)
         self.wait = JudgedSeries(WAIT)
         self.per_token = JudgedSeries(PER_TOKEN)
         self.gap = JudgedSeries(GAP)
@@ -168,17 +186,16 @@ class RouteWatch:
     def __init__(self, info: RouteInfo) -> None:
         self.configure(info)
         self.bands: dict[str, Band] = {}
-        """By upper end of the band, the one that is asked for last."""
+        """By upper end of the band, the one that is asked for last behind all others."""
         self.band = Band()
         self.cohort = ""
-        """Of the newest attempt."""
+        """Of the newest attempt; of a mix, of the newest one in focus."""
         self.rtt, self.dns, self.tcp, self.tls = (
             JudgedSeries(RTT),
             JudgedSeries(DNS),
             JudgedSeries(TCP),
             JudgedSeries(TLS),
         )
-        self.input, self.output = JudgedSeries(INPUT), JudgedSeries(OUTPUT)
         self.failed = Shares("failed_share")
         self.throttled = Shares("throttled_share")
         # Answers do not pause by chance as often as single attempts fail.
@@ -186,6 +203,9 @@ class RouteWatch:
         self.cold = Shares("cold_share", learned=_LEARNED_S)
         self.uncached = Shares("cached_share", learned=_LEARNED_S)
         self.other_build = Shares("other_model_share")
+        self.wrong = Shares("wrong_share")
+        self.wrong_answers: deque[tuple[int, str]] = deque(maxlen=_EXAMPLES_KEPT)
+        """When the newest wrong answers began, and what was expected and came: hostile."""
         self.resent = Shares("retransmits", least=0.02, bad=0.15, learned=_LEARNED_S)
         self.reordered = Shares("reordered", least=0.03, bad=0.2, learned=_LEARNED_S)
         self._gather()
@@ -247,6 +267,8 @@ class RouteWatch:
         """The concurrency finds itself, and goes no lower than `concurrency_min`."""
         self.concurrency_min = info.concurrency_min
         self.interval_s = _bounded(info.interval)
+        self.rate = _bounded(info.rate) if info.pace != "interval" else 0.0
+        """Probes a second of an open pace; 0 where it is closed."""
         self._stall_ns = longest_gap_ns(_bounded(info.stall_after))
 
     def engine_died(self) -> None:
@@ -255,18 +277,23 @@ class RouteWatch:
         self.held.clear()
         self._owed = self.concurrency
         self.oldest_phase = None
-        for series in self.band:
-            series.level.forget_open()
+        for band in self.bands.values():
+            for series in band:
+                series.level.forget_open()
 
     # Events.
 
     def attempt_started(self, event: AttemptStarted) -> None:
         """Open a request."""
-        if event.cohort != self.cohort:
+        band = self.band
+        if self.info.is_mix:
+            band = self._band_in_mix(event.cohort)
+        elif event.cohort != self.cohort:
             self._take_cohort(event.cohort)
+            band = self.band
         if len(self._open) < _OPEN_KEPT:
             self._open[event.probe, event.attempt] = _Open(
-                event.at_ns, self.band, evidence=event.evidence
+                event.at_ns, band, evidence=event.evidence
             )
 
     def first_token(self, event: FirstToken) -> None:
@@ -315,6 +342,10 @@ class RouteWatch:
             self.throttled_in_a_row = 0
             if self.last_ok_began_ns is None or began_ns > self.last_ok_began_ns:
                 self.last_ok_began_ns = began_ns
+        if event.right is not None:
+            self.wrong.add(event.at_ns, not event.right, began_ns, evidence=event.evidence)
+            if not event.right:
+                self.wrong_answers.appendleft((began_ns, event.message[:_EXAMPLE_KEPT]))
         band = self.band if request is None else request.band
         self._measure(event, began_ns, band, is_sampled=request is not None and request.is_sampled)
 
@@ -323,22 +354,26 @@ class RouteWatch:
         if event.outcome == "cancelled" or event.flagged:
             return
         began_ns = min(event.started_ns, event.at_ns)
-        self.probes.append(ProbeEnd(began_ns, event.outcome != "ok", event.attempts))
+        self.probes.append(ProbeEnd(began_ns, not is_whole(event), event.attempts))
         if (
             event.outcome != "ok"
             or event.attempts > 1
             or event.evidence
-            or event.cohort not in ("", self.cohort)
             or (self._gap is not None and began_ns < self._gap.at_ns)
         ):
             return
-        felt = self.band.felt
+        band = self.band
+        if self.info.is_mix:
+            band = self.bands.get(band_of(event.cohort), band)
+        if event.cohort not in ("", band.cohort):
+            return
+        felt = band.felt
         if event.first_token_ns is not None:
             felt.ttft.add(max(0, event.first_token_ns - began_ns) / NS_PER_S)
         if event.done_ns is not None:
             felt.e2e.add(max(0, event.done_ns - began_ns) / NS_PER_S)
 
-    def turned(self, event: Knob) -> None:  # noqa: C901 - a case for each knob
+    def turned(self, event: Knob) -> None:
         """Note a knob of ours."""
         before, after = _bounded(event.before), _bounded(event.after)
         match event.knob:
@@ -351,16 +386,13 @@ class RouteWatch:
                 if after > before:
                     self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
                 self.concurrency = int(after)
-            case "interval":
-                if after < before:
-                    self._asked_for_more(event)
-                self.interval_s = after
-                self._owed = max(self._owed, self.concurrency)
+            case "interval" | "rate":
+                self._turn_pace(event, before, after)
             case "max_tokens":
-                self.output = JudgedSeries(OUTPUT, LevelShift.heir(self.output.level))
-                self._gather()
                 for band in self.bands.values():
+                    band.output = JudgedSeries(OUTPUT, LevelShift.heir(band.output.level))
                     band.whole = JudgedSeries(WHOLE, LevelShift.heir(band.whole.level))
+                self._gather()
             case "paused":
                 self.is_paused = bool(event.after)
                 self._owed = max(self._owed, self.concurrency)
@@ -369,6 +401,15 @@ class RouteWatch:
                 self.is_accepted = True
             case _:
                 pass
+
+    def _turn_pace(self, event: Knob, before: float, after: float) -> None:
+        if event.knob == "rate":
+            self.rate = after
+        else:
+            self.interval_s = after
+        if (after > before) if event.knob == "rate" else (after < before):
+            self._asked_for_more(event)
+        self._owed = max(self._owed, self.concurrency)
 
     def _asked_for_more(self, event: Knob) -> None:
         """Note a knob that was turned up, with what it stood at before the first of several steps:
@@ -400,9 +441,13 @@ class RouteWatch:
         for test in self.tests:
             if isinstance(test, JudgedSeries):
                 test.level.settle()
-        self.band.felt.ttft.settle()
-        self.band.felt.e2e.settle()
-        # Of failures, 429s and pauses no share is ever usual.
+        bands = [*self.bands.values()] if self.info.is_mix else [self.band]
+        for band in bands:
+            for series in (*band, band.input, band.output) if band is not self.band else ():
+                series.level.settle()
+            band.felt.ttft.settle()
+            band.felt.e2e.settle()
+        # Of failures, 429s, pauses and wrong answers no share is ever usual.
         for share in (self.cold, self.uncached, self.resent, self.reordered):
             share.test.settle()
         self._known_builds.clear()
@@ -412,39 +457,69 @@ class RouteWatch:
     def close(self, now_ns: int) -> None:
         """Judge the second that ends now, and let what is open lend its age."""
         self.now_ns = now_ns
-        ages: list[tuple[int, float]] = []
+        # Outside a mix what still waits in another band says nothing of how it is now.
+        judged = [*self.bands.values()] if self.info.is_mix else [self.band]
+        ages: dict[Band, list[tuple[int, float]]] = {band: [] for band in judged}
+        self._take_ages(ages, now_ns)
+        for band in self.bands.values():
+            for series in (*band, band.input, band.output):
+                series.close(now_ns)
+        for series in self._of_the_route:
+            series.close(now_ns)
+        of_all = max(test.rank for test in self._felt_by)
+        for band, waiting in ages.items():
+            wait = self._wait_of(band)
+            wait.lend(waiting, now_ns)
+            rank = max(of_all, band.output.rank, *(series.rank for series in band))
+            for felt in (band.felt.ttft, band.felt.e2e):
+                felt.close(wait.level.guard, in_doubt=rank > 0, in_alarm=rank >= RANK["named"])
+        if self.info.is_mix:
+            self._focus()
+
+    def _take_ages(self, ages: dict[Band, list[tuple[int, float]]], now_ns: int) -> None:
+        """Note what is open by its band: the age of what waits, and what was waited for before a
+        long stream."""
         from_ns = 0 if self._gap is None else self._gap.at_ns
         for request in self._open.values():
             began_ns = max(request.began_ns, from_ns)
             if request.first_ns is None:
-                if request.band is self.band:
-                    ages.append((began_ns, (now_ns - began_ns) / NS_PER_S))
+                if request.band in ages:
+                    ages[request.band].append((began_ns, (now_ns - began_ns) / NS_PER_S))
             elif not request.is_sampled and now_ns - request.first_ns > _LONG_STREAM_NS:
                 request.is_sampled = True
                 if request.began_ns >= from_ns:
                     waited_s = (request.first_ns - request.began_ns) / NS_PER_S
                     request.band.wait.add(waited_s, request.began_ns, evidence=request.evidence)
-        for band in self.bands.values():
-            for series in band:
-                series.close(now_ns)
-        for series in self._of_the_route:
-            series.close(now_ns)
-        self.wait_series.lend(ages, now_ns)
-        rank, guard = max(test.rank for test in self._felt_by), self.wait_series.level.guard
-        for felt in (self.band.felt.ttft, self.band.felt.e2e):
-            felt.close(guard, in_doubt=rank > 0, in_alarm=rank >= RANK["named"])
 
     # What is asked of it.
 
     @property
     def wait_series(self) -> JudgedSeries:
         """What a user waits for: the first token, or the whole of what comes whole."""
-        return self.band.wait if self.info.streamed else self.band.whole
+        return self._wait_of(self.band)
+
+    def _wait_of(self, band: Band) -> JudgedSeries:
+        return band.wait if self.info.streamed else band.whole
+
+    @property
+    def input(self) -> JudgedSeries:
+        """What prompts are counted."""
+        return self.band.input
+
+    @property
+    def output(self) -> JudgedSeries:
+        """What answers are counted."""
+        return self.band.output
+
+    @property
+    def shape(self) -> str:
+        """The shape in focus of a mix; empty without one."""
+        return shape_of(self.cohort) if self.info.is_mix else ""
 
     @property
     def pace_s(self) -> float:
         """Seconds from one probe of the route to the next, as wanted."""
-        return self.interval_s / max(1, self.concurrency)
+        return 1 / self.rate if self.rate else self.interval_s / max(1, self.concurrency)
 
     @property
     def open_requests(self) -> int:
@@ -509,14 +584,16 @@ class RouteWatch:
         has begun may write for as long as such an answer takes, and once more.
         """
         least_s = PATIENCE_S if self.oldest_phase is not None else UNTOLD_PATIENCE_S
-        usual_s = self.band.wait.usual(0.98)
-        if usual_s is None:
-            usual_s = self.band.whole.usual(0.98)
-        if usual_s is None:
+        # Which shape a request of a mix is of does not matter: the slowest is waited for longest.
+        bands = self.bands.values() if self.info.is_mix else (self.band,)
+        known = [usual for band in bands if (usual := band.wait.usual(0.98)) is not None]
+        known = known or [usual for band in bands if (usual := band.whole.usual(0.98)) is not None]
+        if len(known) < len(bands):
             # The slowest seen so far, once there are some; what thinks may think for long.
-            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / TIMES_USUAL
+            seen_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / TIMES_USUAL
+            known.append(seen_s)
         goal_s = self.info.goal_ttft_s or 0.0
-        patience_s = max(least_s, TIMES_USUAL * usual_s, 2 * goal_s)
+        patience_s = max(least_s, TIMES_USUAL * max(known), 2 * goal_s)
         if writes:
             patience_s = max(patience_s, _STREAMS_S, 3 * self.slowest_answer_s)
         return patience_s
@@ -535,29 +612,29 @@ class RouteWatch:
             if not is_sampled:
                 band.wait.add(waited_s, began_ns, evidence=evidence)
             self._measure_writing(event, began_ns, band)
-        elif event.outcome == "ok" and stamps.done is not None:
+        elif is_whole(event) and stamps.done is not None:
             sent_ns = began_ns if stamps.sent is None else stamps.sent
             whole_s = max(0, stamps.done - sent_ns) / NS_PER_S
             self.slowest_wait_s = max(self.slowest_wait_s, whole_s)
             band.whole.add(whole_s, began_ns, evidence=evidence)
-        if event.outcome == "ok":
-            self._measure_answer(event, began_ns)
+        if is_whole(event):
+            self._measure_answer(event, began_ns, band)
         self._ended_ns = event.at_ns
 
-    def _measure_answer(self, event: AttemptFinished, began_ns: int) -> None:
+    def _measure_answer(self, event: AttemptFinished, began_ns: int, band: Band) -> None:
         """Take what is known of a whole answer: its tokens, and who gave it."""
         evidence, first_ns = event.evidence, event.stamps_ns.first_token
         if first_ns is not None:
             written_s = (event.at_ns - first_ns) / NS_PER_S
             self.slowest_answer_s = max(self.slowest_answer_s, written_s)
         if event.input_tokens is not None and is_exact(event):
-            self.input.add(event.input_tokens, began_ns, evidence=evidence)
+            band.input.add(event.input_tokens, began_ns, evidence=evidence)
             if event.cached_tokens:
                 self._has_cache = True
             if self._has_cache:
                 self.uncached.add(event.at_ns, not event.cached_tokens, began_ns, evidence=evidence)
         if event.output_tokens is not None and is_exact(event):
-            self.output.add(event.output_tokens, began_ns, evidence=evidence)
+            band.output.add(event.output_tokens, began_ns, evidence=evidence)
         if event.served_model or event.fingerprint:
             self._measure_build(event, began_ns)
         self._measure_load(event, began_ns)
@@ -681,7 +758,47 @@ class RouteWatch:
             for band in self.bands.values():
                 band.felt.e2e = FeltTimes()  # of answers of another length
         self.cohort = cohort
-        self._take_band(cohort.rpartition("/")[2])
+        self._take_band(band_of(cohort))
+        self.band.cohort = cohort
+
+    def _band_in_mix(self, cohort: str) -> Band:
+        """Return the series of a shape, which are its own whatever was asked for before."""
+        name = band_of(cohort)
+        band = self.bands.get(name)
+        if band is None:
+            if len(self.bands) >= max(_BANDS_KEPT, len(self.info.shapes)):
+                self.bands.pop(
+                    next(name for name, one in self.bands.items() if one is not self.band)
+                )
+            band = self.bands[name] = Band()
+        if band.cohort.partition("/")[0] != cohort.partition("/")[0]:
+            band.felt.e2e = FeltTimes()  # of answers of another length
+        band.cohort = cohort
+        if not self.cohort or band is self.band:
+            self._look_at(band)
+        return band
+
+    def _focus(self) -> None:
+        """Look at the shape that is ill; while none is, at the one that comes most.
+
+        One that is in doubt keeps the focus until it is out of it, or two that are ill would be
+        told by turns.
+        """
+        ranks = {band: max(series.rank for series in band) for band in self.bands.values()}
+        if ranks.get(self.band, 0) or any(series.level.clearing for series in self.band):
+            return
+        worst = max(ranks, key=ranks.__getitem__, default=self.band)
+        if not ranks.get(worst, 0):
+            main = (band for band in ranks if shape_of(band.cohort) == self.info.shapes[0])
+            worst = next(main, self.band)
+        if worst is not self.band:
+            self._look_at(worst)
+
+    def _look_at(self, band: Band) -> None:
+        self.cohort = band.cohort
+        if band is not self.band:
+            self.band = band
+            self._gather()
 
     def _take_band(self, name: str) -> None:
         band = self.bands.get(name)
@@ -701,16 +818,14 @@ class RouteWatch:
 
     def _gather(self) -> None:
         """Put together what is asked each second, after one of it was replaced."""
-        self._of_the_route = (self.rtt, self.dns, self.tcp, self.tls, self.input, self.output)
+        self._of_the_route = (self.rtt, self.dns, self.tcp, self.tls)
         self.tests: tuple[JudgedSeries | Shares, ...] = (
             *(self.failed, self.throttled, *self.band, *self._of_the_route),
-            *(self.stalled, self.cold, self.uncached, self.other_build),
+            *(self.input, self.output),
+            *(self.stalled, self.cold, self.uncached, self.other_build, self.wrong),
             *(self.resent, self.reordered),
         )
-        self._felt_by: tuple[JudgedSeries | Shares, ...] = (
-            *(*self.band, self.rtt, self.dns, self.tcp, self.tls),
-            *(self.output, self.stalled),
-        )
+        self._felt_by = (*self._of_the_route, self.stalled)
 
 
 def _waited_s(event: AttemptFinished, began_ns: int) -> float:

@@ -55,6 +55,10 @@ INPUT: Final = SeriesKind("input_tokens", "tokens", 4.0, 1.15)
 OUTPUT: Final = SeriesKind("output_tokens", "tokens", 2.0, 1.2)
 
 
+OF_A_SHAPE: Final = frozenset(kind.figure for kind in (WAIT, PER_TOKEN, GAP, WHOLE, INPUT, OUTPUT))
+"""Figures of what a route asks; all others are of the way to it, or of all that it asks."""
+
+
 class JudgedSeries:
     """One series on its way into its level: what came in this second."""
 

@@ -150,14 +150,31 @@ class Attempt:
             self.recorder.stamp("done", await exchange.read_body(self._read))
 
     def _read(self, data: bytes, at_ns: int, trailed: bool, cuts: Sequence[int]) -> None:
-        """Take what one read brought of the body: the hot path."""
-        reader = self._reader
+        """Take what one read brought of the body: the hot path.
+
+        The usual read adds words to those of the one before, and nothing else is to be done: what
+        happens once has happened, no deadline is near, no cap is reached, nobody listens.
+        """
+        recorder = self.recorder
+        if (
+            at_ns <= self._watchdog.fresh_until_ns  # type: ignore[union-attr]  # set in run
+            and recorder.characters <= self._most_characters
+            and not (trailed or self._listener.hears_output)
+        ):
+            characters = self._reader.more(data)  # type: ignore[union-attr]  # as in _take
+            if characters:
+                recorder.more(characters, at_ns)
+                return
+        self._take(data, at_ns, trailed, cuts)
+
+    def _take(self, data: bytes, at_ns: int, trailed: bool, cuts: Sequence[int]) -> None:
+        """Take a read of any other kind."""
+        reader, recorder, watchdog = self._reader, self.recorder, self._watchdog
         assert reader is not None  # noqa: S101 - made before the body is read
+        assert watchdog is not None  # noqa: S101 - set in run
         progress = reader.feed(data, trailed, cuts)
         if progress is IDLE:
             return
-        recorder, watchdog = self.recorder, self._watchdog
-        assert watchdog is not None  # noqa: S101 - set in run
         if not recorder.chunks:
             self._before_output(progress, at_ns)
         if progress.kind != "none":  # as `output` says, without its call

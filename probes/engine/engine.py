@@ -39,6 +39,8 @@ from probes.control.commands import (
     Thicken,
     WatchText,
 )
+from probes.control.knobs import KnobName
+from probes.engine.answer_checks import AnswerChecks
 from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
 from probes.engine.introduction import route_info
 from probes.engine.outbox import BATCH_S, Outbox
@@ -97,6 +99,7 @@ class Engine:
         gaps = GapWatch(now_ns)
         self._watch = LoopWatch(clock, gaps, self._on_gap)
         self._shortages = Shortages()
+        self._checks = AnswerChecks(clock)
         tools = RouteTools(
             engine=configure.engine,
             clock=clock,
@@ -113,9 +116,15 @@ class Engine:
             include_text=configure.include_text,
             transport=transport,
             shortages=self._shortages,
+            checker=self._checks,
         )
         self._routes = {
-            route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
+            route.name: RouteRunner(
+                route,
+                configure.headers.get(route.name, {}),
+                tools,
+                configure.pace_parts.get(route.name),
+            )
             for route in configure.routes
         }
         self._headers = configure.headers
@@ -151,7 +160,10 @@ class Engine:
             background.start_soon(self._watch.run)
             async with anyio.create_task_group() as reporting:
                 reporting.start_soon(self._report)
-                await self._serve(commands)
+                try:
+                    await self._serve(commands)
+                finally:
+                    await self._checks.aclose()
                 self._ended = True
                 self._ending.ring()
                 reporting.cancel_scope.deadline = anyio.current_time() + GRACE_S
@@ -206,10 +218,8 @@ class Engine:
         runner: RouteRunner,
     ) -> None:
         match command:
-            case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
-                runner.set_knob(knob, command.value, command.who, command.reason)
-                if knob == "concurrency":
-                    self._warn_of_descriptors(command.route)
+            case SetKnob(knob="concurrency" | "interval" | "rate" | "max_tokens" as knob):
+                self._set_knob(command, knob, runner)
             case Pause():
                 runner.pause(command.paused, cancel=command.cancel, who=command.who)
             case Burst():
@@ -226,6 +236,17 @@ class Engine:
                 runner.gate.cool_down(command.until_s, self._clock.monotonic_ns())
             case _:
                 self._notice(command.route, f"no knob is called {command.knob}")
+
+    def _set_knob(self, command: SetKnob, knob: KnobName, runner: RouteRunner) -> None:
+        is_open = runner.route.is_open
+        if knob == "rate" and not is_open:
+            self._notice(command.route, "its pace has no rate: it goes by the interval")
+        elif knob == "interval" and is_open:
+            self._notice(command.route, "its pace has no interval: it goes by the rate")
+        else:
+            runner.set_knob(knob, command.value, command.who, command.reason, command.pace_part)
+        if knob == "concurrency":
+            self._warn_of_descriptors(command.route)
 
     def _notice(self, route: str, text: str) -> None:
         self._outbox.emit(Notice(at_ns=self._clock.monotonic_ns(), route=route, text=text))

@@ -11,7 +11,7 @@ Rule 4. A cool-down is never shortened by a later answer; when it ends, its work
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from probes.answers.limits.state import LimitState
 from probes.control.evidence import CALM_S, asks_for_less
@@ -21,6 +21,9 @@ from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.signals import Signal
 from probes.money.pricing import usd_charged
 from probes.money.spending import AttemptReservation, Spending
+
+_Block: TypeAlias = Literal["paused", "cool_down", "reader_stalled", "budget"]
+"""Why an attempt may not start: a gate's own part of the reasons for which a route is held."""
 
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
@@ -72,12 +75,18 @@ class Gate:
         self._told_limits_ns: int | None = None
 
     async def admit(
-        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+        self,
+        tokens: Callable[[], int],
+        cancelled: Callable[[], bool],
+        *,
+        evidence: bool = False,
+        gives_way: bool = False,
     ) -> bool:
         """Wait until an attempt may start and reserve its tokens; False when it no longer may.
 
         `tokens` is asked anew each time, for the answer cap may change while an attempt waits.
         One that goes beside the pace, as `evidence`, does not wait: it may start now or not at all.
+        One that `gives_way` waits for a lease that is dry for the moment, and for nothing else.
         """
         cooled = False
         while not (self.stopping or cancelled()):
@@ -86,7 +95,7 @@ class Gate:
             reason = self._reserve(tokens(), evidence=evidence)
             if reason is None:
                 return True
-            if evidence:
+            if evidence or (gives_way and self._is_told(reason)):
                 return False
             if reason == "cool_down":
                 cooled = True
@@ -100,6 +109,20 @@ class Gate:
             finally:
                 self.waiting -= 1
         return False
+
+    def look(self, tokens: int) -> _Block | None:
+        """Return what holds back an attempt of so many tokens that would start now, and say so.
+
+        For an open pace, which sends when it is time and not when it may: nobody waits to be let
+        go, so somebody has to look. A lease that is dry for the moment holds nothing back.
+        """
+        before, reason = self._held, self._reserve(tokens)
+        if reason is None:
+            self._spending.settle(self._reservations.pop(), 0, 0.0)
+            return None
+        if self._held != before:
+            self.changed.ring()  # who waited for the lease gives way
+        return reason if self._is_told(reason) else None
 
     def settle(self, event: AttemptFinished) -> None:
         """Book an attempt's cost; take over what its answer says of limits and cool-downs."""
@@ -127,6 +150,7 @@ class Gate:
         self._asked_less_ns = now_ns  # of an engine before this one, or beside it
         self._released = 0
         self._tell_held("cool_down", now_ns, until_ns=until_ns, asked_s=retry_after_s)
+        self.changed.ring()  # who sleeps until something is due is to look for its end
 
     def end_cool_down(self, detail: str = "") -> bool:
         """Let the route go on; return whether it was cooling down."""
@@ -155,7 +179,7 @@ class Gate:
             return 0.0
         return max(0, self._cool_down_until_ns - self._clock.monotonic_ns()) / NS_PER_S
 
-    def _reserve(self, tokens: int, *, evidence: bool = False) -> HeldReason | None:
+    def _reserve(self, tokens: int, *, evidence: bool = False) -> _Block | None:
         """Reserve an attempt's tokens, or return why it may not start."""
         if self._cool_down_until_ns is not None and self.cool_down_left_s == 0:
             self.end_cool_down()
@@ -180,6 +204,10 @@ class Gate:
         self._hold(None)
         self._reservations.append(reservation)
         return None
+
+    def _is_told(self, reason: _Block) -> bool:
+        """Whether it is more than a lease that is dry for the moment."""
+        return reason != "budget" or self._held == "budget"
 
     def _hold(self, reason: HeldReason | None) -> None:
         """Say what holds attempts back from now on, where that is another reason than before."""

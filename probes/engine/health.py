@@ -66,6 +66,11 @@ class GapWatch:
             return True
         return self._last_gap_ns is not None and self._last_gap_ns >= since_ns
 
+    def ended_between(self, since_ns: int, now_ns: int) -> bool:
+        """Return whether a gap ended in the span, or lasts; what began before and was over counts
+        for those who looked then."""
+        return now_ns > since_ns and self.overlaps(since_ns + 1, now_ns)
+
 
 class LoopWatch:
     """Beats, and measures how late each beat comes."""

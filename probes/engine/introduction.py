@@ -4,21 +4,10 @@ Apart from the engine's other events, and without what those need: whoever start
 its routes before it speaks, and must not import what sends requests for that.
 """
 
-from typing import Final
-
 from probes.config import Route
-from probes.config.prompts import estimate_tokens
 from probes.config.urls import mask_url
 from probes.events import RouteInfo
 from probes.money.pricing import price_info
-
-OVERHEAD_TOKENS: Final = 8
-"""Chat templates wrap each message in a few tokens of their own."""
-
-
-def prompt_tokens(route: Route) -> int:
-    """Return the estimated size of a route's input in tokens."""
-    return estimate_tokens((route.system or "") + route.prompt) + OVERHEAD_TOKENS
 
 
 def route_info(route: Route) -> RouteInfo:
@@ -31,7 +20,7 @@ def route_info(route: Route) -> RouteInfo:
         concurrency=route.concurrency,
         interval=route.interval,
         max_tokens=route.max_tokens,
-        prompt_tokens=prompt_tokens(route),
+        prompt_tokens=route.input_tokens,
         stall_after=route.stall_after,
         goal_ttft_s=route.goals.ttft_s,
         goal_e2e_s=route.e2e_goal_s,
@@ -47,6 +36,10 @@ def route_info(route: Route) -> RouteInfo:
         goal_tokens_per_s=route.goals.tokens_per_s,
         evidence=route.evidence,
         first_token_timeout_s=route.timeouts.first_token,
+        pace=route.pace,
+        rate=route.rate or 0.0,
+        shapes=tuple(route.shapes),
+        expects=route.expect.words,
         adaptive=route.adaptive,
         concurrency_min=route.concurrency_min,
         concurrency_max=route.concurrency_max,

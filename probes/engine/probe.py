@@ -4,7 +4,9 @@ Rule 1. What the user felt is counted from the first attempt's start, failed att
         included.
 Rule 2. Every attempt that was admitted is settled once, whatever ends it, a defect of ours too.
 Rule 3. What one probe learns of the server, or of what its answers cost, all of the route know.
-Rule 4. One that goes beside the pace, as `evidence`, is a probe like any other, with its retries,
+Rule 4. A whole answer is held against what is expected of it before it is told; a wrong one is
+        never asked for again.
+Rule 5. One that goes beside the pace, as `evidence`, is a probe like any other, with its retries,
         but that it never waits at the gate and never asks again a server that asked for less.
 """
 
@@ -17,15 +19,19 @@ from typing import Protocol
 import msgspec
 
 from probes.answers.answer import Answer
+from probes.answers.error_body import LONGEST_MESSAGE
+from probes.answers.finish_reason import family_of
 from probes.answers.progress import Progress
+from probes.answers.right_answer import MOST_CHECKED
 from probes.config import Price, Route
 from probes.config.scrubbing import Scrubber
 from probes.control.evidence import asks_for_less
+from probes.engine.answer_checks import AnswerChecker
 from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
-from probes.engine.introduction import prompt_tokens
 from probes.engine.outbox import OpenStream
 from probes.engine.preview import TextPreview
+from probes.engine.prompts import FreshPrompts, PromptRotation
 from probes.engine.report import (
     AttemptIdentity,
     attempt_finished,
@@ -36,6 +42,7 @@ from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import (
+    WRONG_ANSWER,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -66,11 +73,17 @@ class Admission(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
     async def admit(
-        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+        self,
+        tokens: Callable[[], int],
+        cancelled: Callable[[], bool],
+        *,
+        evidence: bool = False,
+        gives_way: bool = False,
     ) -> bool:
         """Wait until an attempt of at most `tokens()` may start, which is then reserved.
 
-        One of a probe beside the pace, as `evidence`, does not wait. Returns False, with nothing
+        One of a probe beside the pace, as `evidence`, does not wait, and one that `gives_way` waits
+        for nothing that anybody would call a hold. Returns False, with nothing
         reserved, when none may any more or `cancelled()` is true; nothing is awaited between the
         reservation and the return.
         """
@@ -98,8 +111,10 @@ class ProbeTools:
     follow: Callable[[str, str, int, StampRecorder], OpenStream] | None = None
     """Where the output of open attempts is told, by route, probe and attempt; None for nowhere."""
     preview: TextPreview | None = None
+    checker: AnswerChecker | None = None
+    """Looks at answers of which something is expected; None for nobody."""
     prompt_tokens: int = 0
-    """Of the input; 0 to estimate it."""
+    """Of the input, the largest of several; 0 to estimate it."""
     max_tokens: int = 0
     """The answer cap now, a knob; 0 to begin with the route's."""
     price: Price | None = None
@@ -107,6 +122,10 @@ class ProbeTools:
     price_source: PriceSource = "price"
     request_builder: RequestBuilder = field(init=False)
     policy: RetryPolicy = field(init=False)
+    rotation: PromptRotation = field(init=False)
+    shapes: Mapping[str, int] = field(init=False)
+    """The tokens of the largest prompt of each shape: a shape is one cohort."""
+    fresh_prompts: FreshPrompts = field(init=False)
     learned: LearnedUse = field(default_factory=LearnedUse)
     noticed: set[str] = field(default_factory=set)
     """What was said once of the route."""
@@ -118,14 +137,12 @@ class ProbeTools:
         """Fill in what the route says."""
         self.request_builder = RequestBuilder(self.route, headers)
         self.policy = RetryPolicy(self.route.retries, self.random)
-        self.prompt_tokens = self.prompt_tokens or prompt_tokens(self.route)
+        self.rotation = PromptRotation(self.route.prompts)
+        self.shapes = self.route.shapes
+        self.fresh_prompts = FreshPrompts(self.random)
+        self.prompt_tokens = self.prompt_tokens or self.route.input_tokens
         self.max_tokens = self.max_tokens or self.route.max_tokens
         self.price = self.price or self.route.price
-
-    @property
-    def cohort(self) -> str:
-        """Of the attempts that are asked now."""
-        return cohort_of(self.max_tokens, self.prompt_tokens)
 
     def learn_price(self, listed: Mapping[str, Price | None] | PriceListError) -> None:
         """Take the price that the provider's own list tells, or say why it tells none.
@@ -148,7 +165,8 @@ class ProbeTools:
 
     @property
     def most_tokens(self) -> int:
-        """What an attempt is expected to use at most under the cap as it is now."""
+        """What an attempt is expected to use at most under the cap as it is now; the same for all
+        shapes of a route, so that engine and host reserve alike without a word of each other."""
         return max(self.prompt_tokens + self.max_tokens, self.learned.tokens)
 
     def most_usd(self, tokens: int) -> float:
@@ -167,7 +185,10 @@ class Probe:
         *,
         scheduled_ns: int,
         evidence: bool = False,
+        gives_way: bool = False,
     ) -> None:
+        """`gives_way`: where something holds the route before its first attempt, it does not
+        begin."""
         self.identity = identity
         self.open_since_ns: int | None = None
         self.url = ""
@@ -179,6 +200,7 @@ class Probe:
         self._transport = transport
         self._scheduled_ns = scheduled_ns
         self._evidence = evidence
+        self._gives_way = gives_way
         self._stream: OpenStream | None = None
         self._cancelled = False
         self._why_cancelled = "user"
@@ -186,6 +208,11 @@ class Probe:
         self._attempt: AttemptIdentity
         """The newest that was admitted."""
         self._asked = tools.request_builder.way
+        self._prompt = tools.rotation.next()
+        """What it asks; None for what the route asks always."""
+        own = None if self._prompt is None else self._prompt.expect
+        self.expect = tools.route.expect if own is None else own
+        """What its answer must be: of its prompt, where that has something of its own."""
         self._number = 0
         self._retries = 0
         self._finished: list[AttemptFinished] = []
@@ -206,7 +233,10 @@ class Probe:
         """Do the request; return its last event, or None where it was never admitted."""
         tools, evidence = self._tools, self._evidence
         while await tools.gate.admit(
-            lambda: tools.most_tokens, lambda: self._cancelled, evidence=evidence
+            lambda: tools.most_tokens,
+            lambda: self._cancelled,
+            evidence=evidence,
+            gives_way=self._gives_way and not self._finished,
         ):
             event = await self._run_attempt()
             if self._cancelled:
@@ -276,18 +306,21 @@ class Probe:
         tools = self._tools
         route = tools.route
         asked = self._asked = tools.request_builder.way
+        prompt, max_tokens, size = self._prompt, tools.max_tokens, tools.prompt_tokens
+        if prompt is not None:
+            max_tokens, size = prompt.cap(max_tokens), tools.shapes[prompt.name]
         self._attempt = AttemptIdentity(
             route=route.name,
             probe=self.identity,
             attempt=self._number,
-            cohort=tools.cohort,
+            cohort=cohort_of(max_tokens, size, "" if prompt is None else prompt.name),
             dialect=asked.name,
             scheduled_ns=self._scheduled_ns,
             admitted_ns=tools.clock.monotonic_ns(),
             asked=Asked(
                 reserved_tokens=tools.most_tokens,
-                prompt_tokens=tools.prompt_tokens,
-                max_tokens=tools.max_tokens,
+                prompt_tokens=size,
+                max_tokens=max_tokens,
             ),
             evidence=self._evidence,
         )
@@ -299,15 +332,22 @@ class Probe:
             timeouts=route.timeouts,
             stall_after=route.stall_after,
             listener=self,
-            keep_text=tools.include_text,
+            keep_text=tools.include_text or self.expect.is_set,
             streamed=route.stream,
-            most_tokens=output_limit(tools.prompt_tokens, tools.max_tokens),
+            most_tokens=output_limit(size, max_tokens),
         )
         nonce = f"{tools.random.getrandbits(64):016x}" if route.cache == "bust" else None
+        is_fresh = prompt is not None and prompt.fresh_tokens > 0
         try:
-            request = tools.request_builder.request(asked, max_tokens=tools.max_tokens, nonce=nonce)
+            if prompt is not None and is_fresh:  # a retry's too: the first may be in a cache
+                prompt = tools.fresh_prompts.make(prompt, max_tokens=max_tokens)
+            request = tools.request_builder.request(
+                asked, max_tokens=max_tokens, nonce=nonce, prompt=prompt
+            )
             self.url = request.url
-            answer = await attempt.run(request)
+            answer = await self._checked(await attempt.run(request))
+            if prompt is not None and is_fresh:
+                tools.fresh_prompts.learn(prompt, answer.input_tokens)
         except BaseException:
             self._abandon()
             raise
@@ -319,6 +359,41 @@ class Probe:
                 self._stream.closed = True
                 self._stream = None
         return self._report(answer, attempt.recorder, len(request.body))
+
+    async def _checked(self, answer: Answer) -> Answer:
+        """Return an answer with what is to be said of it once it was held against what is expected.
+
+        One that is not ok for another reason stays what it is. Calls are how some models answer in
+        JSON: where there is no text, the first one's arguments are what is looked at.
+        """
+        tools, expect = self._tools, self.expect
+        if answer.outcome != "ok" or not expect.is_set or tools.checker is None:
+            return answer
+        text = answer.text or next((given for _, given in answer.tool_calls), "")
+        is_cut = family_of(answer.finish_reason) == "length"
+        reply = await tools.checker.check(expect, text, is_cut=is_cut)
+        now_ns = tools.clock.monotonic_ns()
+        if reply.finding == "right":
+            return msgspec.structs.replace(answer, right=True)
+        if reply.finding == "wrong":
+            return msgspec.structs.replace(
+                answer,
+                outcome=WRONG_ANSWER.outcome,
+                reason=WRONG_ANSWER.reason,
+                message=reply.words[:LONGEST_MESSAGE],
+                right=False,
+            )
+        if reply.finding is None:
+            words = tools.scrub.scrub(reply.words)
+            self._say_once("unchecked", now_ns, f"an answer was not checked: {words}")
+        elif is_cut:
+            cap = counted(self._attempt.asked.max_tokens, "token")
+            text = f"answers are cut by the cap of {cap} before what is expected of them has come"
+            self._say_once("cut", now_ns, f"{text}: raise max_tokens")
+        else:
+            text = f"of an answer the first {MOST_CHECKED:,} characters are checked"
+            self._say_once("long", now_ns, f"{text}, and what is expected is not in them")
+        return answer
 
     def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
@@ -350,22 +425,24 @@ class Probe:
     def _remark(self, event: AttemptFinished, charge: Charge) -> None:
         """Say once of the route what its server was not believed, and that it ignores its cap."""
         tools = self._tools
-        given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
+        asked = self._attempt.asked
+        given = asked.prompt_tokens if event.input_tokens is None else event.input_tokens
         output = charge.tokens - given
         reserved = f"{counted(tools.most_tokens, 'token is', 'tokens are')} reserved for the next"
         if event.reason == "cap_ignored":
-            text = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
-            self._say_once("cap", event, f"{text}, and {reserved}")
-        elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
-            text = f"an answer took {counted(output, 'token')} under a cap of {tools.max_tokens}"
-            self._say_once("cap", event, f"{text}: {reserved}")
+            text = f"the server ignores the answer cap of {asked.max_tokens}: its streams are cut"
+            self._say_once("cap", event.at_ns, f"{text}, and {reserved}")
+        elif output > output_limit(asked.prompt_tokens, asked.max_tokens):
+            text = f"an answer took {counted(output, 'token')} under a cap of {asked.max_tokens}"
+            self._say_once("cap", event.at_ns, f"{text}: {reserved}")
         if charge.doubt:
-            self._say_once("doubt", event, charge.doubt)
+            self._say_once("doubt", event.at_ns, charge.doubt)
 
-    def _say_once(self, what: str, event: AttemptFinished, text: str) -> None:
-        if what not in self._tools.noticed:
-            self._tools.noticed.add(what)
-            self._tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=text))
+    def _say_once(self, what: str, at_ns: int, text: str) -> None:
+        tools = self._tools
+        if what not in tools.noticed:
+            tools.noticed.add(what)
+            tools.emit(Notice(at_ns=at_ns, route=tools.route.name, text=text))
 
     def _abandon(self) -> None:
         """Close the books on an attempt that a defect of ours, or our own end, cut off.

@@ -80,10 +80,11 @@ SHARED: Final = {
 (a cost is what was charged, not what was said)."""
 
 
-def cohort_of(max_tokens: int, input_tokens: int) -> str:
-    """Return the cohort: exact answer cap / upper end of the band of input tokens."""
+def cohort_of(max_tokens: int, input_tokens: int, shape: str = "") -> str:
+    """Return the cohort: exact answer cap / upper end of the band of input tokens, and / the shape
+    where the route asks one that has a name."""
     band = next((name for limit, name in BANDS if input_tokens <= limit), ">64k")
-    return f"{max_tokens}/{band}"
+    return f"{max_tokens}/{band}/{shape}" if shape else f"{max_tokens}/{band}"
 
 
 def charge_for(

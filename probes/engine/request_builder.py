@@ -17,7 +17,8 @@ from probes.answers.dialects.search import DialectSearch, candidates
 from probes.answers.request_headers import request_headers
 from probes.config import Dialect as DialectName
 from probes.config import Route
-from probes.events import AttemptFinished
+from probes.config.prompts import Prompt
+from probes.events import WRONG_ANSWER, AttemptFinished
 from probes.transport import Request
 
 
@@ -58,10 +59,19 @@ class RequestBuilder:
         else:
             self.way = self._way_in(route.dialect)
 
-    def request(self, way: Way, *, max_tokens: int, nonce: str | None) -> Request:
-        """Return a probe's request; `nonce` comes first in it where a cache is to be missed."""
+    def request(
+        self, way: Way, *, max_tokens: int, nonce: str | None, prompt: Prompt | None = None
+    ) -> Request:
+        """Return a probe's request; `nonce` comes first in it where a cache is to be missed.
+
+        It asks `prompt`, or without one what the route asks always.
+        """
         body = way.dialect.request_body(
-            self._route, max_tokens=max_tokens, nonce=nonce, adaptation=way.adaptation
+            self._route,
+            max_tokens=max_tokens,
+            nonce=nonce,
+            adaptation=way.adaptation,
+            prompt=prompt,
         )
         return Request(way.dialect.url(self._route), way.headers, body)
 
@@ -74,7 +84,7 @@ class RequestBuilder:
             if found is not None:
                 return found
         if asked.name != self.way.name:  # another probe has found the dialect meanwhile
-            return Lesson(again=event.outcome != "ok")
+            return Lesson(again=event.outcome != "ok" and event.reason != WRONG_ANSWER.reason)
         return self._adapt(event, asked)
 
     def _hear(self, search: DialectSearch, event: AttemptFinished, asked: Way) -> Lesson | None:

@@ -2,7 +2,8 @@
 
 Rule 1. Each worker has a connection of its own and sends one probe at a time; it keeps its place
         through a probe's retries and waits.
-Rule 2. A worker's next probe is due at max(its end, its start + the interval, 10 % more or less).
+Rule 2. When a probe is due is the pace's to say (`engine.pacing`). In an open loop it begins then,
+        on the connection that was used last of those that are idle, up to `concurrency` at once.
 Rule 3. Knobs act at once and cancel nothing in flight.
 Rule 4. While something is suspected, probes go beside the pace (`thicken`): workers that rest lend
         themselves to them. The pace goes on as it was: a worker's next start stays where it is.
@@ -26,14 +27,33 @@ from anyio.abc import TaskGroup
 
 from probes.config import Route
 from probes.config.scrubbing import Scrubber
+from probes.control.commands import PacePart
 from probes.control.evidence import EVIDENCE_EVERY_S
 from probes.control.knobs import KnobName
+from probes.engine.answer_checks import AnswerChecker
 from probes.engine.gate import Gate
 from probes.engine.health import GapWatch, Shortages, Work
 from probes.engine.outbox import Outbox
+from probes.engine.pacing import (
+    FAILURE_PAUSE_S,
+    OpenPace,
+    Schedule,
+    first_start_ns,
+    next_start_ns,
+)
 from probes.engine.preview import TextPreview
 from probes.engine.probe import Probe, ProbeTools
-from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
+from probes.events import (
+    LOCAL,
+    WRONG_ANSWER,
+    ClockSource,
+    Fault,
+    Knob,
+    KnobKind,
+    ProbeFinished,
+    RouteCounts,
+    SkipReason,
+)
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.words import clean
 from probes.money.spending import Spending
@@ -41,12 +61,6 @@ from probes.transport import Transport, connecting, open_transport
 
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
-JITTER: Final = 0.1
-"""Of an interval: workers that started together drift apart."""
-FAILURE_PAUSE_S: Final = 0.5
-"""After a failed probe: a server that refuses at once would be hammered by an interval of 0."""
-MIN_STAGGER_S: Final = 0.05
-"""Between two workers' first starts: all at once would queue in front of each other."""
 MAX_BACK_OFF_S: Final = 30.0
 """A worker that a defect of ours stops again and again tries so seldom at last."""
 FIRST_SHORT_S: Final = 0.5
@@ -57,6 +71,10 @@ EVIDENCE_EVERY_NS: Final = round(EVIDENCE_EVERY_S * NS_PER_S)
 NEAR_NS: Final = EVIDENCE_EVERY_NS // 2
 """A probe of the pace so shortly after one beside it is due takes its place: two starts within half
 a second tell a judge by the second no more than one."""
+HELD_AGAIN_NS: Final = NS_PER_S // 10
+"""So often an open pace looks whether what holds it back is over: nobody waits to be let go."""
+COUNT_AGAIN_NS: Final = NS_PER_S
+"""So often it counts what a pause skips: its end rings."""
 LOOK_AGAIN_S: Final = 0.2
 """How often one looks for a worker that rests while a probe beside the pace is due."""
 LONGEST_FAULT: Final = 20_000
@@ -84,6 +102,8 @@ class RouteTools:
     include_text: bool = False
     transport: TransportFactory = default_transport
     shortages: Shortages = field(default_factory=Shortages)
+    checker: AnswerChecker | None = None
+    """Looks at answers of which something is expected; None for nobody."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,11 +124,30 @@ class _Worker:
 class RouteRunner:
     """Keeps `concurrency` workers probing. Knobs act at once and cancel nothing in flight."""
 
-    def __init__(self, route: Route, headers: dict[str, str], tools: RouteTools) -> None:
+    def __init__(
+        self,
+        route: Route,
+        headers: dict[str, str],
+        tools: RouteTools,
+        pace_part: PacePart | None = None,
+    ) -> None:
         self.route = route
         self.concurrency = route.concurrency
         self.interval = route.interval
+        self.rate = route.rate or 0.0
         self.skipped = 0
+        """Ticks of a closed pace that could not be sent."""
+        self._pace_part = pace_part
+        self._pace: OpenPace | None = None
+        """None while it does not run, and where the loop is closed."""
+        self._busy = 0
+        """Places of an open pace that are taken."""
+        self._idle: list[Transport] = []
+        """Connections of those that are free, the one used last at the end."""
+        self._off_until_ns = 0
+        """Until then an open pace sends nothing, for what happened to us."""
+        self._off_reason: SkipReason = "local"
+        self._off_s = 0.0
         self._tools = tools
         self._limiter = anyio.CapacityLimiter(max(1, route.concurrency))
         self._group: TaskGroup | None = None
@@ -155,6 +194,7 @@ class RouteRunner:
             include_text=tools.include_text,
             follow=tools.outbox.follow,
             preview=self._preview,
+            checker=tools.checker,
         )
 
     @property
@@ -188,11 +228,15 @@ class RouteRunner:
         """Probe until `stop`, and return when the last probe has ended."""
         async with anyio.create_task_group() as group:
             self._group = group
+            if self.route.is_open:
+                await self._keep_pace()
             self._hire()
             while not self.gate.stopping:
                 await self.gate.changed.wait(self._tools.clock)
                 self._hire()
         await self._let_go(self._asked_transport)
+        while self._idle:
+            await self._let_go(self._idle.pop())
 
     def stop(self) -> None:
         """Admit nothing more and cancel what is in flight, which is reported as `cancelled`."""
@@ -206,7 +250,14 @@ class RouteRunner:
             probe.cancel()
         self.gate.changed.ring()
 
-    def set_knob(self, knob: KnobName, value: float, who: str, reason: str = "") -> None:
+    def set_knob(
+        self,
+        knob: KnobName,
+        value: float,
+        who: str,
+        reason: str = "",
+        pace_part: PacePart | None = None,
+    ) -> None:
         """Change a knob; raising wakes waiters, lowering absorbs releases.
 
         The command has kept the value within the knob's range. As one of several engines this may
@@ -215,6 +266,11 @@ class RouteRunner:
         before = float(getattr(self, knob))
         if knob == "interval":
             self.interval = value
+        elif knob == "rate":
+            self.rate, self._pace_part = value, pace_part
+            if self._pace is not None:
+                now_ns = self._tools.clock.monotonic_ns()
+                self._pace.schedule.turn(value, now_ns, pace_part)
         elif knob == "concurrency":
             self.concurrency = round(value)
             self._limiter.total_tokens = max(1, self.concurrency)
@@ -283,12 +339,22 @@ class RouteRunner:
 
     def counts(self) -> RouteCounts:
         """Return the route's counters now."""
-        return RouteCounts(
+        counts = RouteCounts(
             route=self.route.name,
             in_flight=sum(probe.open_since_ns is not None for probe in self._open.values()),
             target=self.concurrency,
             waiting=self.gate.waiting,
             skipped=self.skipped,
+        )
+        pace = self._pace
+        if pace is None:
+            return counts
+        return msgspec.structs.replace(
+            counts,
+            skipped=pace.skipped.total(),
+            due=pace.due,
+            due_waiting=len(pace.waiting),
+            skipped_for=dict(pace.skipped),
         )
 
     def counts_and_oldest(self, now_ns: int) -> RouteCounts:
@@ -326,11 +392,95 @@ class RouteRunner:
         assert self._group is not None  # noqa: S101 - set in run
         now_ns = self._tools.clock.monotonic_ns()
         fresh = 0
-        while self._workers < self.concurrency:
+        while self._workers < self.concurrency and not self.route.is_open:
             start_ns = first_start_ns(now_ns, fresh, self.concurrency, self.interval)
             self._group.start_soon(self._work, _Worker(self._workers, start_ns))
             self._workers += 1
             fresh += 1
+
+    # An open pace.
+
+    async def _keep_pace(self) -> None:
+        """Begin what is due when it is due, until the route stops."""
+        clock, route = self._tools.clock, self.route
+        now_ns = clock.monotonic_ns()
+        schedule = Schedule(route.pace, self.rate, self._tools.random, now_ns, self._pace_part)
+        patience_ns = round(route.timeouts.first_token * NS_PER_S)
+        pace = self._pace = OpenPace(schedule, patience_ns, now_ns)
+        while not self.gate.stopping:
+            now_ns = clock.monotonic_ns()
+            held = self._holds_pace(pace, now_ns)
+            pace.look(now_ns, held)
+            self._begin_due()
+            due_ns = schedule.due_ns
+            if held is not None:
+                due_ns = now_ns + (COUNT_AGAIN_NS if held == "paused" else HELD_AGAIN_NS)
+            left_s = None if due_ns is None else (due_ns - now_ns) / NS_PER_S
+            await self.gate.changed.wait(clock, left_s)
+
+    def _holds_pace(self, pace: OpenPace, now_ns: int) -> SkipReason | None:
+        """Return why what is due now is not to begin; None where it is."""
+        if self._tools.gaps.ended_between(pace.looked_ns, now_ns):
+            return "gap"
+        held = self.gate.look(self.probe_tools.most_tokens)
+        if held is not None:
+            return held
+        return self._off_reason if now_ns < self._off_until_ns else None
+
+    def _begin_due(self) -> None:
+        """Begin what waits, as far as there are places."""
+        pace, group = self._pace, self._group
+        if pace is None or group is None:
+            return
+        now_ns = self._tools.clock.monotonic_ns()
+        while self._busy < self.concurrency and not self.gate.stopping:
+            due_ns = pace.take(now_ns)
+            if due_ns is None:
+                break
+            self._busy += 1
+            group.start_soon(self._run_due, due_ns, False)
+
+    async def _run_due(self, scheduled_ns: int, evidence: bool) -> None:
+        """One probe of an open pace, in a place that was taken for it."""
+        transport = self._idle.pop() if self._idle else None
+        try:
+            transport = transport or self._new_transport()
+            finished = await self._probe(
+                transport, scheduled_ns, evidence=evidence, gives_way=not evidence
+            )
+            if finished is None and not evidence:
+                self._skip_begun()
+            elif finished is not None:
+                self._stay_off("local", when=finished.reason.startswith(LOCAL))
+        except Exception as error:
+            self._stay_off("fault", when=True)
+            self.fault(error, self._off_s)
+        finally:
+            self._busy -= 1
+            is_kept = len(self._idle) + self._busy < self.concurrency and not self.gate.stopping
+            if transport is not None and is_kept:
+                self._idle.append(transport)
+            self._begin_due()
+            if not is_kept:
+                await self._let_go(transport)
+
+    def _skip_begun(self) -> None:
+        """Count a probe that had a place, and was held back before its first attempt."""
+        if self._pace is not None:
+            self._pace.skip(self.gate.look(self.probe_tools.most_tokens) or "paused")
+
+    def _stay_off(self, reason: SkipReason, *, when: bool) -> None:
+        """Send nothing for a while for what happened to us, longer each time that it does again."""
+        now_ns = self._tools.clock.monotonic_ns()
+        if not when:
+            self._off_s = 0.0
+        elif now_ns >= self._off_until_ns:  # what was under way by then says nothing new
+            most_s = MOST_SHORT_S if reason == "local" else MAX_BACK_OFF_S
+            self._off_s = min(max(FIRST_SHORT_S, self._off_s * 2), most_s)
+            self._off_until_ns = now_ns + round(self._off_s * NS_PER_S)
+            self._off_reason = reason
+
+    # A closed one.
 
     async def _work(self, worker: _Worker) -> None:
         """One worker: wait, probe, and so on."""
@@ -389,7 +539,10 @@ class RouteRunner:
         """Return when the next probe beside the pace is due: a second after the last start, and
         after those that the pace itself brings soon."""
         due_ns = self._last_start_ns + EVIDENCE_EVERY_NS
-        for start_ns in sorted(worker.start_ns for worker in self._resting):
+        starts_ns = [worker.start_ns for worker in self._resting]
+        if self._pace is not None and self._pace.schedule.due_ns is not None:
+            starts_ns.append(self._pace.schedule.due_ns)
+        for start_ns in sorted(starts_ns):
             if start_ns > due_ns + NEAR_NS:
                 break
             due_ns = max(due_ns, start_ns + EVIDENCE_EVERY_NS)
@@ -399,7 +552,13 @@ class RouteRunner:
         """Send a probe beside the pace, by a worker that rests or as one more; or none."""
         if not self.gate.is_calm or self._tools.shortages.now(now_ns):
             return
-        if self._resting:
+        assert self._group is not None  # noqa: S101 - set in run
+        if self._pace is not None and self._busy < self.concurrency:
+            if self._pace.waiting:
+                return
+            self._busy += 1
+            self._group.start_soon(self._run_due, now_ns, True)
+        elif self._resting:
             if self._limiter.available_tokens < 1:
                 return  # the target was lowered: more are under way than it allows
             # The one that its own pace needs last.
@@ -407,7 +566,6 @@ class RouteRunner:
             worker.evidence = True
             worker.rest.cancel()
         elif self._may_connect and self._hangs_alone:
-            assert self._group is not None  # noqa: S101 - set in run
             self._connecting_anew = True
             self._group.start_soon(self._run_anew)
         else:
@@ -433,7 +591,10 @@ class RouteRunner:
             start_ns = self._tools.clock.monotonic_ns()
             finished = await self._probe(transport, scheduled_ns, evidence=evidence)
         end_ns = self._tools.clock.monotonic_ns()
-        failed = finished is not None and finished.outcome not in ("ok", "cancelled")
+        # A wrong answer is a whole one: it came at the server's pace, and hammers nobody.
+        failed = finished is not None and not (
+            finished.outcome in ("ok", "cancelled") or finished.reason == WRONG_ANSWER.reason
+        )
         if evidence:
             # The pace goes on as it was, late where this probe took so long; an interval that was
             # turned meanwhile moves it as it moves one that waits.
@@ -484,11 +645,16 @@ class RouteRunner:
             await self._let_go(transport)
 
     async def _probe(
-        self, transport: Transport, scheduled_ns: int, *, evidence: bool
+        self, transport: Transport, scheduled_ns: int, *, evidence: bool, gives_way: bool = False
     ) -> ProbeFinished | None:
         identity = f"{self._tools.engine}-{next(self._tools.numbers)}"
         probe = Probe(
-            identity, self.probe_tools, transport, scheduled_ns=scheduled_ns, evidence=evidence
+            identity,
+            self.probe_tools,
+            transport,
+            scheduled_ns=scheduled_ns,
+            evidence=evidence,
+            gives_way=gives_way,
         )
         self._open[identity] = probe
         self._last_start_ns = self._tools.clock.monotonic_ns()
@@ -524,22 +690,3 @@ class RouteRunner:
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)
-
-
-def next_start_ns(
-    start_ns: int, end_ns: int, interval_s: float, random: Random, *, failed: bool = False
-) -> int:
-    """Return when a worker's next probe is due: max(its end, its start + interval ± 10 %).
-
-    An interval of 0 is back to back; but after a failed probe a worker pauses half a second.
-    """
-    factor = 1 + JITTER * (2 * random.random() - 1)
-    earliest_ns = end_ns + round(FAILURE_PAUSE_S * NS_PER_S) if failed else end_ns
-    return max(earliest_ns, start_ns + round(interval_s * factor * NS_PER_S))
-
-
-def first_start_ns(now_ns: int, worker: int, concurrency: int, interval_s: float) -> int:
-    """Return when a worker begins: spread over the interval, for starts all at once add their own
-    queueing to everybody's first figures."""
-    share_s = interval_s / max(1, concurrency)
-    return now_ns + round(worker * max(share_s, MIN_STAGGER_S) * NS_PER_S)

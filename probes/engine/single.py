@@ -19,6 +19,7 @@ from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
+from probes.engine.answer_checks import AnswerChecks
 from probes.engine.health import GapWatch, LoopWatch
 from probes.engine.probe import Probe, ProbeTools, total_cost
 from probes.engine.route import TransportFactory, default_transport
@@ -92,6 +93,7 @@ class SingleProbe:
         self._clock = clock
         self._events: list[Event] = []
         self._began_ns: int | None = None
+        self._checks = AnswerChecks(clock)
         self._tools = ProbeTools(
             route=route,
             headers=headers,
@@ -106,6 +108,7 @@ class SingleProbe:
             emit=self._events.append,
             gate=_OpenGate(),
             include_text=include_text,
+            checker=self._checks,
         )
         self._headers = headers
         self._connection = transport(route, clock)
@@ -157,6 +160,7 @@ class SingleProbe:
             try:
                 finished = await self._probe.run()
             finally:
+                await self._checks.aclose()
                 await self._connection.aclose()
             ended = finished is not None and finished.outcome != "cancelled"
             if self._lister is not None and ended and not total_cost(self._attempts()):

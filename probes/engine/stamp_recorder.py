@@ -71,19 +71,27 @@ class StampRecorder:
 
     def output(self, progress: Progress, at_ns: int) -> None:
         """Count a read that carried output, and the gap before it."""
-        if self.last_ns is not None:
-            gap_ns = at_ns - self.last_ns
-            if gap_ns > self.longest_gap_ns:
-                self.longest_gap_ns = gap_ns
-            if gap_ns > self.stall_ns:
-                self.stalls += 1
-        self.last_ns = at_ns
-        self.chunks += 1
-        self.characters += progress.characters
+        if self.last_ns is None:
+            self.last_ns = at_ns
+        self.more(progress.characters, at_ns)
         self.tokens = progress.tokens
         if not progress.first_is_newest:
             self.inexact_chunks += 1
         self._last_is_exact = progress.last_is_newest
+
+    def more(self, characters: int, at_ns: int) -> None:
+        """Count a read that carried output as the one before did: nothing came after it, and no
+        tokens were told."""
+        gap_ns = at_ns - self.last_ns  # type: ignore[operator]  # something came before
+        if gap_ns > self.longest_gap_ns:
+            self.longest_gap_ns = gap_ns
+        if gap_ns > self.stall_ns:
+            self.stalls += 1
+        self.last_ns = at_ns
+        self.chunks += 1
+        self.characters += characters
+        self.tokens = 0
+        self._last_is_exact = True
         if self.chunks <= MAX_CHUNK_OFFSETS:
             self.chunk_offsets_ns.append(at_ns - self._started_ns)
 

@@ -22,6 +22,10 @@ _FEW: Final = 20
 """Up to so many, `3 of 12` says more than a percentage does."""
 _MOST_WORDS: Final = 80
 """Characters of a server's own words: they shall leave room for ours."""
+_MOST_CAME: Final = 48
+"""The same of each of two wrong answers."""
+_CAME: Final = "; came "
+"""Before what came, in the words of a wrong answer."""
 
 
 class _What(NamedTuple):
@@ -46,6 +50,7 @@ _CAUSES: Final[dict[Cause, _What]] = {
     "auth_failure": _What("refuses our key", "refuse our key"),
     "model_missing": _What("does not have the model", "do not have the model"),
     "model_changed": _What("another model answers"),
+    "wrong_answers": _What("answers wrongly", "answer wrongly"),
     "bad_request": _What("refuses what we ask", "refuse what we ask"),
     "network_path": _What("the way is slow"),
     "dns": _What("name is not found"),
@@ -68,7 +73,10 @@ _GROWN: Final[dict[Cause, str]] = {
 }
 
 _FAILURES: Final[frozenset[FigureName]] = frozenset(
-    ("failed_share", "overloaded_share", "throttled_share", "truncated_share", "in_a_row")
+    (
+        *("failed_share", "overloaded_share", "throttled_share", "truncated_share"),
+        *("wrong_share", "in_a_row"),
+    )
 )
 
 
@@ -112,6 +120,7 @@ _FIGURES: Final[dict[FigureName, _Shown]] = {
     "open_age": _Shown("oldest open", "s"),
     "open_requests": _Shown("open", "count"),
     "other_model_share": _Shown("answers by another model", "of", "answer by another model"),
+    "wrong_share": _Shown("answers wrong", "of", "answer wrong"),
     "limit_left": _Shown("left of the limit", "count"),
     "loop_lag": _Shown("our loop late by", "ms"),
     "cpu_share": _Shown("of a core used by us", "share"),
@@ -135,6 +144,7 @@ _AS_USUAL: Final[dict[FigureName, str]] = {
     "open_age": "open requests",
     "open_requests": "open requests",
     "other_model_share": "served model",
+    "wrong_share": "wrong answers",
     "limit_left": "what is left of the limit",
     "loop_lag": "our loop",
     "cpu_share": "our CPU",
@@ -177,9 +187,10 @@ ADVICE_KEYS: Final[Mapping[str, str]] = {
 """The keys that advice names, by their ids in the cockpit's table of keys, as that has them until
 its user gives them others: an event's own `text` is read by people without that table."""
 _KNOBS: Final[dict[KnobKind, str]] = {
-    # What is advised eases the load: fewer workers, a longer interval, a shorter answer.
+    # What is advised eases the load: fewer workers, a slower pace, a shorter answer.
     "concurrency": "{fewer} to {value}",
     "interval": "{later} to {value} s",
+    "rate": "{later} to {value}/s",
     "max_tokens": "{shorter} to {value}",
     "paused": "{pause} stops probing",
     "burst": "{burst} sends a burst of {value}",
@@ -359,10 +370,31 @@ def recovery_words(moment: str, lasted_s: float, was: str = "ill") -> str:
 
 def server_words(status: int | None, message: str) -> str:
     """Return a server's own words with its status: `503 "overloaded"`; empty without either."""
-    message = " ".join(message.split())
-    cut = message if len(message) <= _MOST_WORDS else message[: _MOST_WORDS - 1] + "…"
+    cut = _cut(" ".join(message.split()), _MOST_WORDS)
     parts = ("" if status is None else str(status), f'"{cut}"' if cut else "")
     return " ".join(part for part in parts if part)
+
+
+def wrong_words(messages: Sequence[str]) -> str:
+    """Return what was expected and what came instead, of the newest wrong answers, newest first:
+    `expected "harbour" in it; came "The sea", "I cannot"`.
+
+    Args:
+        messages: what their attempts tell, as `probes.answers.right_answer` words it.
+    """
+    expected, came = "", dict[str, None]()
+    for message in messages:
+        said, _, got = " ".join(message.split()).partition(_CAME)
+        if not expected or said == expected:
+            expected = said
+            # A cut takes the closing quotes, too: what follows is the next answer.
+            came[got if len(got) <= _MOST_CAME else f'{got[: _MOST_CAME - 2]}…"'] = None
+    told = ", ".join(got for got in came if got)
+    return _cut(expected, 2 * _MOST_WORDS) + (f"{_CAME}{told}" if told else "")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def what_words(diagnosis: Diagnosis) -> str:
@@ -373,6 +405,8 @@ def what_words(diagnosis: Diagnosis) -> str:
         several=len(diagnosis.routes) > 1,
         failing=counts_failures(diagnosis.evidence),
     )
+    if diagnosis.shape:
+        words = f"{words}, asked {diagnosis.shape}"
     return f"perhaps {words}" if diagnosis.state == "perhaps" else words
 
 

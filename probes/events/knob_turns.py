@@ -9,7 +9,7 @@ from probes.events.stream import Knob
 from probes.kit.clock import NS_PER_S
 
 KNOB_NAMES: Final[Mapping[KnobKind, str]] = MappingProxyType(
-    {"concurrency": "CONC", "interval": "pace", "max_tokens": "cap"}
+    {"concurrency": "CONC", "interval": "pace", "rate": "rate", "max_tokens": "cap"}
 )
 """Knobs that have a value, as the columns and keys of the cockpit call them."""
 BY_ITSELF: Final = "auto"
@@ -17,7 +17,7 @@ BY_ITSELF: Final = "auto"
 ONE_TURN_NS: Final = 10 * NS_PER_S
 """A knob that is turned the same way again so soon is one turn: a key was pressed several times."""
 
-_UNITS: Final[Mapping[KnobKind, str]] = MappingProxyType({"interval": " s"})
+_UNITS: Final[Mapping[KnobKind, str]] = MappingProxyType({"interval": " s", "rate": "/s"})
 
 
 def is_next_step(last: Knob, event: Knob) -> bool:
@@ -31,9 +31,9 @@ def is_next_step(last: Knob, event: Knob) -> bool:
 
 
 def knob_words(knob: KnobKind, before: float, after: float) -> str:
-    """Return what was done: `CONC 3→6`, `pace 5→2 s`, `cap 64→128`, `paused`, `burst 20`."""
+    """Return what was done: `CONC 3→6`, `pace 5→2 s`, `rate 2→3/s`, `paused`, `burst 20`."""
     match knob:
-        case "concurrency" | "interval" | "max_tokens":
+        case "concurrency" | "interval" | "rate" | "max_tokens":
             return f"{KNOB_NAMES[knob]} {before:g}→{after:g}{_UNITS.get(knob, '')}"
         case "paused":
             return "paused" if after else "resumed"

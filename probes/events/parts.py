@@ -35,6 +35,10 @@ class Verdict(msgspec.Struct, frozen=True):
     """The same request may end otherwise a little later."""
 
 
+WRONG_ANSWER: Final = Verdict("content_error", "wrong_answer")
+"""A whole answer, well-formed, that is not what was expected of it: served well, and no use."""
+
+
 TokenSource: TypeAlias = Literal[
     "usage",  # of the whole answer, at its end
     "x_groq.usage",  # the same in a field of Groq's own
@@ -93,6 +97,7 @@ Shortage: TypeAlias = Literal["", "descriptors", "memory", "buffers", "ports", "
 KnobKind: TypeAlias = Literal[
     "concurrency",  # workers of a route
     "interval",  # seconds from one start to the next, per worker
+    "rate",  # probes a second, of a route whose pace is an open loop
     "max_tokens",  # cap of an answer's output tokens
     "paused",  # 1 or 0
     "burst",  # probes sent at once, beside the pace
@@ -100,6 +105,27 @@ KnobKind: TypeAlias = Literal[
     "usual",  # 1: the present level is the usual one from now on
     "auto",  # 1: the concurrency finds itself, from what is heard of the server; 0: no longer
 ]
+
+
+PaceKind: TypeAlias = Literal[
+    "interval",  # closed loop: a worker's next probe waits for its last one
+    "constant",  # open loop: a probe begins when it is due; the gaps are equal
+    "poisson",  # open loop: the gaps are exponential
+]
+"""What decides when a route's next probe begins."""
+
+
+SkipReason: TypeAlias = Literal[
+    "late",  # no place was free for so long that nobody would still have waited for it
+    "paused",
+    "cool_down",
+    "budget",
+    "reader_stalled",
+    "gap",  # the engine itself did not run
+    "local",  # this machine has too little of something to send it
+    "fault",  # a defect of ours stopped the one before
+]
+"""Why a probe of an open pace was due and never began."""
 
 
 HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused", "restarting"]
@@ -133,6 +159,7 @@ Cause: TypeAlias = Literal[
     "auth_failure",  # the key is refused
     "model_missing",
     "model_changed",  # answers come from another model or build than before
+    "wrong_answers",  # they are whole, and not what is expected of them
     "bad_request",  # it refuses what we ask
     "network_path",  # the way there and back
     "dns",
@@ -191,6 +218,7 @@ FigureName: TypeAlias = Literal[
     "open_age",  # of the oldest open request
     "open_requests",
     "other_model_share",  # answers by another model or build than the usual
+    "wrong_share",  # answers that are not what is expected of them, of those that were told
     "limit_left",  # of the limit that binds
     "loop_lag",
     "cpu_share",
@@ -340,11 +368,24 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """It may be probed more often while something is suspected."""
     first_token_timeout_s: float = 60.0
     """What an attempt waits for its first output before it is given up."""
+    pace: PaceKind = "interval"
+    """How its probes begin; with any other than `interval` the `interval` counts for nothing."""
+    rate: float = 0.0
+    """Probes a second of an open pace; 0 where it is closed."""
+    shapes: tuple[str, ...] = ()
+    """Names of what it asks in turn, the one that comes most first; empty where it has none."""
+    expects: str = ""
+    """What an answer must be, in a few words; empty where nothing is expected."""
     adaptive: bool = False
     """The concurrency finds itself; `concurrency` is where it begins."""
     concurrency_min: int = 1
     """Where a concurrency that finds itself goes at least, and at most."""
     concurrency_max: int = 32
+
+    @property
+    def is_mix(self) -> bool:
+        """Whether it asks several shapes in turn, each a cohort of its own."""
+        return len(self.shapes) > 1
 
 
 class Limit(Record, frozen=True, kw_only=True):
@@ -402,6 +443,12 @@ class RouteCounts(Record, frozen=True, kw_only=True):
     """Workers that wait for a slot, a budget or a cool-down."""
     skipped: int = 0
     """Ticks of the pace that could not be sent."""
+    due: int = 0
+    """Probes that an open pace wanted, those that were skipped included; 0 where it is closed."""
+    due_waiting: int = 0
+    """Of these, the ones that wait for a place."""
+    skipped_for: dict[SkipReason, int] = {}
+    """What an open pace skipped, by why; `skipped` is their sum."""
     oldest_open_ns: int | None = None
     """Age of the oldest open attempt, from its `started`; None where none is open, and in
     batches."""

@@ -202,6 +202,9 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """Characters of the answer itself, without its reasoning."""
     text_sha256: str = ""
     """Hex, of the same in UTF-8; empty without text."""
+    right: bool | None = None
+    """Whether a whole answer was what is expected of it; None where nothing is, or that could not
+    be told."""
     text: str | None = None
     """Only where asked for."""
     reasoning_text: str | None = None
@@ -362,6 +365,8 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     against: tuple[Evidence, ...] = ()
     """What is as usual, and so speaks against other causes."""
     advice: Advice | None = None
+    shape: str = ""
+    """Of the prompts that a route asks in turn, the one that it is about; empty for all."""
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 

@@ -6,6 +6,7 @@ Rule 2: no shell, a time to end in, and an end with ours however that comes (`te
 Rule 3: it has the environment of the user's shell without the values of API keys, and the JSON has
 no secret either.
 Rule 4: that it fails is said once, and once more when it fails in another way.
+Rule 5: what is muted on the screen calls nobody here either (`AlertCalls`).
 """
 
 import queue
@@ -17,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.config.key_command import tell_command
+from probes.control.attention import AlertCalls, Attention
 from probes.events import Alert, Event, Hello, Tick
 from probes.exports.json_lines import ascii_json
 
@@ -63,9 +65,11 @@ class AlertCommand:
         environ: Mapping[str, str],
         scrub: Callable[[str], str],
         report: Callable[[str], object],
+        attention: Attention,
         tell: Tell = tell_command,
     ) -> None:
         """Prepare to run `argv`; `report` takes what a person should read, from any thread."""
+        self._calls = AlertCalls(attention)
         self._argv = tuple(argv)
         self._seconds = seconds
         self._environ = environ
@@ -85,8 +89,8 @@ class AlertCommand:
         for event in events:
             if isinstance(event, (Hello, Tick)):
                 self._anchor_ns = event.wall_ns - event.at_ns
-            elif isinstance(event, Alert):
-                self._take(event)
+        for alert in self._calls.due(event for event in events if isinstance(event, Alert)):
+            self._take(alert)
 
     def _take(self, alert: Alert) -> None:
         if self._queue.qsize() >= QUEUED_MOST:

@@ -15,6 +15,7 @@ from probes.config.urls import mask_url
 from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
 from probes.events.diagnosis_words import cause_words, what_words
+from probes.events.pace_words import SKIP_WORDS, pace_words
 from probes.handover.charts import (
     ChartAxis,
     ChartMark,
@@ -45,6 +46,7 @@ from probes.handover.words import (
     lasted_words,
     listed_routes,
     lost_words,
+    open_words,
     said_words,
     since_words,
     summary_words,
@@ -59,6 +61,7 @@ from probes.kit.short_figures import NO_FIGURE, count, counted, lasting, three_d
 _TEXT: Final = 600
 """Characters of any one text of a page: the message of an attempt has 500 at most."""
 _NAME: Final = 80
+_PARTS: Final = ": in the incident, before and after"
 _LOW: Final = 4
 """Routes whose states are no higher than another chart."""
 _CHARTED: Final = 3
@@ -143,7 +146,7 @@ def document(facts: Facts) -> Document:
         _section("charts", "What it looked like", _charts(facts)),
         _section("evidence", "Evidence", _evidence(facts)),
         _section("timeline", "What happened", _timeline(facts)),
-        _section("figures", "Each route: in the incident, before and after", _figures(facts)),
+        _section("figures", "Each route" + (_PARTS if record else ""), _figures(facts)),
         _section("probes", "The worst probes", _worst(facts)),
         _section("good", "Good probes to compare with", _good(facts)),
         _section("limits", "Limits the servers stated", _limits(facts)),
@@ -182,7 +185,7 @@ def _head(facts: Facts) -> Pairs:
     if record is None:
         rows = [("Routes", listed_routes([route.info.name for route in facts.routes]))]
         rows.append(("Incidents", found_words(facts)))
-    rows.append(("Since", since_words(facts)))
+    rows.append(("From" if record is None else "Since", since_words(facts)))
     rows.append(("How long", lasted_words(facts)))
     if record is not None:
         rows.append(("Whose side", blame_words(record)))
@@ -313,14 +316,13 @@ def _charts(facts: Facts) -> Iterator[Block]:
         told = ", ".join(never_refused)
         yield Paragraph(f"{told}: nothing was refused for its rate and nothing retried.")
     if (more := len(facts.hit) - _CHARTED) > 0:
-        yield Paragraph(f"{counted(more, 'more route')} hit: figures below, and in attempts.csv.")
+        hit = " hit" if facts.incident is not None else ""
+        yield Paragraph(f"{counted(more, 'more route')}{hit}: figures below, and in attempts.csv.")
 
 
 def _evidence(facts: Facts) -> Iterator[Block]:
     record = facts.incident
-    if record is None:
-        yield Paragraph("No verdict is handed over, so there is none to give evidence for.")
-    else:
+    if record is not None:
         word = record.word
         yield Pairs(
             tuple(
@@ -355,7 +357,8 @@ def _evidence(facts: Facts) -> Iterator[Block]:
         for one in facts.others
     ]
     if others:
-        yield Paragraph("Other incidents of the same time:")
+        which = "Other incidents of the same time:" if record else "Incidents of this time:"
+        yield Paragraph(which)
         yield Bullets(tuple(map(_text, others)))
 
 
@@ -372,7 +375,7 @@ def _timeline(facts: Facts) -> Iterator[Block]:
             mark = f"▾{number} "
         effect = effect_words(one)
         text = one.text + (f" — {effect}" if effect else "")
-        if one.count > 1:
+        if one.count > 1 and f"×{one.count}" not in text:
             text += f" (×{one.count})"
         routes = hit.get(one.incident, one.routes)
         told.append((one.at_ns, (mark + one.kind, _listed(routes), _text(text))))
@@ -400,6 +403,9 @@ _COLUMNS: Final = (
 )
 
 
+_SCHEDULED: Final = ("scheduled TTFT p50", "p95", "scheduled E2E p50", "p95")
+
+
 def _figures(facts: Facts) -> Iterator[Block]:
     is_told = facts.incident is not None
     rows: list[tuple[str, ...]] = []
@@ -419,6 +425,37 @@ def _figures(facts: Facts) -> Iterator[Block]:
         "Seconds; of the probes that ended in that time; refused for the rate and retries are of "
         "attempts. Usual is what the verdicts compared with: medians while the route was well."
     )
+    yield from _open_paces(facts)
+
+
+def _open_paces(facts: Facts) -> Iterator[Block]:
+    """Return what users waited from when they came, of the routes whose pace is open."""
+    rows: list[tuple[str, ...]] = []
+    for route in facts.routes:
+        if route.info.pace == "interval":
+            continue
+        name = _text(route.info.name, 40)
+        for when, part in (("in it", route.during), ("before", route.before)):
+            if not part.finished:
+                continue
+            told = when if facts.incident is not None else "all"
+            figures = (*part.scheduled_ttft, *part.scheduled_e2e)
+            rows.append((name, told, *(three_digits(one) for one in figures)))
+            name = ""
+    if not rows:
+        return
+    yield Grid(("route", "when", *_SCHEDULED), tuple(rows), figures=2)
+    yield Paragraph(
+        "An open pace sends a probe when it is due, whatever the others do. Scheduled figures count"
+        " from then: where no place was free, the wait for one is in them and in no other figure."
+    )
+    for route in facts.routes:
+        pace = None if route.row is None else route.row.pace
+        if pace is not None and pace.skipped_for:
+            skipped = ", ".join(
+                f"{count(number)} {SKIP_WORDS[why]}" for why, number in pace.skipped_for
+            )
+            yield Paragraph(f"{_text(route.info.name, 40)} skipped in the run: {skipped}.")
 
 
 def _figure_cells(one: FiguresOfRoute) -> tuple[str, ...]:
@@ -446,7 +483,10 @@ def _usual_cells(route: RouteFacts) -> tuple[str, ...] | None:
 def _worst(facts: Facts) -> Iterator[Block]:
     worst = worst_probes(facts)
     if not worst:
-        yield Paragraph("Every probe of this time was good.")
+        hung = open_words(facts)
+        yield Paragraph(
+            "Every probe that ended in this time was good." + (f" {hung}." if hung else "")
+        )
         return
     which = "Of each way to end the longest, an attempt a line."
     if all(story.is_good for story in worst):
@@ -544,7 +584,8 @@ def _routes(facts: Facts) -> Iterator[Block]:
     for route in facts.routes:
         info = route.info
         cells = (info.name, info.model, mask_url(info.base_url), info.dialect)
-        pace = f"{info.concurrency} at once, every {info.interval:g} s, cap {info.max_tokens}"
+        every = pace_words(info.pace, info.interval, info.rate)
+        pace = f"{info.concurrency} at once, {every}, cap {info.max_tokens}"
         rows.append((*(_text(cell, _NAME) for cell in cells), pace, goals_in_words(route)))
     yield Grid(("route", "model", "host", "API", "asked", "goals"), tuple(rows), figures=9)
 

@@ -82,6 +82,18 @@ class ProbeStory(NamedTuple):
         return None if done_ns is None else seconds(done_ns - self.probe.started_ns)
 
     @property
+    def scheduled_ttft_s(self) -> float | None:
+        """From when its pace wanted it to the first token."""
+        first_ns = self.probe.first_token_ns
+        return None if first_ns is None else seconds(first_ns - self.probe.scheduled_ns)
+
+    @property
+    def scheduled_e2e_s(self) -> float | None:
+        """The same to the end of its answer."""
+        done_ns = self.probe.done_ns
+        return None if done_ns is None else seconds(done_ns - self.probe.scheduled_ns)
+
+    @property
     def lasted_s(self) -> float:
         """From its start to its end, however it ended."""
         return seconds(self.probe.at_ns - self.probe.started_ns)
@@ -119,6 +131,10 @@ class FiguresOfRoute(NamedTuple):
     e2e_p50: float | None = None
     e2e_p95: float | None = None
     tokens_per_s: float | None = None
+    scheduled_ttft: tuple[float | None, float | None] = (None, None)
+    """p50 and p95 from when the pace wanted a probe, as the next; without those that went beside
+    it."""
+    scheduled_e2e: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,6 +514,9 @@ def _figures(
     timed = [story for story in ended if not story.probe.flagged]
     ttfts = [story.ttft_s for story in timed if story.ttft_s is not None]
     e2es = [story.e2e_s for story in timed if story.e2e_s is not None]
+    paced = [story for story in timed if not story.probe.evidence]
+    waited = [one for story in paced if (one := story.scheduled_ttft_s) is not None]
+    waited_for_all = [one for story in paced if (one := story.scheduled_e2e_s) is not None]
     per_token = [seconds_per_token(one) for one in tried if not one.flagged]
     return FiguresOfRoute(
         finished=len(ended),
@@ -511,6 +530,8 @@ def _figures(
         e2e_p50=quantile(e2es, 0.5),
         e2e_p95=quantile(e2es, 0.95),
         tokens_per_s=quantile([1 / one for one in per_token if one], 0.5),
+        scheduled_ttft=(quantile(waited, 0.5), quantile(waited, 0.95)),
+        scheduled_e2e=(quantile(waited_for_all, 0.5), quantile(waited_for_all, 0.95)),
     )
 
 

@@ -30,7 +30,11 @@ def _keys(info: RouteInfo) -> Iterator[str]:
     yield f"model = {_text(info.model, 400)}"
     yield f"dialect = {_text(info.dialect, 40)}"
     yield f"concurrency = {toml_value(info.concurrency)}"
-    yield f"interval = {toml_value(info.interval)}"
+    if info.pace == "interval":
+        yield f"interval = {toml_value(info.interval)}"
+    else:
+        yield f"pace = {toml_value(info.pace)}"
+        yield f"rate = {toml_value(info.rate)}"
     yield f"max_tokens = {toml_value(info.max_tokens)}"
     yield f"stall_after = {toml_value(info.stall_after)}"
 

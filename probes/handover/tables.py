@@ -138,7 +138,7 @@ def request_ids(facts: Facts) -> str:
     """Return the ids of bad and of good requests, for whoever can look them up."""
     bad = bad_probes(facts)
     kind = "BAD: failed, or slower than the goal"
-    if all(story.is_good for story in bad):
+    if bad and all(story.is_good for story in bad):
         kind = "BAD: within every goal, but slower than usual: those of the incident"
     good = sorted(good_probes(facts)[:IDS_LISTED], key=lambda story: story.probe.at_ns)
     lines = [

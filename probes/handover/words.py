@@ -45,6 +45,7 @@ BLAME: Final[dict[Cause, str]] = {
     "auth_failure": "our key: it is refused",
     "model_missing": "our settings or the provider's catalogue: the model is not there",
     "model_changed": "the provider's: another model or build answers",
+    "wrong_answers": "the model's, or ours: whole answers, and not what is expected of them",
     "bad_request": "ours: what we ask is refused",
     "network_path": "the way between us and the provider",
     "dns": "the name service: ours, or the provider's",
@@ -64,6 +65,7 @@ BLAME: Final[dict[Cause, str]] = {
 _KNOBS: Final[dict[KnobKind, str]] = {
     "concurrency": "the concurrency {}to {:g}",
     "interval": "the interval {}to {:g} s",
+    "rate": "the rate {}to {:g} probes a second",
     "max_tokens": "the answer cap {}to {:g} tokens",
 }
 _COMPARED: Final[dict[KnobFigure, str]] = {
@@ -83,6 +85,7 @@ _REASONS: Final[dict[str, str]] = {
     "cap_exhausted": "reasoning used up the answer cap",
     "refusal": "the model refused to answer",
     "content_filter": "a filter stopped the answer",
+    "wrong_answer": "the answer was whole, and not what was expected",
 }
 """What a server says nothing about: who was not there does not know our codes."""
 _FELT_FROM: Final = 1.5
@@ -154,7 +157,7 @@ def since_words(facts: Facts) -> str:
     """Return since when it stands, as far as the figures know."""
     record = facts.incident
     if record is None:
-        return f"from {utc_moment(facts.wall_ns(facts.stretch.begin_ns))}"
+        return utc_moment(facts.wall_ns(facts.stretch.begin_ns))
     told = utc_moment(facts.wall_ns(record.since_ns))
     if record.named_ns is None:
         return f"{told}; suspected, never sure enough to be named"
@@ -208,10 +211,8 @@ def lost_words(facts: Facts) -> str:
     finished = sum(route.during.finished for route in hit)
     failed = sum(route.during.failed for route in hit)
     late = finished - failed - sum(route.during.good for route in hit)
-    open_now = sum(route.row.overdue_open for route in hit if route.row is not None)
     is_over = facts.incident is not None and facts.incident.end is not None
-    hung = f"; {open_now} more still open, longer than anybody waits" if open_now else ""
-    hung = "" if is_over else hung
+    hung = f"; {told}" if (told := open_words(facts)) else ""
     # What hangs ends after the incident, which is over as soon as it moves again.
     bad = bad_of_incident(facts)
     after = sum(story.probe.at_ns > facts.end_ns for story in bad) if is_over else 0
@@ -227,6 +228,17 @@ def lost_words(facts: Facts) -> str:
     if late:
         told += f", {late:,} {'more ' if failed else ''}ended beyond a goal"
     return told + later + slowest + hung
+
+
+def open_words(facts: Facts) -> str:
+    """Return how many requests hang at the end of what is handed over, and for how long; empty
+    where none does, or the incident was over by then."""
+    if facts.incident is not None and facts.incident.end is not None:
+        return ""
+    rows = [route.row for route in facts.hit if route.row is not None and route.row.overdue_open]
+    number = sum(row.overdue_open for row in rows)
+    oldest_s = max((row.oldest_open_s or 0.0 for row in rows), default=0.0)
+    return f"{number:,} still open, for up to {_took(oldest_s)}" if number else ""
 
 
 def _took(span_s: float) -> str:
@@ -249,7 +261,7 @@ def said_words(facts: Facts) -> str:
     (status, message, reason), number = said.most_common(1)[0]
     coded = f"{_REASONS[reason]} ({reason})" if reason in _REASONS else reason
     words = (str(status) if status else "", f"“{message[:200]}”" if message else coded)
-    told = " ".join(filter(None, words))
+    told = (" " if message else ": ").join(filter(None, words))
     return f"{told}, {number:,} of {counted(len(failed), 'failed attempt')}" if told else ""
 
 

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from probes.config import Budget, Price, Route
-from probes.config.prompts import estimate_tokens
+from probes.config.prompts import OVERHEAD_TOKENS
 from probes.control.commands import Allow, Allowance, Burst, Command, ProbeNow
 from probes.control.wanted import WantedRoute, wanted_of
 from probes.events import (
@@ -218,8 +218,8 @@ class _RouteLease:
             # Whoever asks for one asks for the next when it has ended: that should not wait.
             soon = max(soon, ASKED_AHEAD)
         if workers:
-            interval = max(AHEAD_S, self.wanted.interval)
-            soon += math.ceil(workers * AHEAD_S / interval) + 1
+            # Of each worker one: what is back to back, or due faster, begins when that has ended.
+            soon += math.ceil(min(workers, self.wanted.per_s * AHEAD_S)) + 1
         ahead = math.ceil(AHEAD_S * self.rate) if soon else 0
         return max(soon * self.probe, min(ahead, most))
 
@@ -316,7 +316,8 @@ class BudgetLease:
             route.name: _RouteLease(
                 key=route_key(route),
                 wanted=self._wanted.routes[route.name],
-                prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
+                # What a template adds the engine's hello tells.
+                prompt_tokens=route.input_tokens - OVERHEAD_TOKENS,
                 price=route.price,
             )
             for route in routes

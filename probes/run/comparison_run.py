@@ -35,7 +35,6 @@ from probes.comparing.results import ArmResult, result_of
 from probes.comparing.views import ComparisonCost, ComparisonState, ComparisonView
 from probes.config import Config, Route
 from probes.control.commands import ProbeNow
-from probes.engine.introduction import prompt_tokens
 from probes.events import AttemptFinished, Event, Held, Hello, ProbeFinished
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
@@ -379,11 +378,11 @@ def cost_of(plan: ComparisonPlan) -> ComparisonCost:
 
 
 def _most_tokens(route: Route) -> int:
-    return prompt_tokens(route) + route.max_tokens
+    return route.input_tokens + route.max_tokens
 
 
 def _most_usd(route: Route, tokens: int) -> float:
-    return reserved_usd(route.price, prompt_tokens(route), tokens)
+    return reserved_usd(route.price, route.input_tokens, tokens)
 
 
 def _shown(name: str) -> str:

@@ -136,6 +136,11 @@ class RecordedSession:
         return
 
     @property
+    def sweeps(self) -> None:
+        """The same."""
+        return
+
+    @property
     def wanted(self) -> Wanted:
         """The routes as they began. No knob turns."""
         return self._wanted
@@ -209,7 +214,11 @@ class RecordedSession:
     def _greet(self, hello: Hello) -> None:
         routes = {
             info.name: WantedRoute(
-                float(info.concurrency), info.interval, float(info.max_tokens), info.paused
+                float(info.concurrency),
+                info.interval,
+                float(info.max_tokens),
+                info.paused,
+                rate=info.rate if info.pace != "interval" else None,
             )
             for info in hello.routes
         }

@@ -28,6 +28,7 @@ from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
+from probes.control.attention import Attention
 from probes.control.commands import Adapt, Command, Configure, Go, SetKnob
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -55,10 +56,11 @@ from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
-    # A comparison has a session of its own; this one only hands it to a screen.
+    # They have sessions of their own; this one only hands them to a screen.
     # Few have a command for alerts.
     from probes.exports.alert_command import AlertCommand
     from probes.run.comparison_run import Comparisons
+    from probes.run.sweep_run import Sweeps
 
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
@@ -86,15 +88,19 @@ class Session:
         launch: Launch = launch_process,
         diagnostician: Diagnostician | None = None,
         compare: "Callable[[], Comparisons] | None" = None,
+        sweep: "Callable[[], Sweeps] | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
         `headers` are those of each route with its secrets filled in; `apart` is the ledger that
         takes what the shared one does not at the end; `diagnostician` judges the run in the place
-        of a new one of ours; `compare` makes what compares its routes for a screen.
+        of a new one of ours; `compare` and `sweep` make what compares and
+        sweeps its routes for a screen.
         """
         self._config = config
         self._compare = compare
+        self._sweep = sweep
+        self._sweeps: Sweeps | None = None
         self._comparisons: Comparisons | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
@@ -145,6 +151,8 @@ class Session:
             | proxy_secrets(config.routes, os.environ)
         )
         self._scrub = Scrubber(secrets).scrub
+        self.attention = Attention(self._clock)
+        """What somebody does about its alerts."""
         self._on_alert = self._alert_command(secrets)
         if self._on_alert is not None:
             self._sinks.append(self._on_alert.receive)
@@ -193,6 +201,13 @@ class Session:
         if self._comparisons is None and self._compare is not None:
             self._comparisons = self._compare()
         return self._comparisons
+
+    @property
+    def sweeps(self) -> "Sweeps | None":
+        """What sweeps its routes beside it, made when it is first asked for."""
+        if self._sweeps is None and self._sweep is not None:
+            self._sweeps = self._sweep()
+        return self._sweeps
 
     @property
     def recording_path(self) -> str:
@@ -301,6 +316,7 @@ class Session:
             environ=without_secrets(os.environ, secrets),
             scrub=self._scrub,
             report=self._problems.put,
+            attention=self.attention,
         )
 
     async def _finish(self) -> None:

@@ -26,7 +26,7 @@ from probes.simulator.ollama import (
     decode_ollama_request,
     ollama_error_body,
 )
-from probes.simulator.prose import Prose
+from probes.simulator.prose import Prose, asked_word
 from probes.simulator.scenario import Conditions, HostedModel
 from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
 from probes.simulator.truth import TruthLog, TruthRecord
@@ -138,7 +138,8 @@ class Api:
                 await anyio.sleep_forever()
             await model.enqueue(admitted)
             reply = self._reply(exchange, request, model.hosted, phase.conditions, admitted)
-            prose = Prose(self._random)
+            word = b"" if admitted.fate.is_wrong else asked_word(prompt.data)
+            prose = Prose(self._random, word.decode())
             answer = _stream if request.stream else _whole
             await answer(exchange, reply, prose, admitted)
         except SequenceCutError as cut:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from probes.config import Route, Timeouts
+from probes.config import Expect, Route, Timeouts
 from probes.config.errors import nearest
 from probes.config.prompts import generated_prompt
 from probes.kit.paths import PathError, path_of
@@ -290,8 +290,11 @@ def _route(base_url: str, model: HostedModel) -> Route:
         prompt=sketch.prompt if size is None else generated_prompt(size),
         system=sketch.system,
         max_tokens=sketch.max_tokens,
+        expect=Expect(contains=sketch.contains or ()),
         concurrency=sketch.concurrency,
         interval=sketch.interval,
+        pace=sketch.pace,
+        rate=sketch.rate,
         price=None if model.reports_cost else model.price,
         tags=sketch.tags,
         **asked,

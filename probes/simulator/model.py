@@ -128,6 +128,7 @@ def draw_fate(random: Random, conditions: Conditions, cap: int) -> Fate:
         misses=_happens(random, faults.miss_share),
         closes=_happens(random, faults.close_share),
         swapped=_happens(random, faults.swap_share),
+        is_wrong=_happens(random, faults.wrong_share),
     )
 
 

@@ -2,6 +2,7 @@
 of a prompt."""
 
 import math
+import re
 from random import Random
 from typing import Final
 
@@ -15,6 +16,8 @@ _TEXT: Final = (
 )
 _WORDS: Final = tuple(_TEXT.split())
 _SENTENCE: Final = (6, 14)
+_ASKED: Final = re.compile(rb"the one word: ([A-Za-z]{1,40})\.?\s*\Z")
+"""A canary: a question of which every model knows the answer."""
 
 
 def count_tokens(prompt: bytes) -> int:
@@ -22,11 +25,18 @@ def count_tokens(prompt: bytes) -> int:
     return max(1, math.ceil(len(prompt) / BYTES_PER_TOKEN))
 
 
+def asked_word(prompt: bytes) -> bytes:
+    """Return the word that a prompt asks for at its end; empty where it asks for none."""
+    found = _ASKED.search(prompt)
+    return found[1] if found else b""
+
+
 class Prose:
     """An endless text, one token at a time; every token has at least one visible character."""
 
-    def __init__(self, random: Random) -> None:
-        """Begin a sentence somewhere in the words."""
+    def __init__(self, random: Random, word: str = "") -> None:
+        """Begin with a word, if there is one, then a sentence somewhere in the words."""
+        self._word = word
         self._random = random
         self._position = random.randrange(len(_WORDS))
         self._left = random.randint(*_SENTENCE)
@@ -38,6 +48,9 @@ class Prose:
         return "".join(self._token() for _ in range(count))
 
     def _token(self) -> str:
+        if self._word:
+            text, self._word, self._first = f"{self._word}.", "", False
+            return text
         word = _WORDS[self._position % len(_WORDS)]
         self._position += 1
         self._left -= 1

@@ -34,7 +34,7 @@ RefusalKind: TypeAlias = Literal[
     "overloaded", "quota", "auth", "permission", "model_missing", "bad_request"
 ]
 
-TurnedKnob: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
+TurnedKnob: TypeAlias = Literal["concurrency", "interval", "rate", "max_tokens"]
 """Knobs that a scenario may turn: those of `probes.control`, a room of the same floor."""
 
 DEFAULT_PROMPT: Final = "Write one short sentence about the sea."
@@ -154,6 +154,9 @@ class Faults(_Table, frozen=True, kw_only=True):
     """Requests that find nothing in the prefix cache, as with several replicas behind one name."""
     close_share: Share = 0.0
     """Answers after which the connection is closed, and which say so."""
+    wrong_share: Share = 0.0
+    """Answers that leave out the word which their prompt asks for, and are well in all else; asked
+    to `Answer with the one word: harbour` a model begins with that."""
     swap_share: Share = 0.0
     """Answers of another model or build than usual."""
     swap_model: str = ""
@@ -296,6 +299,10 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """Workers: probes at the same time."""
     interval: NotNegative = 1.0
     """Seconds from one start to the next, per worker."""
+    pace: Literal["interval", "constant", "poisson"] = "interval"
+    """How probes begin: `constant` and `poisson` go by `rate`."""
+    rate: Positive | None = None
+    """Probes a second of an open pace, which needs it."""
     max_tokens: AtLeastOne = 64
     """Answer cap."""
     prompt: str = DEFAULT_PROMPT
@@ -304,12 +311,19 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """A prompt of so many tokens is generated instead."""
     system: str | None = None
     """System message."""
+    contains: str = ""
+    """A text that its answers must have in them; empty expects nothing."""
     retries: Count | None = None
     """Per probe at most; without it as many as on any route."""
     first_token_timeout_s: Positive | None = None
     """To the first output; without it as long as on any route."""
     tags: tuple[str, ...] = ()
     """For the filter."""
+
+    def __post_init__(self) -> None:
+        """Refuse an open pace without a rate, and a rate without one."""
+        if (self.pace != "interval") != (self.rate is not None):
+            raise ValueError('expected a rate where the pace is "constant" or "poisson", else none')
 
 
 class KnobTurn(_Table, frozen=True, kw_only=True):

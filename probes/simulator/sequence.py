@@ -52,6 +52,8 @@ class Fate:
     """Its connection is closed after it."""
     swapped: bool = False
     """Another model or build answers it."""
+    is_wrong: bool = False
+    """It does not say what its model says."""
 
 
 class Sequence:

@@ -6,6 +6,8 @@ would for the length of a probe send more than was asked for.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from probes.control.commands import PacePart
+
 
 class Division:
     """Each route's concurrency, split.
@@ -41,6 +43,21 @@ class Division:
             shares[self._idlest(shares)] += 1
         while sum(shares) > wanted:
             shares[self._busiest(shares)] -= 1
+
+    def pace_part(self, route: str, engine: int, rate: float) -> PacePart:
+        """Return an engine's part of an open pace of so many probes a second: as many of its ticks
+        as it has places, dealt out in turn, so that what each sends is spread as evenly as can be.
+        """
+        left = list(self._shares[route])
+        own: list[int] = []
+        dealt = 0
+        while any(left):
+            for place, share in enumerate(left):
+                if share:
+                    left[place] -= 1
+                    own += [dealt] if place == engine else []
+                    dealt += 1
+        return PacePart(ticks=tuple(own), of=dealt, rate=rate)
 
     def split(self, number: int, engines: Sequence[int]) -> dict[int, int]:
         """Return how many of `number` probes each of some engines sends beside its pace."""

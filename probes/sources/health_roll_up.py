@@ -5,12 +5,21 @@ it started, so that its age is right whenever it is asked for, and only until it
 ended. So a request may be told a second late, and none is told that is over.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
-from probes.events import AttemptFinished, Batch, Health, OpenPhase, RouteCounts, Tick
+from probes.events import (
+    AttemptFinished,
+    Batch,
+    Health,
+    OpenPhase,
+    RouteCounts,
+    SkipReason,
+    Tick,
+)
 from probes.kit.clock import NS_PER_S
 
 _TICKS_NS: Final = 5 * NS_PER_S // 2
@@ -46,6 +55,8 @@ class HealthRollUp:
         self._oldest: dict[tuple[int, str], _OpenRequest] = {}
         """By engine and route."""
         self._skipped = dict.fromkeys(routes, 0)
+        self._due = dict.fromkeys(routes, 0)
+        self._skipped_for: dict[str, Counter[SkipReason]] = {route: Counter() for route in routes}
         self._drops = 0
         self._gone: set[int] = set()
 
@@ -84,7 +95,10 @@ class HealthRollUp:
             return
         self._drops += report.health.drops
         for route, count in report.routes.items():
+            # What an engine had waiting when it ended was due and nobody sends it: it is in no sum.
             self._skipped[route] = self._skipped.get(route, 0) + count.skipped
+            self._due[route] = self._due.get(route, 0) + count.due - count.due_waiting
+            self._skipped_for.setdefault(route, Counter()).update(count.skipped_for)
 
     def counts(self) -> tuple[RouteCounts, ...]:
         """Return each route's counts on all engines together."""
@@ -135,6 +149,11 @@ class HealthRollUp:
         counts = [
             report.routes[route] for report in self._reports.values() if route in report.routes
         ]
+        skipped_for = self._skipped_for[route]
+        if any(count.skipped_for for count in counts):
+            skipped_for = skipped_for.copy()
+            for count in counts:
+                skipped_for.update(count.skipped_for)
         missing = sum(self._shares(engine).get(route, 0) for engine in self._gone)
         return RouteCounts(
             route=route,
@@ -142,4 +161,7 @@ class HealthRollUp:
             target=sum(count.target for count in counts) + missing,
             waiting=sum(count.waiting for count in counts),
             skipped=self._skipped[route] + sum(count.skipped for count in counts),
+            due=self._due[route] + sum(count.due for count in counts),
+            due_waiting=sum(count.due_waiting for count in counts),
+            skipped_for=dict(skipped_for),
         )

@@ -12,6 +12,7 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -152,9 +153,15 @@ class MergedStream:
     """
 
     def __init__(
-        self, concurrency: Mapping[str, int], engines: int, shares: Callable[[int], dict[str, int]]
+        self,
+        concurrency: Mapping[str, int],
+        engines: int,
+        shares: Callable[[int], dict[str, int]],
+        rates: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Begin with no engine; `concurrency` is configured, `shares` is each engine's now."""
+        """Begin with no engine; `concurrency` is configured, and so are the `rates` of open paces;
+        `shares` is each engine's concurrency now."""
+        self._rates = dict(rates)
         self._concurrency = dict(concurrency)
         self._engines = engines
         self._shares = shares
@@ -265,7 +272,11 @@ class MergedStream:
         self._greeted = True
         self._wall_anchor_ns = event.wall_ns - event.at_ns
         routes = tuple(
-            msgspec.structs.replace(info, concurrency=self._concurrency.get(info.name, 0))
+            msgspec.structs.replace(
+                info,
+                concurrency=self._concurrency.get(info.name, 0),
+                rate=self._rates.get(info.name, 0.0),
+            )
             for info in event.routes
         )
         hello = msgspec.structs.replace(event, routes=routes, engines=self._engines)

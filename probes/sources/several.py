@@ -21,6 +21,7 @@ from probes.control.commands import (
     Configure,
     EndCoolDown,
     MarkTime,
+    PacePart,
     Pause,
     ProbeNow,
     SetKnob,
@@ -98,7 +99,12 @@ class SeveralEngines:
         self._merge = TimeMerge(engines + 1)
         self._ourselves = engines
         """Our place among those whose events are merged."""
-        self._stream = MergedStream(concurrency, engines, self._division.of)
+        self._stream = MergedStream(
+            concurrency,
+            engines,
+            self._division.of,
+            rates={route.name: route.rate or 0.0 for route in routes if route.is_open},
+        )
         self._round = Signal()
         self._engines = [
             make_engine(
@@ -123,6 +129,10 @@ class SeveralEngines:
             case SetKnob(knob="concurrency") if known:
                 self._tell(self._turned(command, now_ns))
                 self._resize(command)
+            case SetKnob(knob="rate") if known and self._wanted.routes[command.route].is_open:
+                self._tell(self._turned(command, now_ns))
+                for engine in range(len(self._engines)):
+                    self._tell_pace(engine, command)
             case Burst() | ProbeNow() if known:
                 self._send_beside(command, now_ns)
             case Thicken() if known:
@@ -259,6 +269,18 @@ class SeveralEngines:
             if before[engine] != after[engine]:  # each that is told reports, and wakes its workers
                 part = msgspec.structs.replace(command, value=float(after[engine]), part=True)
                 source.send(part)
+        rate = self._wanted.routes[command.route].rate
+        if before != after and rate is not None:
+            # Another number of places is another part of the ticks, for all of them.
+            turn = SetKnob(route=command.route, knob="rate", value=rate, who=command.who)
+            for engine in range(len(self._engines)):
+                self._tell_pace(engine, turn)
+
+    def _tell_pace(self, engine: int, command: SetKnob) -> None:
+        """Tell an engine its part of a rate."""
+        part = self._division.pace_part(command.route, engine, command.value)
+        told = msgspec.structs.replace(command, value=part.own_rate, part=True, pace_part=part)
+        self._engines[engine].send(told)
 
     def _thicken(self, command: Thicken, now_ns: int) -> None:
         """Have one engine probe more often, and no other.
@@ -271,7 +293,7 @@ class SeveralEngines:
         before = self._thickening.pop(name, None)
         asked_less_ns = self._asked_less_ns.get(name)
         calm = asked_less_ns is None or seconds(now_ns - asked_less_ns) >= CALM_S
-        is_slow = wanted.interval > EVIDENCE_EVERY_S * wanted.concurrency
+        is_slow = wanted.per_s * EVIDENCE_EVERY_S < 1
         chosen = None
         if command.for_s > 0 and calm and (is_slow or wanted.concurrency == 1):
             chosen = self._thickening_engine(name, before, now_ns)
@@ -312,9 +334,23 @@ class SeveralEngines:
 
     def _parts(self, engine: int, routes: Sequence[Route]) -> tuple[Route, ...]:
         shares = self._division.of(engine)
+        parts = self._pace_parts(engine)
         return tuple(
-            msgspec.structs.replace(route, concurrency=shares[route.name]) for route in routes
+            msgspec.structs.replace(
+                route,
+                concurrency=shares[route.name],
+                rate=parts[route.name].own_rate if route.name in parts else route.rate,
+            )
+            for route in routes
         )
+
+    def _pace_parts(self, engine: int) -> dict[str, PacePart]:
+        """Return an engine's part of each open pace, as it is wanted now."""
+        return {
+            name: self._division.pace_part(name, engine, wanted.rate)
+            for name, wanted in self._wanted.routes.items()
+            if wanted.rate is not None
+        }
 
     def _brief_of(self, engine: int) -> Brief:
         def brief(_: str) -> list[Command]:
@@ -324,8 +360,12 @@ class SeveralEngines:
                 match command:
                     case Configure():
                         parts = self._parts(engine, command.routes)
-                        commands.append(msgspec.structs.replace(command, routes=parts))
-                    case SetKnob(knob="concurrency"):
+                        commands.append(
+                            msgspec.structs.replace(
+                                command, routes=parts, pace_parts=self._pace_parts(engine)
+                            )
+                        )
+                    case SetKnob(knob="concurrency" | "rate"):
                         pass  # its part stands in Configure
                     case _:
                         commands.append(command)

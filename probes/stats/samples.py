@@ -23,8 +23,9 @@ from probes.stats.windows import (
     slice_index,
 )
 
-Metric: TypeAlias = Literal["ttft", "e2e", "speed"]
-"""TTFT and E2E in seconds; speed in tokens a second of one stream."""
+Metric: TypeAlias = Literal["ttft", "e2e", "speed", "scheduled_ttft", "scheduled_e2e"]
+"""TTFT and E2E in seconds, from the start, or from when an open pace wanted it; speed in tokens a
+second of one stream."""
 
 _Slot: TypeAlias = tuple[str, int]
 _Key: TypeAlias = tuple[int, ...]
@@ -200,13 +201,26 @@ class CohortSamples:
     lost: LostWindows = field(default_factory=LostWindows)
     ladders: LadderSlices = field(default_factory=LadderSlices)
     """Of the probes that ended ok."""
+    scheduled: tuple[SampleWindows, SampleWindows] | None = None
+    """TTFT and E2E of an open pace, from when it wanted them; a closed one costs nothing here."""
 
     def of(self, metric: Metric) -> SampleWindows:
         """Return the windows of one metric."""
-        if metric == "ttft":
-            return self.ttft
-        return self.e2e if metric == "e2e" else self.speed
+        match metric:
+            case "ttft":
+                return self.ttft
+            case "e2e":
+                return self.e2e
+            case "speed":
+                return self.speed
+        if self.scheduled is None:
+            self.scheduled = (SampleWindows(), SampleWindows())
+        return self.scheduled[metric == "scheduled_e2e"]
 
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""
-        return self.ttft.seal(now_ns) or self.e2e.seal(now_ns) or self.speed.seal(now_ns)
+        done = self.ttft.seal(now_ns) or self.e2e.seal(now_ns) or self.speed.seal(now_ns)
+        if done or self.scheduled is None:
+            return done
+        ttft, e2e = self.scheduled
+        return ttft.seal(now_ns) or e2e.seal(now_ns)

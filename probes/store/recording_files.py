@@ -158,6 +158,18 @@ def _begins_with_hello(descriptor: int) -> bool:
     return bool(end)
 
 
+def is_being_written(path: Path) -> bool:
+    """Return whether a run holds a recording's file now."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return not try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def retain(folder: Path, max_bytes: int, max_days: float, now_ns: int) -> list[Path]:
     """Delete recordings that are too old, then the oldest until all fit; return the deleted.
 

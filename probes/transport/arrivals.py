@@ -19,6 +19,9 @@ from probes.kit.clock import NS_PER_S, Clock
 READ_BYTES: Final = 65_536
 """Smaller reads would not help: the kernel keeps one stamp for segments that it has merged."""
 _TIMESPEC: Final = struct.Struct("@ll")
+_unpack: Final = _TIMESPEC.unpack
+_SOL_SOCKET: Final = socket.SOL_SOCKET
+"""Both are looked up once: it is done for every read."""
 _SO_TIMESTAMPNS: Final = 35
 """On every architecture Linux is common on; Python has no name for it."""
 _ANCILLARY_BYTES: Final = 64
@@ -64,12 +67,14 @@ class WallOffset:
     once where a stamp cannot be true.
     """
 
-    __slots__ = ("_clock", "_compared_ns", "_offset_ns")
+    __slots__ = ("_clock", "fresh_until_ns", "ns")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._offset_ns = 0
-        self._compared_ns = 0
+        self.ns = 0
+        """By so much it is ahead."""
+        self.fresh_until_ns = 0
+        """Monotonic; up to then it need not be compared again."""
         self._compare()
 
     def arrival(self, stamp_ns: int, not_before_ns: int, now_ns: int) -> int | None:
@@ -78,9 +83,9 @@ class WallOffset:
         It lies between `not_before_ns`, when these bytes cannot have been there yet, and `now_ns`,
         unless the wall clock was set in between.
         """
-        if now_ns - self._compared_ns > _COMPARE_EVERY_NS:
+        if now_ns > self.fresh_until_ns:
             self._compare()
-        arrival_ns = stamp_ns - self._offset_ns
+        arrival_ns = stamp_ns - self.ns
         if not_before_ns <= arrival_ns <= now_ns:
             return arrival_ns
         # Far outside of it somebody has set the wall clock: this stamp says nothing, the next will.
@@ -98,10 +103,10 @@ class WallOffset:
             now_ns = self._clock.monotonic_ns()
             if closest_ns is None or now_ns - before_ns < closest_ns:
                 closest_ns = now_ns - before_ns
-                self._offset_ns = wall_ns - (before_ns + now_ns) // 2
+                self.ns = wall_ns - (before_ns + now_ns) // 2
             if closest_ns < _APART_NS:  # else we were interrupted between them
                 break
-        self._compared_ns = now_ns
+        self.fresh_until_ns = now_ns + _COMPARE_EVERY_NS
 
 
 def shared_offset(clock: Clock) -> WallOffset:
@@ -144,12 +149,18 @@ class DatedReads:
         now_ns = self._now_ns()
         self.reads += 1
         for level, kind, stamp in ancillary:
-            if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET:
-                seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+            if kind == _SO_TIMESTAMPNS and level == _SOL_SOCKET:
+                seconds, nanoseconds = _unpack(stamp)
                 wall_ns = seconds * NS_PER_S + nanoseconds
-                at_ns = self._offset.arrival(wall_ns, self.at_ns, now_ns)
-                if at_ns is not None:
+                offset, last_ns = self._offset, self.at_ns
+                at_ns = wall_ns - offset.ns
+                # Nearly every stamp lies so; `arrival` would say the same, and costs a call.
+                if last_ns <= at_ns <= now_ns <= offset.fresh_until_ns:
                     self.at_ns = at_ns
+                    return data
+                sure_ns = offset.arrival(wall_ns, last_ns, now_ns)
+                if sure_ns is not None:
+                    self.at_ns = sure_ns
                     return data
         self.at_ns = now_ns
         if data:  # the end of a stream carries no stamp

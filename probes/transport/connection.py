@@ -1,7 +1,10 @@
 """One HTTP/1.1 connection: a socket whose reads are parsed and handed on in the loop's callback.
 
-No task wakes for a read: the loop calls back, the bytes are dated, parsed and given to whoever
-reads the answer. That costs less than waking a task, and no read waits for another stream's task.
+Rule 1  No task wakes for a read: the loop calls back, the bytes are dated, parsed and given to
+        whoever reads the answer. That costs less than waking a task, and no read waits for another
+        stream's task.
+Rule 2  The usual read, one whole chunk of the transfer coding to somebody who reads, goes straight
+        on (`_on_readable`). Everything else goes the long way (`_take`), which would do the same.
 """
 
 import asyncio
@@ -15,10 +18,10 @@ import httpx
 from probes.kit.clock import Clock
 from probes.transport.arrivals import DatedReads
 from probes.transport.base import BodySink, Steps
-from probes.transport.broken_sockets import broken_sockets
 from probes.transport.http1 import ResponseParser
 from probes.transport.lock import is_local, peer_of
 from probes.transport.path import TcpPath
+from probes.transport.readiness import readable_sockets
 from probes.transport.tls import TlsLayer
 
 MAX_HELD: Final = 1_048_576
@@ -60,10 +63,7 @@ class Connection:
         self._held: deque[tuple[bytes, int, bool, Sequence[int]]] = deque()
         self._held_size = 0
         self._reading = False
-        self._broken = False
-        """The kernel has said so; what was received before may still be read."""
-        self._breaks = broken_sockets(self._loop)
-        self._breaks.add(sock.fileno(), self._on_broken)
+        self._readable = readable_sockets(self._loop)
         self.open = True
         self.head_exact = True
         """Whether the head of the answer was the last thing its read brought."""
@@ -155,7 +155,6 @@ class Connection:
             self.open = False
             self.path.end()  # it is told nothing of a socket that is closed
             self._watch(False)
-            self._breaks.discard(self._socket.fileno())
             self._socket.close()
 
     def _send(self) -> None:
@@ -208,39 +207,36 @@ class Connection:
             return
         self._reading = reading
         if reading:
-            self._loop.add_reader(self._socket.fileno(), self._on_readable)
-            if self._broken:
-                self._loop.call_soon(self._on_broken)
+            self._readable.add(self._socket.fileno(), self._on_readable)
         else:
-            self._loop.remove_reader(self._socket.fileno())
+            self._readable.discard(self._socket.fileno())
 
     def _on_readable(self) -> None:
+        arrivals = self._arrivals
         try:
-            data = self._arrivals.read(self._socket)
+            data = arrivals.read(self._socket)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._fail(_lost(error))
             return
         try:
-            self._take(data)
+            ended = not data
+            if self._tls is not None:
+                data, ended = self._tls.decrypt(data)
+                self._answer_tls(self._tls)
+            parser, sink = self._parser, self._sink
+            if sink is not None and parser is not None and not ended:
+                body = parser.plain(data)
+                if body is not None:
+                    sink(body, arrivals.at_ns, False, ())
+                    return
+            self._take(data, ended)
         except Exception as error:  # a sink's too: whoever awaits the body must hear of it
             self._fail(error)
-        if self._broken and self._reading:
-            self._loop.call_soon(self._on_broken)
 
-    def _on_broken(self) -> None:
-        """Read on to the failure, which the loop may tell no more of; as soon as somebody reads."""
-        self._broken = True
-        if self._reading:
-            self._on_readable()
-
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, ended: bool) -> None:
         """Take a read: parse it, hand its body on, wake who waits for the head or the end."""
-        ended = not data
-        if self._tls is not None:
-            data, ended = self._tls.decrypt(data)
-            self._answer_tls(self._tls)
         parser = self._parser
         if parser is None:  # nothing was asked: the server leaves, or is mad
             if data or ended:

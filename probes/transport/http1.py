@@ -24,6 +24,13 @@ _STATUS_LINE: Final = b"HTTP/"
 _LENGTHS: Final = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.I | re.M)
 _TOO_MUCH: Final = f"more than {MAX_SILENT} bytes before a body"
 _CODINGS: Final = frozenset({"chunked", "identity"})
+_MOST_PLAIN: Final = 4096
+"""Bytes of the chunks that are taken without llhttp; a token's has 100 to 500."""
+_SIZE_LINES: Final = {
+    len(line) + size + 2: line for size in range(1, _MOST_PLAIN) for line in (b"%x\r\n" % size,)
+}
+"""How a read begins that is one whole chunk, by its length, as all servers that were seen write it.
+No two sizes have one length: with more digits the line is longer too."""
 
 
 class Target:
@@ -108,6 +115,8 @@ class ResponseParser:
     """
 
     __slots__ = (
+        "_between_chunks",
+        "_chunk_is_over",
         "_head",
         "_heads",
         "_interim",
@@ -141,6 +150,10 @@ class ResponseParser:
         self._heads = 0
         self._interim = False
         self._silent = 0
+        self._chunk_is_over = True
+        """No chunk of the transfer coding has begun that is not over; its size line may have."""
+        self._between_chunks = False
+        """The next byte is the first of a chunk's size line."""
         self._pieces: list[bytes] = []
         self.cuts: Sequence[int] = ()
         """Where in what was returned last another chunk of the transfer coding begins."""
@@ -156,6 +169,19 @@ class ResponseParser:
             lenient_version=True,
         )
 
+    def plain(self, data: bytes) -> bytes | None:
+        """Take a read that is one whole chunk of the transfer coding, and return its body.
+
+        Most reads are. None of any other, which was not taken and is to be fed. llhttp need not see
+        it: it is between two chunks before it and after it.
+        """
+        if not self._between_chunks:
+            return None
+        line = _SIZE_LINES.get(len(data))
+        if line is None or not (data.startswith(line) and data.endswith(b"\r\n")):
+            return None
+        return data[len(line) : -2]
+
     def feed(self, data: bytes) -> bytes:
         """Take what was read; return what it brought of the body."""
         if self._parser is None:
@@ -167,6 +193,15 @@ class ResponseParser:
         else:
             self._take_head(data)
         pieces = self._pieces
+        # To llhttp a size line without digits is none: where a chunk is over, a read that ends with
+        # a line has ended that chunk's.
+        self._between_chunks = (
+            self._chunk_is_over
+            and self.chunked
+            and self._parser is not None
+            and bool(pieces)
+            and data.endswith(b"\r\n")
+        )
         if not pieces:
             if self._silent > MAX_SILENT_IN_BODY and self.has_head and not self.complete:
                 self._fail(f"more than {MAX_SILENT_IN_BODY} bytes without a body")
@@ -296,6 +331,14 @@ class ResponseParser:
         """Keep a piece of the body; an interim answer has none."""
         if self.has_head and not self.complete:
             self._pieces.append(data)
+
+    def on_chunk_header(self) -> None:
+        """Note that a chunk's size line is read."""
+        self._chunk_is_over = False
+
+    def on_chunk_complete(self) -> None:
+        """Note that a chunk is read, with the line end after it."""
+        self._chunk_is_over = True
 
     def on_message_complete(self) -> None:
         """Note the end of the answer."""

@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from measure.client import Client, Task  # noqa: E402
-from measure.clients.baseline import BASELINES  # noqa: E402
+from measure.clients.baseline import FLOORS  # noqa: E402
 from measure.clients.llmtop import Headless  # noqa: E402
 from measure.machine import describe, placement  # noqa: E402
 from measure.processes import cpu_ns  # noqa: E402
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the median counts (default: 3)")
     parser.add_argument("--tree", action="append", default=[], metavar="NAME=PATH")
     given = parser.parse_args()
-    clients: list[Client] = [one for one in BASELINES[:2] if not one.missing()]
+    clients: list[Client] = [one for one in FLOORS if not one.missing()]
     clients.append(Headless("llmtop"))
     for tree in given.tree:
         name, _, path = tree.partition("=")

@@ -39,8 +39,16 @@ from measure.provider import Provider, provider  # noqa: E402
 from measure.table import figures, markdown  # noqa: E402
 from truth import Pace  # noqa: E402
 
-CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:], *TOOLS)
-ONLY_IF_ASKED = {"floor on uvloop"}
+CHECKING = Headless(
+    "llmtop checking", defaults=(r"expect = { pattern = '^(\w+[ .]*)+$', lacks = 'sorry' }",)
+)
+"""The same that holds every answer against a pattern which other engines never come back from."""
+CLIENTS: tuple[Client, ...] = (
+    *(BASELINES[0], Headless(), CHECKING, Screen()),
+    *BASELINES[1:],
+    *TOOLS,
+)
+ONLY_IF_ASKED = {"bare loop", "floor on uvloop", CHECKING.name}
 SECONDS = ((1, 12.0), (10, 8.0), (50, 5.0), (10_000, 4.0))
 """(most streams, seconds of the measured span): few streams take longer for as many chunks."""
 
@@ -62,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-pin", action="store_true", help="let server and clients share all cores")
     add("--nice", type=int, default=0, metavar="N", help="of the clients, -20 to 19 (default: 0)")
     add("--no-realtime", action="store_true", help="give the server no real-time priority")
+    add("--tree", action="append", default=[], metavar="NAME=PATH", help="another llmtop too")
     add("--json", type=Path, metavar="FILE")
     return parser
 
@@ -79,6 +88,9 @@ def _say(text: str) -> None:
 def _wanted(options: argparse.Namespace) -> list[Client]:
     """Return the clients that can be run, and say of the others why not."""
     wanted = [client for client in CLIENTS if client.name in options.clients]
+    for tree in options.tree:
+        name, _, path = tree.partition("=")
+        wanted.append(Headless(name, Path(path).absolute()))
     for client in wanted:
         if reason := client.missing():
             _say(f"{client.name}: left out, {reason}")
@@ -116,9 +128,10 @@ def main() -> None:
     ) as server:
         rows = [figures(measured) for measured in _rounds(options, server, where)]
     priority = "SCHED_FIFO" if server.realtime else "no real-time priority"
+    language = "C" if server.in_c else "Python"
     conditions = (
-        f"{machine}; truth server: {priority}; {where}; {pace.tokens} tokens a stream at "
-        f"{pace.tokens_per_s:g}/s; {options.rounds} rounds"
+        f"{machine}; truth server in {language}: {priority}; {where}; {pace.tokens} tokens a "
+        f"stream at {pace.tokens_per_s:g}/s; {options.rounds} rounds"
     )
     sys.stdout.write(f"{conditions}\n\n{markdown(rows)}")
     if options.json:

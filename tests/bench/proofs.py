@@ -186,6 +186,7 @@ PROOFS: Final[Mapping[str, Proof]] = {
     "model_missing": _listed(_FAILED),
     "bad_request": _listed(_FAILED),
     "model_changed": _other_build,
+    "wrong_answers": _listed("content_error"),
     "network_path": _either(
         _against_run("lost_segments"),
         _against_run("rtt_s"),

@@ -68,6 +68,20 @@ ROOMS: Final = {
             "tests/probes/answers/test_cases.py",
         ),
     ),
+    "expected": Room(
+        (
+            "probes/answers/right_answer.py",
+            "probes/config/expect.py",
+            "probes/kit/json_schemas.py",
+            "probes/kit/linear_patterns.py",
+        ),
+        (
+            "tests/probes/answers/test_right_answer.py",
+            "tests/probes/config/test_config_expect.py",
+            "tests/probes/kit/test_json_schemas.py",
+            "tests/probes/kit/test_linear_patterns.py",
+        ),
+    ),
     "limits": Room(
         (
             "probes/answers/limits/*.py",
@@ -151,6 +165,34 @@ ROOMS: Final = {
             "tests/tui/test_own_numbers.py",
         ),
     ),
+    "alerts": Room(
+        (
+            "probes/diagnosis/alerts.py",
+            "probes/diagnosis/burn.py",
+            "probes/diagnosis/paging.py",
+            "probes/control/attention.py",
+        ),
+        (
+            "tests/probes/diagnosis/test_alerts.py",
+            "tests/probes/diagnosis/test_burn.py",
+            "tests/probes/diagnosis/test_paging.py",
+            "tests/probes/control/test_attention.py",
+        ),
+    ),
+    "travel": Room(
+        (
+            "probes/run/timeline.py",
+            "probes/run/recorded_session.py",
+            "probes/board/checkpoint.py",
+            "tui/screens/travel.py",
+        ),
+        (
+            "tests/probes/run/test_timeline.py",
+            "tests/probes/run/test_recorded_session.py",
+            "tests/probes/board/test_checkpoint.py",
+            "tests/tui/screens/test_travel*.py",
+        ),
+    ),
     "comparing": Room(
         (
             "probes/stats/confidence_sequence.py",
@@ -158,10 +200,31 @@ ROOMS: Final = {
             "probes/comparing/arms.py",
             "probes/comparing/results.py",
             "probes/comparing/words.py",
+            "probes/comparing/plan.py",
+            "probes/run/comparison_run.py",
         ),
         (
             "tests/probes/stats/test_confidence_sequence.py",
             "tests/probes/comparing/test_*.py",
+            "tests/probes/run/test_comparison_run.py",
+        ),
+    ),
+    "sweeping": Room(
+        (
+            "probes/sweeping/edges.py",
+            "probes/sweeping/estimates.py",
+            "probes/sweeping/exports.py",
+            "probes/sweeping/goals.py",
+            "probes/sweeping/plan.py",
+            "probes/sweeping/results.py",
+            "probes/sweeping/step.py",
+            "probes/sweeping/sweep.py",
+            "probes/sweeping/words.py",
+            "probes/run/sweep_run.py",
+        ),
+        (
+            "tests/probes/sweeping/test_*.py",
+            "tests/probes/run/test_sweep_run.py",
         ),
     ),
     "diagnosis": Room(
@@ -225,7 +288,6 @@ ROOMS: Final = {
             "probes/run/replay.py",
             "probes/run/report.py",
             "probes/run/verdicts.py",
-            "probes/diagnosis/paging.py",
             "tui/commands/replay.py",
             "tui/commands/report.py",
         ),
@@ -238,7 +300,6 @@ ROOMS: Final = {
             "tests/probes/run/test_replay.py",
             "tests/probes/run/test_run_report.py",
             "tests/probes/run/test_run_verdicts.py",
-            "tests/probes/diagnosis/test_paging.py",
             "tests/tui/commands/test_cli_replay.py",
             "tests/tui/commands/test_cli_report.py",
         ),

@@ -93,13 +93,13 @@ def simulated(scenario: str) -> AbstractContextManager[str]:
 
 
 @contextmanager
-def llama_cpp(folder: Path) -> Iterator[str]:
+def llama_cpp(folder: Path, slot_tokens: int = 512) -> Iterator[str]:
     """Run llama.cpp's own server on a tiny model, written to a folder; give its base URL."""
     from tiny_gguf import write_tiny_model
 
     model = folder / "tiny.gguf"
     write_tiny_model(model)
-    command = python(str(HERE / "llama_server.py"), str(model))
+    command = python(str(HERE / "llama_server.py"), str(model), str(slot_tokens))
     with served(command, r'"base_url": "([^"]+)"') as url:
         yield url
 

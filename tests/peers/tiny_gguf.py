@@ -12,7 +12,7 @@ from typing import Final
 import gguf
 import numpy
 
-_CONTEXT_TOKENS: Final = 2048
+_CONTEXT_TOKENS: Final = 8192
 _WIDTH: Final = 32
 _HEADS: Final = 2
 _LAYERS: Final = 2

@@ -11,7 +11,8 @@ from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 
 from probes.answers.body import _LONGEST_WORDS
 from probes.answers.lenient import _MOST_TOKENS
-from probes.board import header, order
+from probes.answers.right_answer import PIECE as WRONG_PIECE
+from probes.board import header, order, pace
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.knob_effects import _PATIENCE_NS, AFTER_NS, BEFORE_MOST, BEFORE_NS
 from probes.board.lanes import CELL_NS
@@ -97,6 +98,13 @@ NUMBERS = {
         f"the last {PROBES_KEPT} that ended",
         f"at most {BYTES_KEPT // MB} MB for all routes together",
     ),
+    "An open pace": (
+        f"Counted is over {pace.LEAST_NS // NS_PER_S} s at least, and over as much more, up to "
+        f"{pace.MOST_NS // NS_PER_S // 60} minutes, as brings {pace.ENOUGH_DUE} that were due",
+        f"by more than {per_cent(pace.SHORT_SHARE)} and by more than {number(pace.SHORT_ROOTS)} "
+        "times the root",
+        "goes out at half of that",
+    ),
     "Tokens, and whose count they are": (
         f"{_USUAL:g} until {_LEAST_TOKENS} tokens were counted",
         f"absurd counts (above {_MOST_TOKENS / 1e9:g} billion) are unknown",
@@ -111,6 +119,7 @@ NUMBERS = {
         f"that stands within the next {timeline._AHEAD_NS / NS_PER_S:g} s of the recording",
         "at most its last second",
         f"at most {_LONGEST_WORDS} characters stand in its message",
+        f"its beginning and its end, {WRONG_PIECE} characters each",
     ),
 }
 EXAMPLES = (

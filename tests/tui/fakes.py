@@ -18,7 +18,7 @@ from probes.control.status import HostState
 from probes.control.wanted import Wanted, WantedRoute
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WindowName
-from tui.session import ComparisonSource, Replayed, TimelineSource
+from tui.session import ComparisonSource, Replayed, SweepSource, TimelineSource
 
 
 class FakeStatus(msgspec.Struct, frozen=True):
@@ -180,6 +180,7 @@ class FakeSession:
     timeline: TimelineSource | None = None
     replayed: Replayed | None = None
     comparisons: ComparisonSource | None = None
+    sweeps: SweepSource | None = None
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     @property
@@ -187,7 +188,11 @@ class FakeSession:
         """As the routes of the board stand, and as it was commanded since."""
         routes = {
             row.name: WantedRoute(
-                row.target, row.interval, row.max_tokens, paused=row.state == "paused"
+                row.target,
+                row.interval,
+                row.max_tokens,
+                paused=row.state == "paused",
+                rate=None if row.pace is None else row.pace.rate,
             )
             for row in self.board.whole.routes
         }

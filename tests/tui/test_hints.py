@@ -31,7 +31,9 @@ from tui.panes.view import ViewState
 from tui.screens.glossary import states_section
 
 _NEW: Final = (
-    "ąćęłńśźżĄĆĘŁŃŚŹŻáéíóúýàèìòùâêîôûäëïöüÿãõñçÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÄËÏÖÜÃÕÑÇøåæØÅÆðþÐÞčďěňřšťůžČĎĚ"
+    "ąćęłńśźżĄĆĘŁŃŚŹŻáéíóúýàèìòùâêîôûäëïöüÿãõñçÁÉÍÓÚÀÈÌÒ"
+    "ÙÂÊÎÔÛÄËÏÖÜÃÕÑÇøåæØÅÆðþÐÞčďěňřšťůžČĎĚŇŘŠŤŮŽĺľŕĹĽŔĐđ"
+    "ĂăȘșȚțĀāĒēĪīŌōŪūĢģĶķŅņŐőŰű"
 )
 """Keys that nobody has by himself, and that no word of ours begins with."""
 OTHERS: Final = remapped({key.id: [_NEW[place]] for place, key in enumerate(KEYS)})

@@ -26,6 +26,7 @@ from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.happenings import _ALIKE_NS, BURST_NS, HAPPENINGS_KEPT
 from probes.board.incident_log import RECOVERED_SHOWN_NS
 from probes.board.probe_log import PROBES_KEPT
+from probes.board.standings import ANSWER_TOKENS, KEPT, SURE
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
 from probes.diagnosis import incidents, paging
@@ -43,6 +44,7 @@ from probes.sources.rules import HostLimits
 from probes.stats.comparison import LOOKS, SURE_OVER_ALL
 from probes.stats.windows import SLICE_NS
 from tui.cli import _WINDOWS, parser
+from tui.commands.leaderboard import PROBES
 from tui.commands.once import json_line
 from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
@@ -77,6 +79,13 @@ SLICE_S = SLICE_NS // NS_PER_S
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
 
 NUMBERS = {
+    "`leaderboard`: models and providers side by side": (
+        f"TTFT + {ANSWER_TOKENS} / tok/s of each probe",
+        f"whoever waits for {ANSWER_TOKENS} tokens of an answer",
+        f"holds the true median with {per_cent(SURE)}, which takes {number(PROBES)} probes",
+        f"the last {KEPT} probes of a route",
+        f"in no figure, and {number(PROBES)} more",
+    ),
     "The screen": (
         "Charts span {}, {} or {} minutes".format(*(span // (60 * NS_PER_S) for span in SPANS_NS)),
         f"From some {_TWO_COLUMNS} columns on",
@@ -228,6 +237,12 @@ def test_every_mark_of_the_help_is_told(title: str) -> None:
     (part,) = [part for part in GLOSSARY if part.title == title]
     shown = {glyph for term in part.terms for glyph in term.shown.split(" ")}
     assert shown - told - {"dim"} == set()
+
+
+def test_the_marks_of_alerts_are_those_of_the_help() -> None:
+    told = [name for row in PAGE.rows("Alerts") for name in quoted(row[0])]
+    (part,) = [part for part in GLOSSARY if part.title.startswith("alerts")]
+    assert told == [term.shown for term in part.terms if len(term.shown) == 1]
 
 
 @pytest.mark.parametrize("clock", ["kernel", "user"])

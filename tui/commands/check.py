@@ -32,7 +32,7 @@ from tui.draw.text import NO_FIGURE, NOT_STREAMED, cells
 
 _AT_ONCE: Final = 64
 """Probes, so that a file of a thousand routes does not run out of sockets."""
-_SERVER_WORDS: Final = 120
+_SERVER_WORDS: Final = 240
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -58,7 +58,13 @@ def _outcome(row: Row) -> Cell:
 def _reason(row: Row) -> Cell:
     if row.waited:
         return Cell(row.waited)
-    return Cell("budget" if row.record is None else neutralise(row.record.probe.reason, 40))
+    if row.record is None:
+        return Cell("budget")
+    if row.ok and row.record.attempts[-1].right:
+        return Cell("right answer")
+    if row.ok and row.route.expect.is_set:
+        return Cell("answer not checked")
+    return Cell(neutralise(row.record.probe.reason, 40))
 
 
 def _of_record(text: Callable[[ProbeRecord], str]) -> Callable[[Row], Cell]:

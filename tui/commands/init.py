@@ -101,12 +101,18 @@ _HEAD: Final = """\
 # Any key of a route may stand in [defaults]; what is commented out is the built-in value.
 
 [defaults]
-{defaults}
+{defaults}{canary}
 [budget]                   # of all runs on this machine, in any hour; at the limit probing pauses
 {budget}"""
+_CANARY: Final = """\
+# A canary: a question of which the answer is known. A wrong answer counts as a failed probe, and
+# `llmtop check` says whether it was right.
+#   prompt = "Answer with the one word: harbour"
+#   expect = { contains = "harbour", ignore_case = true }
+"""
 _DEFAULTS_SHOWN: Final = (
-    *("concurrency", "interval", "max_tokens", "prompt", "cache", "connection", "stall_after"),
-    *("retries", "timeouts", "goals"),
+    *("concurrency", "interval", "pace", "max_tokens", "prompt", "cache", "connection"),
+    *("stall_after", "retries", "timeouts", "goals"),
 )
 _BUDGET_SHOWN: Final = ("tokens_per_hour", "route_tokens_per_hour", "usd_per_hour")
 _WITHOUT_DEFAULT: Final = {"usd_per_hour": "1.0"}
@@ -124,6 +130,13 @@ model = "{model}"
 {dialect}api_key_env = "{variable}"
 """
 
+_LONG: Final = """\
+#
+# The above asks in short; a route can be well on that and ill on long prompts. The long profile:
+# [routes.{name}-long]
+{table}# workload = "long"           # 8,000 tokens in: a quarter of a million an hour
+# interval = 120
+"""
 _PRICE: Final = """\
 # price = { input = 0.10, output = 0.40 }   # USD per million tokens, where the answer has no cost
 """
@@ -207,7 +220,9 @@ def config_text(
 ) -> str:
     """Return a commented routes.toml that `load_config` accepts; `prices` are by provider."""
     head = _HEAD.format(
-        defaults=_commented(Route, _DEFAULTS_SHOWN), budget=_commented(Budget, _BUDGET_SHOWN)
+        defaults=_commented(Route, _DEFAULTS_SHOWN),
+        canary=_CANARY,
+        budget=_commented(Budget, _BUDGET_SHOWN),
     )
     found = found_providers(environ)
     local = [server for server in servers if server.model is not None]
@@ -242,13 +257,22 @@ def _value(field: Field) -> str:
 
 def _server_route(server: LocalServer, *, alone: bool) -> str:
     name = _ROUTE_NAMES[server.product]
-    return _SERVER.format(
+    route = _SERVER.format(
         found=_found(server),
         name=name if alone else f"{name}-{server.port}",
         base_url=toml_value(server.base_url),
         model=toml_value(server.model or ""),
         dialect=toml_value(server.dialect),
     )
+    return route + _long_profile(route)
+
+
+def _long_profile(route: str) -> str:
+    """Return what asks the same route with long prompts, as a comment: it costs more."""
+    lines = [line for line in route.splitlines() if line and not line.startswith("#")]
+    head, *table = lines
+    name = head.removeprefix("[routes.").removesuffix("]")
+    return _LONG.format(name=name, table="".join(f"# {line}\n" for line in table))
 
 
 def _found(server: LocalServer) -> str:
@@ -267,9 +291,8 @@ def _provider_route(provider: Provider, price: Price | None) -> str:
         variable=provider.variable,
         dialect="" if provider.dialect == "chat" else f'dialect = "{provider.dialect}"\n',
     )
-    if price is None:
-        return route + _PRICE
-    return route + _LISTED.format(price=price, words=price_words(price))
+    told = _PRICE if price is None else _LISTED.format(price=price, words=price_words(price))
+    return route + told + _long_profile(route)
 
 
 def write_config(path: Path, text: str) -> None:

@@ -158,6 +158,7 @@ def json_object(record: ProbeRecord, *, include_text: bool) -> dict[str, Any]:
         "tokens_per_chunk": tokens_per_chunk(last) if last else None,
         "ttft_kind": last.ttft_kind if last else "none",
         "finish_reason": last.finish_reason if last else None,
+        "right": last.right if last else None,
         "cost_usd": probe.cost_usd,
         "notices": list(record.notices),
     }

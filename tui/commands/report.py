@@ -51,7 +51,7 @@ from probes.run.report import (
     read_report,
 )
 from probes.store.recording import default_folder
-from probes.store.recording_reader import RecordingError, newest_recording
+from probes.store.recording_reader import RecordingError, newest_recording, recorded_parts
 from tui.commands.output import OK, UsageError, complain, say
 from tui.commands.waiting import OverwrittenLine
 from tui.terminal.collector import passes_seldom
@@ -218,7 +218,9 @@ def _newest() -> list[Path]:
 
 def _progress(paths: Sequence[Path], tell: _Tell) -> Progress:
     reading = f"reading {neutralise(paths[0].name, 40)}"
-    return lambda done: tell(reading, f": {done / 1e6:.0f} MB")
+    size = sum(path.stat().st_size for path in recorded_parts(paths, str) if path.exists())
+    of = f" of {size / 1e6:.0f}" if size else ""  # a pipe has none
+    return lambda done: tell(reading, f": {done / 1e6:.0f}{of} MB")
 
 
 def _handover_progress(tell: _Tell) -> HandoverProgress:

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 
 from probes.config import Config, Route
-from probes.engine.introduction import prompt_tokens
 from probes.engine.single import ProbeRecord
 from probes.kit.short_figures import counted
 from probes.money.ledger import (
@@ -91,7 +90,7 @@ class ProbeReservations:
                 self._settle(reservation, tokens, usd)
 
     def _reserve(self, route: Route) -> bool:
-        attempts, asked = route.retries + 1, prompt_tokens(route)
+        attempts, asked = route.retries + 1, route.input_tokens
         tokens = asked + route.max_tokens
         try:
             reservation = self._ledger.reserve(

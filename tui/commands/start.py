@@ -14,6 +14,7 @@ import anyio
 from anyio import to_thread
 
 from probes.config import Config
+from probes.control.attention import Attention
 from probes.events import Event
 from probes.kit.clock import SystemClock
 from tui.commands.output import OutputError, discard, say
@@ -51,11 +52,13 @@ def run_app(
     *,
     duration_s: float | None = None,
     subscribe: Callable[[Callable[[list[Event], bytes], None]], object] | None = None,
+    attention: Attention | None = None,
 ) -> int:
     """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
 
     Prints a summary of the run after the screen is gone; returns the exit status. `subscribe` lets
-    somebody take the events as they happen: without it no alert calls anybody.
+    somebody take the events as they happen: without it no alert calls anybody. `attention` is the
+    run's own: what is muted on the screen calls nobody elsewhere.
 
     Raises:
         ConfigError: there is no theme or key such as the settings ask for.
@@ -77,6 +80,7 @@ def run_app(
                     bell=alerts.bell,
                     notifies_by=notifies_by(os.environ) if alerts.notify else "",
                     in_tmux=is_in_tmux(os.environ),
+                    attention=attention,
                 )
                 if subscribe is not None:
                     subscribe(desk.receive)

@@ -21,6 +21,12 @@ def _factor(route: RouteView) -> str:
     return NO_FIGURE if route.amplification is None else f"×{route.amplification:.2f}"
 
 
+def _scheduled(route: RouteView) -> str:
+    return NO_FIGURE if route.pace is None else seconds(route.pace.scheduled_ttft[1].value)
+
+
+_OPEN_PACE: Final = _figure("SCHED p95", _scheduled)
+"""There only where the pace of a route is open."""
 _COLUMNS: Final[tuple[Column[RouteView], ...]] = (
     Column(
         "ROUTE",
@@ -34,6 +40,7 @@ _COLUMNS: Final[tuple[Column[RouteView], ...]] = (
     _figure("TTFT p50", lambda route: seconds(route.ttft_p50.value)),
     _figure("p95", lambda route: seconds(route.ttft_p95.value)),
     _figure("E2E p95", lambda route: seconds(route.e2e_p95.value)),
+    _OPEN_PACE,
     _figure("429/m", lambda route: count(route.throttled_per_min)),
     _figure("RETRY", _factor),
     _figure("$/h", lambda route: usd(route.usd_per_hour)),
@@ -48,7 +55,9 @@ def summary_text(snapshot: Snapshot, recording: str = "") -> str:
     """
     if not snapshot.routes:
         return ""
-    table = printed(_COLUMNS, gap=0)
+    is_open = any(route.pace is not None for route in snapshot.routes)
+    columns = [column for column in _COLUMNS if is_open or column is not _OPEN_PACE]
+    table = printed(columns, gap=0)
     title = f"llmtop ran {age(snapshot.header.elapsed_s)} · figures: {snapshot.window}"
     kept = (f"recorded in {neutralise(recording)}",) if recording else ()
     lines = (title, table.head_text(), *map(table.text, snapshot.routes), *kept)

@@ -22,6 +22,7 @@ from tui.terminal.capabilities import no_screen_because
 
 if TYPE_CHECKING:
     from probes.run.comparison_run import Comparisons
+    from probes.run.sweep_run import Sweeps
 
 
 def watch(
@@ -55,6 +56,12 @@ def watch(
         in_process = arguments.in_process
         return Comparisons(config, headers, ledger=ledger, apart=apart, in_process=in_process)
 
+    def sweep() -> "Sweeps":
+        from probes.run.sweep_run import Sweeps  # the same
+
+        in_process = arguments.in_process
+        return Sweeps(config, headers, ledger=ledger, apart=apart, in_process=in_process)
+
     session = Session(
         config,
         headers,
@@ -65,6 +72,7 @@ def watch(
         engines=arguments.engines,
         include_text=config.recording.text,
         compare=compare,
+        sweep=sweep,
     )
     if accompany is not None:
         accompany(session)
@@ -84,7 +92,11 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
         asked = PassOrFail(on_goals=arguments.fail_on_goals, on_incident=arguments.fail_on_incident)
         session.subscribe(asked.receive)
         status = run_app(
-            session, config, duration_s=arguments.duration, subscribe=session.subscribe
+            session,
+            config,
+            duration_s=arguments.duration,
+            subscribe=session.subscribe,
+            attention=session.attention,
         )
         return status or asked.status(session.board.summary(), complain)
 

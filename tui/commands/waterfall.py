@@ -61,6 +61,7 @@ def _summary(
     lines = [f"{outcome}{reason}" + "".join(f" · {text}" for text in _felt(attempts, probe))]
     if attempts:
         lines.append(_tokens_and_cost(attempts[-1], probe))
+        lines.extend(_rightness(route, attempts[-1]))
         if served := model_line(attempts[-1], route.model):
             lines.append(served)
         lines.extend(id_lines(attempts[-1]))
@@ -92,6 +93,17 @@ def _tokens_and_cost(last: AttemptFinished, probe: ProbeFinished) -> str:
     if "~" in texts[0]:
         texts.append("~ is an estimate")
     return " · ".join(texts)
+
+
+def _rightness(route: Route, last: AttemptFinished) -> list[str]:
+    """Return whether the answer was what is expected, where it was ok by all else; of a wrong one
+    its detail says more."""
+    if last.outcome != "ok" or not (last.right or route.expect.is_set):
+        return []
+    told = "right" if last.right else "could not be told right or wrong"
+    # A prompt of a file may have what is expected of its own.
+    words = neutralise(route.expect.words, _SERVER_WORDS) or "as its prompt expects"
+    return [f"answer {told}: {words}"]
 
 
 def _server_words(last: AttemptFinished) -> list[str]:

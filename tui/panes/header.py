@@ -19,6 +19,8 @@ from probes.events import HeldReason
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import lasting
+from probes.sweeping.views import SweepView
+from probes.sweeping.words import load_number
 from tui.draw.text import (
     Line,
     Role,
@@ -35,6 +37,7 @@ from tui.draw.text import (
 from tui.keys import KEYS, Hotkey, first_key, key_or_label, with_keys
 from tui.panes.moment import NOW, moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
+from tui.panes.pace import BEHIND, is_behind, lamp_words
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import PastView, ReplayView, ViewState
 
@@ -46,6 +49,9 @@ _BUDGET_NEAR: Final = 0.8
 """Share of the hour's budget from which it stands out: at an even pace twelve minutes are left."""
 _MOST_NAMED: Final = 3
 """Routes that are named in the banner; of the rest it has the number."""
+
+FIRES: Final[Span] = ("⚑", "missed")
+"""An alert that nobody has acknowledged."""
 
 _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 """Neither well nor hurt: nobody asks them, or they have not answered yet."""
@@ -79,6 +85,9 @@ class Strips:
     """That of the times shown; None is this machine's."""
     comparison: ComparisonView | None = None
     """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
+
+    sweep: SweepView | None = None
+    """The same of a sweep."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the strip: where in time one stands, what is going on, and at the right how far it
@@ -118,7 +127,12 @@ class Strips:
     def _lead(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         """Return what every strip begins with."""
         called = _called(self.present or snapshot, view)
-        return [*self._lamp(snapshot, view), *called, *_comparison(self.comparison, view)]
+        return [
+            *self._lamp(snapshot, view),
+            *called,
+            *_comparison(self.comparison, view),
+            *_sweep(self.sweep, view),
+        ]
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
@@ -344,7 +358,7 @@ def _called(snapshot: Snapshot, view: ViewState) -> list[_Part]:
     if not number:
         return []
     words = counted(number, "alert", short=True)
-    return [_Part(((" ", "text"), (f"⚑ {words}", "missed")), 0.1)]
+    return [_Part(((" ", "text"), (f"{FIRES[0]} {words}", FIRES[1])), 0.1)]
 
 
 def _elapsed(seconds: float) -> str:
@@ -388,6 +402,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
     probes = _unit(header.finished, "probe", "probes")
     return [
         _Part(_routes(snapshot), 0.9),
+        *_behind(snapshot),
         _Part((*bar, (f" {window}", "dim")), 4.2),
         _Part(_figure(count(header.finished), 4, probes, "title"), 4),
         _Part(_trouble(header.failed, "failed", "failed", "missed"), 2),
@@ -410,6 +425,18 @@ def _comparison(shown: ComparisonView | None, view: ViewState) -> list[_Part]:
     return [_Part(((f"  {told}", "accent"),), _COMPARES)]
 
 
+def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
+    """Return that a sweep asks, and for what; or that it is over, and what shows it."""
+    if shown is None:
+        return []
+    if shown.is_over:
+        words = f"sweep over: {key_or_label('sweep', view.keys)}"
+        return [_Part(((f"  {words}", "title"),), _COMPARES)]
+    # Its load is in every figure beside it, so that it is told how much that is.
+    at = "" if shown.load is None else f" at {load_number(shown.load, shown.by)}"
+    return [_Part(((f"  sweeping{at}", "accent"),), _COMPARES)]
+
+
 def _routes(snapshot: Snapshot) -> Line:
     """Return how many routes there are, and how many of them hurt."""
     header, worst = snapshot.header, worst_state(snapshot)
@@ -425,6 +452,19 @@ def _routes(snapshot: Snapshot) -> Line:
         (f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)),
         (", " + ", ".join(rest) if rest else "", "dim"),
     )
+
+
+def _behind(snapshot: Snapshot) -> list[_Part]:
+    """Return that an open pace is not kept: a loop that only looks open must not go unseen."""
+    behind = [route for route in snapshot.routes if is_behind(route)]
+    if not behind:
+        return []
+    words = f"{count(len(behind))} cannot keep the rate"
+    if len(behind) == 1 and len(snapshot.routes) == 1:
+        words = lamp_words(behind[0])
+    elif len(behind) == 1:
+        words = f"1 {lamp_words(behind[0])}"
+    return [_Part((("  ", "dim"), (f"{BEHIND} {words}", "slow")), 1.2)]
 
 
 def _figure(text: str, width: int, unit: str, role: Role) -> Line:

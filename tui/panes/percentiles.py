@@ -29,6 +29,7 @@ from tui.draw.table import BLANK, Cell, Column, fit
 from tui.draw.text import (
     Line,
     age,
+    cells,
     clip,
     count,
     right,
@@ -44,6 +45,10 @@ from tui.panes.view import ViewState
 
 _NAME_LIMIT: Final = 40
 _LABEL_WIDTH: Final = 8
+SCHEDULED_TTFT: Final = "sched TTFT"
+SCHEDULED_E2E: Final = "sched E2E"
+"""From when an open pace wanted the probe, its wait for a place included."""
+_SCHEDULED_LABELS: Final = ("p50", "p90", "p95", "p99", "max")
 _FIGURE_WIDTH: Final = 6
 _WIDE_CHART: Final = 30
 """Width from which a chart beside the table leaves room for all windows."""
@@ -68,7 +73,7 @@ class _Row(msgspec.Struct, frozen=True):
     group: str
     """Written before the label in the first row of the group that is kept."""
     label: str
-    needed: int
+    needed: float
     cell: Callable[[WindowColumn], Cell]
     usual: float | None = None
     """What is usual of it."""
@@ -102,9 +107,32 @@ def _rows(route: RouteView, window: WindowName) -> tuple[_Row, ...]:
         _Row("E2E", "p99", 8, lambda column: figure_cell(column.e2e[3])),
         _Row("E2E", "max", 11, lambda column: figure_cell(column.e2e[4])),
         _Row("E2E", "n", 13, lambda column: Cell(count(column.e2e[0].n), "faint")),
+        *_scheduled_rows(route),
         _Row("tok/s", "", 5, speed, usual.tokens_per_s),
         _Row("failed", "%", 4, failed),
     )
+
+
+def _scheduled_rows(route: RouteView) -> tuple[_Row, ...]:
+    """Return the rows of an open pace: what users wait from when they come."""
+    if route.pace is None:
+        return ()
+
+    def row(group: str, place: int, needed: float) -> _Row:
+        def cell(column: WindowColumn) -> Cell:
+            found = column.scheduled_ttft if group == SCHEDULED_TTFT else column.scheduled_e2e
+            return BLANK if found is None else figure_cell(found[place])
+
+        return _Row(group, _SCHEDULED_LABELS[place], needed, cell)
+
+    return (
+        *(row(SCHEDULED_TTFT, place, needed) for place, needed in ((0, 2.5), (2, 0.5), (3, 6.5))),
+        *(row(SCHEDULED_E2E, place, needed) for place, needed in ((0, 3.5), (2, 1.5), (3, 8.5))),
+    )
+
+
+def _label_width(rows: Sequence[_Row]) -> int:
+    return max(_LABEL_WIDTH, *(cells(f"{row.group} {row.label}".rstrip()) for row in rows))
 
 
 def _n(usual: UsualView) -> float | None:
@@ -146,7 +174,7 @@ def percentiles_lines(
         return (clip((("no route selected", "dim"),), width),)
     table, now, ends = detail.percentiles, now_word(view), end_names(snapshot, view, zone)
     rows = _rows(route, snapshot.window)
-    full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
+    full = _label_width(rows) + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
     is_narrow = width < full + _GAP + _WIDE_CHART
     # Where a chart would be narrow beside the table and has room below it, it is wide there.
     below = is_narrow and height >= len(rows) + _FRAME_LINES + _TALL_CHART
@@ -183,8 +211,16 @@ def percentiles_brief(snapshot: Snapshot, view: ViewState) -> Line:
         (three_digits(route.ttft_p95.value), "text"),
         ("  E2E ", "dim"),
         (three_digits(route.e2e_p95.value), "text"),
+        *_scheduled_brief(route),
         ("  p95, s", "dim"),
     )
+
+
+def _scheduled_brief(route: RouteView) -> Line:
+    if route.pace is None:
+        return ()
+    figures = route.pace.scheduled_ttft if route.streamed else route.pace.scheduled_e2e
+    return (("  sched ", "dim"), (three_digits(figures[1].value), "text"))
 
 
 def percentiles_title(snapshot: Snapshot, view: ViewState) -> str:
@@ -198,9 +234,13 @@ def percentiles_title(snapshot: Snapshot, view: ViewState) -> str:
 
 
 def cohort_words(cohort: str) -> str:
-    """Return a cohort in words: `cap 64, in ≤256`."""
+    """Return a cohort in words: `cap 64, in ≤256`, or `aa-1k, cap 1000, in ≤1k`."""
     cap, _, band = cohort.partition("/")
-    return f"cap {cap}, in {band if band.startswith('>') else f'≤{band}'}" if band else cohort
+    band, _, shape = band.partition("/")
+    if not band:
+        return cohort
+    words = f"cap {cap}, in {band if band.startswith('>') else f'≤{band}'}"
+    return f"{shape}, {words}" if shape else words
 
 
 def _table_lines(
@@ -222,16 +262,17 @@ def _table_lines(
 
     columns = [column(place, of) for place, of in enumerate(table.columns, start=2)]
     columns.insert(1, Column(USUAL, _FIGURE_WIDTH, _usual, 1, key=USUAL, marked=True))
-    rows = [row for row in rows if table.streamed or row.group != "TTFT"]
+    rows = [row for row in rows if table.streamed or row.group not in ("TTFT", SCHEDULED_TTFT)]
     needed = sorted(row.needed for row in rows)[: max(0, height - 2)]
     kept = [row for row in rows if row.needed in needed]
-    labels, group = {}, ""
+    labels: dict[float, str] = {}
+    group = ""
     for row in kept:
         whole = f"{row.group} {row.label}".rstrip()
         labels[row.needed] = row.label if row.group == group else whole
         group = row.group
     first: Column[_Row] = Column(
-        "seconds", _LABEL_WIDTH, lambda row: Cell(labels[row.needed], "head"), marked=True
+        "seconds", _label_width(rows), lambda row: Cell(labels[row.needed], "head"), marked=True
     )
     fitted = fit([first, *columns], width)
     lines = [fitted.head_line(window), *(fitted.line(row) for row in kept)]

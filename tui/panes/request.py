@@ -283,6 +283,8 @@ def _wire_entries(attempt: AttemptFinished) -> Iterator[tuple[str, str, Role]]:
     if behind := gateway_line(attempt):
         yield "gateway", behind, "slow"
     yield "exactness", _exactness(attempt), "dim"
+    if attempt.right:
+        yield "answer", "as expected", "dim"
     if attempt.text_chars:
         digest = neutralise(attempt.text_sha256, _NAME)
         yield "text", f"{counted(attempt.text_chars, 'character')}, sha256 {digest}", "dim"

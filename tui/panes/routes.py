@@ -50,6 +50,15 @@ from tui.draw.text import (
 )
 from tui.keys import advice_keys, first_key, hints, key_or_label
 from tui.panes.moment import now_word
+from tui.panes.pace import (
+    BEHIND,
+    cause_words,
+    is_behind,
+    lamp_words,
+    pace_of,
+    skipped_words,
+    waiting_words,
+)
 from tui.panes.view import ViewState
 
 SortValue: TypeAlias = float | str | None
@@ -120,6 +129,8 @@ _STALLS_SHOW: Final = 0.05
 """Share of the answers that pause from which it stands out."""
 _NOTICEABLE_AMPLIFICATION: Final = 1.005
 """From here on the two decimals of the factor are no longer 1.00."""
+_SCHEDULED: Final = "sched_p95"
+"""A column that is there only while the pace of a route is open."""
 _MARKER_WIDTH: Final = 3  # the cursor, the state's glyph, a blank or our own trouble
 _TAG_WIDTH: Final = 1  # a letter, only while routes are tagged
 _LEAST_NAME: Final = 10  # "all routes"
@@ -275,6 +286,8 @@ def _reason(route: RouteView) -> Cell:
     if route.cool_down_s:
         words = f"cooling {age(route.cool_down_s)} {words}".rstrip()
         return Cell(words, "throttled")
+    if not words and is_behind(route):
+        return Cell(lamp_words(route), "slow")
     return Cell(words, "dim")
 
 
@@ -295,6 +308,8 @@ def _open(route: RouteView) -> Cell:
 def _concurrency(route: RouteView) -> Cell:
     # More in flight than the target: it was lowered, and what was open then is let end.
     role: Role = "dim" if route.in_flight <= route.target else "slow"
+    if is_behind(route):
+        return Cell(f"{route.in_flight}/{route.target}", "slow", BEHIND)
     more = MORE_PROBES if route.evidence else ADAPTIVE if route.adaptive else " "
     return Cell(f"{route.in_flight}/{route.target}", role, more)
 
@@ -303,6 +318,18 @@ def _stream_speed(route: RouteView) -> Cell:
     speed, grade = route.stream_tokens_per_s, route.speed_grade
     role: Role = "faint" if speed is None else "dim" if grade == "none" else grade
     return Cell(three_digits(speed), role, _GRADE_MARKS.get(grade, " "))
+
+
+def _scheduled_p95(route: RouteView) -> Figure:
+    """Return what users wait from when they come: to the first token, or to all of what comes
+    whole."""
+    if route.pace is None:
+        return Figure()
+    return (route.pace.scheduled_ttft if route.streamed else route.pace.scheduled_e2e)[1]
+
+
+def _scheduled(route: RouteView) -> Cell:
+    return BLANK if route.pace is None else figure_cell(_scheduled_p95(route))
 
 
 def _success(route: RouteView) -> Cell:
@@ -397,6 +424,16 @@ COLUMNS: Final = (
     _percentile("TTFT", "50", 14, lambda route: route.ttft_p50),
     _percentile("TTFT", "95", 1, lambda route: route.ttft_p95),
     _percentile("TTFT", "99", 20, lambda route: route.ttft_p99, room=_AFTER_STRIP),
+    RouteColumn(
+        "SCHED",
+        5,
+        _scheduled,
+        7,
+        key=_SCHEDULED,
+        marked=True,
+        value=lambda route: _scheduled_p95(route).value,
+        totalled=False,
+    ),
     _times_usual("TTFT", "ttft_times", 8, ttft_times),
     _percentile("E2E", "50", 18, lambda route: route.e2e_p50),
     _percentile("E2E", "95", 12, lambda route: route.e2e_p95),
@@ -591,6 +628,7 @@ def routes_table(
         if column.key == "conc"
         else column
         for column in COLUMNS
+        if column.key != _SCHEDULED or any(row.pace is not None for row in rows)
     ]
     table: Table[RouteView] = fit([first, *columns, _STRIP], width, gap=1)
     model = max((cells(neutralise(row.model, _NAME_LIMIT)) for row in rows), default=0)
@@ -918,14 +956,23 @@ def _about(route: RouteView) -> list[str]:
         goal = f"E2E goal {route.goal_e2e_s:g} s, for this cap"
     return [
         _why(route) if hurts(route) else "",
-        f"every {route.interval:g} s" if route.interval else "back to back",
+        *_open_pace(route),
+        pace_of(route),
         f"cap {route.max_tokens}",
         goal,
         "" if route.streamed else "not streamed",
         "probed more often: something is suspected" if route.evidence else "",
-        f"{route.skipped} skipped" if route.skipped else "",
+        f"{route.skipped} skipped" if route.skipped and route.pace is None else "",
         price,
     ]
+
+
+def _open_pace(route: RouteView) -> list[str]:
+    """Return whether its open pace is kept, and what waits and was skipped."""
+    if route.pace is None:
+        return []
+    lamp = ", ".join(part for part in (lamp_words(route), cause_words(route)) if part)
+    return [lamp, waiting_words(route.pace), skipped_words(route.pace)]
 
 
 def _why(route: RouteView) -> str:

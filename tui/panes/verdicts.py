@@ -7,6 +7,7 @@ figure, and the server's own words are cut to their beginning; then, from the ri
 which the foot of the table has too, the second figure, and the first. A cut ends in a mark.
 Rule 3. A route that hurts badly has a line even where no incident is known of it, such as one that
 was ill before anybody could tell what is usual: what the table shouts is never missing here.
+        So does one whose open pace is not kept: its users wait though it serves them well.
 Rule 4. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
@@ -40,7 +41,8 @@ from tui.draw.text import (
     share,
     time_of_day,
 )
-from tui.keys import advice_keys, first_key
+from tui.keys import Hotkey, advice_keys, first_key
+from tui.panes.pace import BEHIND, is_behind, lamp_words, late_words, remedy_words
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ViewState
 
@@ -102,7 +104,8 @@ def verdict_count(snapshot: Snapshot) -> int:
 def well_words(snapshot: Snapshot) -> str:
     """Return since when all routes are well; empty where one is not."""
     header = snapshot.header
-    if header.well_since_ns is None or snapshot.incidents:
+    is_ill = bool(snapshot.incidents) or any(is_behind(row) for row in snapshot.routes)
+    if header.well_since_ns is None or is_ill:
         return ""
     lasted_s = max(0.0, (snapshot.now_ns - header.well_since_ns) / NS_PER_S)
     who = "the route is"
@@ -136,7 +139,9 @@ def verdicts_lines(
     keys = advice_keys(view.keys)
     verdicts = [_of_incident(one, snapshot, keys, zone) for one in open_ones]
     untold = _untold(snapshot)
-    verdicts += [_of_route(one, snapshot, zone) for one in untold][: height - len(verdicts)]
+    verdicts += [_of_route(one, snapshot, view.keys, zone) for one in untold][
+        : height - len(verdicts)
+    ]
     more = len(snapshot.incidents) + len(untold) - len(verdicts)
     over = snapshot.recoveries[: max(0, height - len(verdicts))]
     verdicts += [_of_recovery(one, snapshot, zone) for one in over]
@@ -265,15 +270,22 @@ def _of_incident(
 
 
 def _untold(snapshot: Snapshot) -> list[RouteView]:
-    """Return the routes that hurt badly and of which no incident is known, worst first."""
+    """Return the routes that hurt badly and of which no incident is known, worst first; then those
+    whose open pace is not kept."""
     known = [one.diagnosis for one in snapshot.incidents]
     if any(one.cause == "local_observer" for one in known):
         return []  # all of them are slower, and none of them for itself
     named = {name for one in known for name in one.routes}
-    return [row for row in snapshot.routes if row.state in _BAD and row.name not in named]
+    others = [row for row in snapshot.routes if row.name not in named]
+    bad = [row for row in others if row.state in _BAD]
+    return bad + [row for row in others if row.state not in _BAD and is_behind(row)]
 
 
-def _of_route(row: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
+def _of_route(
+    row: RouteView, snapshot: Snapshot, keys: Sequence[Hotkey], zone: tzinfo | None
+) -> VerdictLine:
+    if row.state not in _BAD:
+        return _of_pace(row, snapshot, keys, zone)
     glyph, role = _look_of(row.state)
     since = brief = ""
     if row.since_ns is not None and row.since_s is not None:
@@ -288,6 +300,28 @@ def _of_route(row: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> Verdic
         brief=brief,
         evidence=tuple(filter(None, (neutralise(row.why, _WORDS_LIMIT), NO_CAUSE))),
         said=neutralise(row.said, _WORDS_LIMIT),
+    )
+
+
+def _of_pace(
+    row: RouteView, snapshot: Snapshot, keys: Sequence[Hotkey], zone: tzinfo | None
+) -> VerdictLine:
+    """Return that a rate cannot be kept: its users wait, though every request is served well."""
+    since = brief = ""
+    if row.pace is not None and row.pace.late_since_ns is not None:
+        since_ns = row.pace.late_since_ns
+        moment = time_of_day(since_ns, snapshot.wall_anchor_ns, zone)
+        since = since_words(moment, (snapshot.now_ns - since_ns) / NS_PER_S)
+        brief = f"since {moment}"
+    return VerdictLine(
+        glyph=BEHIND,
+        role="slow",
+        who=_who((row.name,)),
+        what=lamp_words(row),
+        since=since,
+        brief=brief,
+        evidence=late_words(row),
+        advice=remedy_words(row, keys),
     )
 
 

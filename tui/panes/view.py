@@ -5,6 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from probes.board.standings import LeaderOrder
 from probes.board.views import FeltColumn, Happening, RouteState, WindowName
 from probes.kit.clock import NS_PER_S
 from tui.keys import KEYS, Hotkey
@@ -32,6 +33,10 @@ PaneName: TypeAlias = Literal[
     "request",
     # of the page of a comparison
     "comparison",
+    # of the page of a sweep
+    "sweep",
+    # of the leaderboard
+    "leaderboard",
 ]
 
 
@@ -164,6 +169,9 @@ class ViewState(msgspec.Struct, frozen=True):
     lit: str = ""
     """Id of the key whose entry in the footer the mouse is on; empty for none."""
     page: "PageView" = msgspec.field(default_factory=lambda: PageView())
+    leader_order: LeaderOrder = "e2e"
+    """What the leaderboard is sorted by."""
+    leader_reversed: bool = False
     offsets: Mapping[PaneName, int] = msgspec.field(default_factory=dict)
     """Pane → lines scrolled down."""
 

@@ -2,7 +2,7 @@
 
 Rule 1: an alert calls once, when it begins to fire: the bell, and a notification; that it is over
 is a notification alone.
-Rule 2: an acknowledged alert calms the header. A muted route calls nobody; it unmutes by itself.
+Rule 2: an acknowledged alert calms the header; what is muted calls nobody (`AlertCalls`).
 Rule 3: nothing of this is part of the run: what somebody acknowledges is put on record as a mark.
 Rule 4: only what happens now calls. A recording that is looked at tells nobody anything.
 """
@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from probes.board.views import AlertView
+from probes.control.attention import AlertCalls, Attention
 from probes.events import Alert, Event
-from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.clock import Clock
 from probes.kit.short_figures import counted
 from tui.terminal.capabilities import NotifiesBy
 from tui.terminal.driver import Terminal
 from tui.terminal.notifications import BELL, notification
 
-MUTED_S: Final = 3600
 _AT_ONCE: Final = 3
 """Notifications of one moment; of more the first is told, and how many there are."""
 
@@ -33,19 +33,18 @@ class AlertDesk:
         bell: bool = True,
         notifies_by: NotifiesBy = "",
         in_tmux: bool = False,
+        attention: Attention | None = None,
     ) -> None:
-        self._clock = clock
+        """`attention` is the run's own, where others are told its alerts, too."""
+        self._attention = attention or Attention(clock)
+        self._calls = AlertCalls(self._attention)
         self._bell = bell
         self._by = notifies_by
         self._in_tmux = in_tmux
         self._terminal: Terminal | None = None
         self._worded: Callable[[str], str] = str
-        self.acknowledged: frozenset[str] = frozenset()
-        """Ids of alerts."""
         self._last: Alert | None = None
         """The one that was acknowledged last."""
-        self._muted: dict[str, int] = {}
-        """Route → until when, by our own clock."""
 
     def attach(self, terminal: Terminal | None, worded: Callable[[str], str]) -> None:
         """Take the terminal that calls, if there is one, and what masks names while they are."""
@@ -53,9 +52,7 @@ class AlertDesk:
 
     def receive(self, events: list[Event], _lines: bytes) -> None:
         """Take a batch of the run as it happens."""
-        alerts = [event for event in events if isinstance(event, Alert)]
-        if alerts:
-            self._call([alert for alert in alerts if not self._is_muted(alert)])
+        self._call(self._calls.due(event for event in events if isinstance(event, Alert)))
 
     def _call(self, alerts: list[Alert]) -> None:
         if self._terminal is None or not alerts:
@@ -72,6 +69,11 @@ class AlertDesk:
 
     # What somebody does.
 
+    @property
+    def acknowledged(self) -> frozenset[str]:
+        """Ids of the alerts that somebody has seen."""
+        return self._attention.acknowledged
+
     def newest(self, alerts: Sequence[AlertView]) -> Alert | None:
         """Return the first of `alerts`, newest first, that fires and nobody has acknowledged; None
         where there is none."""
@@ -86,7 +88,7 @@ class AlertDesk:
 
     def take(self, alert: Alert) -> None:
         """Acknowledge an alert."""
-        self.acknowledged |= {alert.id}
+        self._attention.acknowledge(alert)
         self._last = alert
 
     def mute_last(self) -> Alert | None:
@@ -99,21 +101,12 @@ class AlertDesk:
 
     def mute(self, alert: Alert) -> None:
         """Let the routes of an alert call nobody for an hour."""
-        until_ns = self._clock.monotonic_ns() + MUTED_S * NS_PER_S
-        self._muted.update(dict.fromkeys(alert.routes, until_ns))
+        self._attention.mute(alert.routes)
 
     def unmute(self, alert: Alert) -> None:
         """Let them call again."""
-        for route in alert.routes:
-            self._muted.pop(route, None)
+        self._attention.unmute(alert.routes)
 
     def muted_until_ns(self, alert: Alert) -> int | None:
         """Return until when all routes of an alert are muted, as Unix ns; None where one is not."""
-        now_ns = self._clock.monotonic_ns()
-        until = [self._muted.get(route, 0) for route in alert.routes]
-        if not until or min(until) <= now_ns:
-            return None
-        return min(until) - now_ns + self._clock.wall_ns()
-
-    def _is_muted(self, alert: Alert) -> bool:
-        return self.muted_until_ns(alert) is not None
+        return self._attention.muted_until_ns(alert)

@@ -20,6 +20,7 @@ from tui.screens.alert_desk import AlertDesk
 from tui.screens.comparisons import ComparisonDesk
 from tui.screens.frames import Frames
 from tui.screens.masking import mask_of
+from tui.screens.sweeps import SweepDesk
 from tui.screens.travel import Travel
 from tui.session import CockpitSession, HandedOver, HandOver, Proposal, Propose
 from tui.terminal.driver import Terminal
@@ -70,6 +71,7 @@ class CockpitState:
         self.strips = Strips()
         self.desk = desk or AlertDesk(clock)
         self.comparisons = ComparisonDesk(session)
+        self.sweeps = SweepDesk(session)
         self._propose = propose
         self._hand_over = hand_over
         self.is_handing_over = False
@@ -117,7 +119,7 @@ class CockpitState:
         if self._propose is None:
             return Proposal(refusal="there is no settings file")
         routes = {
-            name: {knob: getattr(route, knob) for knob in KNOBS}
+            name: {knob: value for knob in KNOBS if (value := getattr(route, knob)) is not None}
             | ({"concurrency": BY_ITSELF} if route.adaptive else {})
             for name, route in self.session.wanted.routes.items()
         }

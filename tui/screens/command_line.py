@@ -24,11 +24,13 @@ from tui.session import Span
 VerbName: TypeAlias = Literal[
     "conc",
     "interval",
+    "rate",
     "cap",
     "undo",
     "tag",
     "untag",
     "compare",
+    "sweep",
     "pause",
     "route",
     "filter",
@@ -101,6 +103,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         knob="concurrency",
     ),
     Verb("interval", "S", "seconds from one start to the next", knob="interval"),
+    Verb("rate", "R", "probes a second, where the pace is constant or Poisson", knob="rate"),
     Verb("cap", "N", "tokens that an answer may have", knob="max_tokens"),
     Verb("undo", "", "turn the last knob back"),
     Verb(
@@ -115,6 +118,12 @@ VERBS: Final[tuple[Verb, ...]] = (
         "[CHANGE]",
         "compare what is tagged, or the route with itself after fresh, stream, prompt=N or "
         "base-url=URL",
+    ),
+    Verb(
+        "sweep",
+        "[WORDS]",
+        "ask the route for more until it carries no more; by=rate, max=N or goals such as "
+        "ttft_p95=1.0",
     ),
     Verb(
         "pause",
@@ -144,9 +153,10 @@ _OTHER_NAMES: Final[Mapping[str, VerbName]] = {
     "concurrency": "conc",
     "max_tokens": "cap",
     "quit": "q",
+    "r": "route",
     "w": "write",
 }
-"""What people type who know a setting's name, or vim."""
+"""What people type who know a setting's name, or vim; and what is short for the more usual one."""
 
 
 def read(text: str, known: Known) -> TypedCommand:
@@ -266,6 +276,10 @@ def read_moment(
     )
 
 
+_KINDS: Final[Mapping[KnobName, str]] = {"interval": "seconds", "rate": "probes a second"}
+"""What a number is that is not whole."""
+
+
 def _verb(word: str) -> Verb:
     if word in _OTHER_NAMES:
         word = _OTHER_NAMES[word]
@@ -280,9 +294,9 @@ def _verb(word: str) -> Verb:
 def _expected(verb: Verb, known: Known) -> str:
     if verb.knob is not None:
         knob = KNOBS[verb.knob]
-        kind = "a whole number" if knob.whole else "seconds"
+        kind = "a whole number" if knob.whole else _KINDS[knob.name]
         more = f", or {BY_ITSELF}" if verb.knob == "concurrency" else ""
-        return f"{kind} from {knob.least:,.0f} to {knob.most:,.0f}{more}"
+        return f"{kind} from {knob.least:,g} to {knob.most:,.0f}{more}"
     return f"one of {', '.join(verb.words(known))}"
 
 

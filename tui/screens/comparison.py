@@ -1,7 +1,7 @@
 """The page of a comparison, while it asks and after.
 
-Rule 1. It shows the present wherever in time the cockpit stands, and says so: nobody can ask a
-server of an hour ago.
+Rule 1. It compares the present wherever in time the cockpit stands, and says so: nobody can ask a
+server of an hour ago. The strips above it are those of every page.
 Rule 2. To leave it is not to stop it.
 """
 
@@ -14,6 +14,7 @@ from probes.comparing.views import ComparisonView
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, line_text
 from tui.keys import bindings, hints
+from tui.panes.axis import axis_pane
 from tui.panes.comparison import comparison_lines
 from tui.panes.footer import footer_pane
 from tui.panes.pane import PaneSpec
@@ -40,6 +41,7 @@ class ComparisonScreen(PagedScreen):
             cockpit,
             (
                 PaneSpec("crumbs", 0, self._crumbs, moves=True),
+                axis_pane(),
                 PaneSpec("banner", 0, strips.banner, moves=True),
                 PaneSpec("comparison", 1, self._lines, self._title, self._subtitle),
                 footer_pane("comparison"),
@@ -53,13 +55,12 @@ class ComparisonScreen(PagedScreen):
 
     def arrange_panes(self) -> object:
         """Show what has room; a comparison that went on is another page."""
-        banner = self.panes["banner"]
-        banner.display = self.has_banner()
+        strips = self.show_strips()
         comparisons = self.cockpit.comparisons
         if not comparisons.is_running:
             comparisons.was_seen = True
         self.cockpit.strips.comparison = None  # the page says more
-        return self._shown(), comparisons.is_running, self.frame_page(), banner.display
+        return self._shown(), comparisons.is_running, self.frame_page(), strips
 
     def _shown(self) -> ComparisonView | None:
         """Return the comparison as it may be shown."""

@@ -7,7 +7,7 @@ is the key of that id, whichever the user has.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -15,11 +15,33 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
+from tui.keys import (
+    COMPARISON,
+    HOME,
+    KEYS,
+    LEADERBOARD,
+    PROBE,
+    ROUTE,
+    SWEEP,
+    Hotkey,
+    ScreenName,
+    first_key,
+)
 from tui.panes.comparison import STATE_WORDS
+from tui.panes.header import FIRES
 from tui.panes.moment import THEN
-from tui.panes.routes import ADAPTIVE, COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.pace import BEHIND
+from tui.panes.routes import (
+    ADAPTIVE,
+    COLUMNS,
+    FEW_SAMPLES,
+    MORE_PROBES,
+    STATE_GLYPHS,
+    STATE_ROLES,
+)
+from tui.panes.sweep import STATE_WORDS as SWEEP_STATES
 from tui.panes.view import ARM_LETTERS, PaneName
+from tui.screens.alert_list import OVER, SEEN
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -67,7 +89,7 @@ STATES: Final[dict[RouteState, StateHelp]] = {
         "send users elsewhere",
     ),
     "failing": StateHelp(
-        "a share fails, more than ever by chance",
+        "a share fails, or is answered wrongly: more than ever by chance",
         "the outcomes in the lanes, the reasons in the retries pane",
         "timeouts and 5xx that grow with the concurrency: {fewer}; else send users elsewhere",
     ),
@@ -130,6 +152,8 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "ttft_p50": "median TTFT, graded by its goal as the percentiles below",
     "ttft_p95": "p95; `whole` where the route is not streamed",
     "ttft_p99": "p99",
+    "sched_p95": "where a pace is open: TTFT p95 (E2E where answers come whole) from when the "
+    "probe was due, its wait for a place included",
     "ttft_times": "p95 against the usual one, from ×1.2 on: blank where it is as usual, `learn` "
     "where too little is known. `△`, and from ×2 on `▲`; dim where the state is `ok`",
     "e2e_p50": "median E2E",
@@ -143,8 +167,8 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "timeouts": "timeouts a minute",
     "retry": "attempts a probe",
     "tokens": "tokens of an attempt, the mean",
-    "conc": "attempts in flight / the most at once; `a` where that finds itself, `⇡` while it is "
-    "probed more often because something is suspected",
+    "conc": "attempts in flight / the most at once; `a` where that finds itself; `⇡` while it is "
+    "probed more often because something is suspected; `«` where its rate cannot be kept",
     "open": "age of the oldest open request; `!` when it has been open for longer than three "
     "times the p95 (its goal where too few are known) and 8 s: for whole answers once"
     " it writes, for first tokens before",
@@ -163,6 +187,7 @@ _FIGURES: Final = Section(
             "Time to first token: all that a user waits, connecting and failed attempts included.",
         ),
         Term("E2E", "From the start to the last byte of the answer."),
+        Term("sched", "Of an open pace: from when the probe was due, its wait included."),
         Term("p50 p95", "Half, 95 of 100 probes were at least this fast."),
         Term("n", "Samples behind a percentile."),
         Term("now", "The last minute, or since the onset where that is shorter."),
@@ -189,6 +214,7 @@ _MARKS: Final = Section(
         Term(NO_FIGURE, "No sample.", "faint"),
         Term(ADAPTIVE, "The concurrency finds itself: {adapt}.", "dim"),
         Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
+        Term(BEHIND, "The rate of an open pace cannot be kept: fewer probes begin.", "slow"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
     ),
 )
@@ -266,6 +292,52 @@ _COMPARISON: Final = Section(
         Term(STATE_WORDS["budget"], "Its pairs, tokens or USD ran out before it knew.", "slow"),
     ),
 )
+_SWEEP: Final = Section(
+    "sweep",
+    (
+        Term("AT", "The load: requests at once, or begun each second.", "title"),
+        Term("●", "All goals are kept, as far as one knows.", "good"),
+        Term("○", "A goal is missed, or looks so.", "sluggish"),
+        Term("⊘", "429s came that belong to the load.", "throttled"),
+        Term("✕", "Surely more than a twentieth fail otherwise.", "missed"),
+        Term("surely", "Between which two the p95 lies, in 49 of 50 such steps."),
+        Term("off%", "How far throughput may be off its figure."),
+        Term("never", "So many fail that the p95 is of those that get no answer.", "missed"),
+        Term("knee", "The load beyond which more requests only wait for each other.", "accent"),
+        Term("tight", "The step ended because more of the same would tell nothing more.", "dim"),
+        Term(
+            "time over", "It ended because its 30 s were; the intervals say what is known.", "dim"
+        ),
+        Term("checked", "The first load once more: is the provider still what it was?", "dim"),
+        Term(SWEEP_STATES["ill"], "It is not: no knee and no limit is claimed.", "missed"),
+        Term(SWEEP_STATES["budget"], "Another step might have spent more than was told.", "slow"),
+    ),
+)
+_ALERTS: Final = Section(
+    "alerts, in the header and their list",
+    (
+        Term(FIRES[0], "Fires, and nobody has acknowledged it; the header counts these.", FIRES[1]),
+        Term(SEEN[0], "Fires, and is acknowledged: the header is calm.", SEEN[1]),
+        Term(OVER[0], "Over.", OVER[1]),
+        Term(
+            "muted",
+            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
+            "fires then calls then, where nobody has acknowledged it.",
+        ),
+    ),
+)
+_LEADERBOARD: Final = Section(
+    "leaderboard",
+    (
+        Term("TTFT tok/s", "Medians of the last probes of a route and what it was asked; "
+             "tok/s from the first output on."),
+        Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
+        Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
+        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
+        Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
+    ),
+)  # fmt: skip
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -359,6 +431,8 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "probes": (_LANES, _PAGE),
     "request": (_LANES,),
     "comparison": (_COMPARISON,),
+    "sweep": (_SWEEP,),
+    "leaderboard": (_LEADERBOARD,),
 }
 
 _TIME: Final = Section(
@@ -385,16 +459,19 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
     "request": PROBE,
     "comparison": COMPARISON,
+    "sweep": SWEEP,
+    "leaderboard": LEADERBOARD,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
-    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _ALERTS, _PAGE, _COMPARISON),
+    *(_SWEEP, _LEADERBOARD, _OBSERVER, _TIME),
 )
 """All but the states."""
 
 HelpPage: TypeAlias = Literal[
-    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "time"
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "sweep", "time"
 ]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
@@ -477,6 +554,13 @@ def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) 
     return Section(title, tuple(map(_key_term, its)))
 
 
+_WORDS_ALONE: Final[Mapping[str, tuple[Section, ...]]] = {
+    "figures": (_FIGURES, _COLUMNS),
+    "marks": (_MARKS, _LANES, _CHARTS, _ALERTS),
+    "observer": (_OBSERVER,),
+}
+
+
 def sections_of(
     page: HelpPage,
     keys: Sequence[Hotkey] = KEYS,
@@ -494,17 +578,17 @@ def sections_of(
             return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
-        case "figures":
-            return (_FIGURES, _COLUMNS)
-        case "marks":
-            return (_MARKS, _LANES, _CHARTS)
+        case "figures" | "marks" | "observer":
+            return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
         case "compare":
-            return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
-        case "observer":
-            return (_OBSERVER,)
+            of_comparison = _keys_of(COMPARISON, "keys of its page", keys)
+            of_board = _keys_of(LEADERBOARD, "keys of the leaderboard", keys)
+            return (_COMPARISON, of_comparison, _LEADERBOARD, of_board)
+        case "sweep":
+            return (_SWEEP, _keys_of(SWEEP, "keys of its page", keys))
 
 
 def _of_here(

@@ -32,7 +32,9 @@ def hand_over(screen: "LiveScreen", *, writes: bool) -> None:
         return
     route = screen.route()
     name = route.name if route is not None else ""
-    screen.run_worker(_tell(screen, screen.latest, name, writes=writes), group="hand-over")
+    # Not a worker of the screen: whoever leaves that meanwhile wants to know what came of it.
+    told = _tell(screen, screen.latest, name, writes=writes)
+    screen.app.run_worker(told, group="hand-over")
 
 
 async def _tell(screen: "LiveScreen", snapshot: Snapshot, name: str, *, writes: bool) -> None:
@@ -64,7 +66,7 @@ class _ProgressNote:
         self._begins = begins
         self._done = "reading the recording"
         self._note: Notification | None = None
-        self._timer: Timer = screen.set_interval(_TOLD_EVERY_S, self.show)
+        self._timer: Timer = screen.app.set_interval(_TOLD_EVERY_S, self.show)
 
     def take(self, words: str, share: float | None) -> None:
         """Take how far it is, in whatever thread."""

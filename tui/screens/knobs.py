@@ -16,9 +16,10 @@ from probes.events.diagnosis_words import counts_failures
 
 
 def turned(wanted: Wanted, route: str, knob: KnobName, move: Move) -> SetKnob | None:
-    """Return the command that moves a route's knob; None at an end of its range."""
-    base: float = getattr(wanted.routes[route], knob)
-    value = KNOBS[knob].moved(base, move)
+    """Return the command that moves a route's knob; None at an end of its range, and of a rate
+    where the pace is closed."""
+    base: float | None = getattr(wanted.routes[route], knob)
+    value = None if base is None else KNOBS[knob].moved(base, move)
     return None if value is None else SetKnob(route=route, knob=knob, value=value)
 
 

@@ -16,7 +16,10 @@ Chosen = TypeVar("Chosen")
 
 
 class ListPage(Page):
-    """The lines of a menu, one a choice, and where its cursor is."""
+    """The lines of a menu and where its cursor is, a choice."""
+
+    ENTRY: ClassVar[int] = 1
+    """Lines of a choice."""
 
     def __init__(self, length: int, at: int = 0) -> None:
         super().__init__()
@@ -24,7 +27,7 @@ class ListPage(Page):
         self.at = at
 
     def draw(self, width: int) -> Sequence[Line]:
-        """Return a line for each choice."""
+        """Return the lines of each choice."""
         raise NotImplementedError
 
 
@@ -56,8 +59,8 @@ class ListMenu(ModalScreen[Chosen | None]):
         self.lines = lines
         self._title, self._subtitle = title, subtitle
 
-    def chosen(self, at: int) -> Chosen:
-        """Return what a line stands for."""
+    def chosen(self, at: int) -> Chosen | None:
+        """Return what a choice stands for."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
@@ -68,25 +71,27 @@ class ListMenu(ModalScreen[Chosen | None]):
         yield box
 
     def on_mount(self) -> None:
-        """Show the line that the cursor is on."""
+        """Show the choice that the cursor is on."""
         self.call_after_refresh(self.go_to, self.lines.at)
 
     def go_to(self, at: int) -> None:
-        """Put the cursor on a line, and show that."""
-        self.lines.at = at
-        self.lines.redraw()
+        """Put the cursor on a choice, and show that; there may be none."""
+        lines = self.lines
+        lines.at = min(max(0, at), max(0, lines.length - 1))
+        lines.redraw()
         box = self.query_one(VerticalScroll)
         top, height = box.scroll_y, box.scrollable_content_region.height
-        if not top <= at < top + height:
-            box.scroll_to(y=at if at < top else at - height + 1, animate=False)
+        first, after = lines.at * lines.ENTRY, (lines.at + 1) * lines.ENTRY
+        if first < top or after > top + height:
+            box.scroll_to(y=first if first < top else after - height, animate=False)
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
-        self.go_to(min(max(0, self.lines.at + by), self.lines.length - 1))
+        self.go_to(self.lines.at + by)
 
     def action_edge(self, to: int) -> None:
         """Move the cursor to the first or the last."""
-        self.go_to(to % self.lines.length)
+        self.go_to(to % max(1, self.lines.length))
 
     def action_take(self) -> None:
         """Choose what the cursor is on."""
@@ -96,7 +101,7 @@ class ListMenu(ModalScreen[Chosen | None]):
         """Choose what was clicked; beside the menu, leave."""
         region = self.lines.region
         if region.contains(event.screen_x, event.screen_y):
-            self.lines.at = min(event.screen_y - region.y, self.lines.length - 1)
+            self.go_to((event.screen_y - region.y) // self.lines.ENTRY)
             self.action_take()
         else:
             self.dismiss()

@@ -183,7 +183,7 @@ class LiveScreen(Screen[None]):
     def _shown_moment(self) -> tuple[object, ...]:
         """Return what stays equal for as long as a pull would show what the last one showed."""
         cockpit = self.cockpit
-        told = cockpit.replay(), cockpit.comparisons.view
+        told = cockpit.replay(), cockpit.comparisons.view, cockpit.sweeps.view
         return cockpit.frames.moment(), _shown_of(cockpit.session.status), *told
 
     def pull(self) -> None:
@@ -203,6 +203,7 @@ class LiveScreen(Screen[None]):
         strips.status = status if mask is None else masked_status(status)
         strips.replay = cockpit.replay()
         strips.comparison = cockpit.comparisons.untold()
+        strips.sweep = cockpit.sweeps.untold()
         arranged = self.arrange_panes()
         strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None, past=None)
@@ -223,7 +224,10 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, past, strips.replay, strips.comparison, *_shown_of(status)),
+                (
+                    *(self.view.freeze, past, strips.replay, strips.comparison, strips.sweep),
+                    *_shown_of(status),
+                ),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving() or (past is not None and past.is_playing),
                 on_top=self.app.screen is self,
@@ -691,6 +695,18 @@ class LiveScreen(Screen[None]):
 
         await comparing.compare(self, change)
 
+    async def action_sweep(self, words: str = "") -> None:
+        """Show the sweep that runs, or ask for a new one of the route; `words` say how."""
+        from tui.screens import sweeping  # which the first frame need not wait for
+
+        await sweeping.sweep(self, words)
+
+    def action_leaderboard(self) -> None:
+        """Rank the routes that were asked alike."""
+        from tui.screens.leaderboard import LeaderboardScreen  # the first frame need not wait for
+
+        self.app.push_screen(LeaderboardScreen(self.cockpit))
+
     def action_bundle(self) -> None:
         """Write a folder that tells the incident of the route to whoever was not there."""
         handing_over.hand_over(self, writes=True)
@@ -713,8 +729,12 @@ class LiveScreen(Screen[None]):
             self.send(knobs.adapted(self.cockpit.session.wanted, route.name))
 
     def action_interval(self, longer: bool) -> None:
-        """Change the interval."""
-        self._turn("interval", "longer" if longer else "shorter")
+        """Change the interval, or the rate of an open pace, which is the longer the less often."""
+        route = self.route()
+        if route is None or not self.cockpit.session.wanted.routes[route.name].is_open:
+            self._turn("interval", "longer" if longer else "shorter")
+        else:
+            self._turn("rate", "shorter" if longer else "longer")
 
     def action_cap(self, longer: bool) -> None:
         """Change the answer cap."""

@@ -33,6 +33,7 @@ from probes.board.views import (
 from probes.comparing.views import ComparisonView
 from probes.control.status import HostStatus
 from probes.events import Alert, AttemptFinished, Diagnosis, Limit
+from probes.sweeping.views import SweepView
 from tui.panes.routes import visible_routes
 from tui.panes.view import PastView, ViewState
 
@@ -112,6 +113,7 @@ class Mask:
             ),
             alerts=tuple([self._alert(one) for one in shown.alerts]),
             happenings=tuple([self._happening(one) for one in shown.happenings]),
+            standings=tuple([replace(one, route=self.route(one.route)) for one in shown.standings]),
         )
 
     def request(self, request: RequestView) -> RequestView:
@@ -139,6 +141,17 @@ class Mask:
             sentence=self.words(sentence),
             waits=self.words(shown.waits),
             asking=names.get(shown.asking, ""),
+        )
+
+    def sweep(self, shown: SweepView) -> SweepView:
+        """Return a sweep without its route's name and a server's words."""
+        return replace(
+            shown,
+            route=self.route(shown.route),
+            sentence=self.words(shown.sentence.replace(shown.route, self.route(shown.route))),
+            waits=self.words(shown.waits),
+            doing=self.words(shown.doing),
+            points=tuple([replace(one, failure="") for one in shown.points]),
         )
 
     def _arm(self, name: str) -> str:
@@ -241,6 +254,7 @@ class Mask:
             happening,
             routes=self.routes(happening.routes),
             text=MASKED if others else self.words(happening.text),
+            note=MASKED if happening.note else "",
             incident=self.words(happening.incident),
         )
 

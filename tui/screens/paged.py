@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from tui.draw.text import Line
 from tui.panes.view import PaneName, ViewState
+from tui.screens.layout import LEAST_FOR_AXIS
 from tui.screens.live import LiveScreen
 from tui.screens.page_layout import LEAST_FRAMED_HEIGHT, LEAST_FRAMED_WIDTH
 
@@ -26,6 +27,14 @@ class PagedScreen(LiveScreen):
         self.set_class(not framed, "-bare")
         self.panes["footer"].display = framed
         return framed
+
+    def show_strips(self) -> tuple[bool, bool]:
+        """Show the banner, and the axis of the run, where they have something to tell and there is
+        room; return which of them are shown."""
+        banner, axis = self.panes["banner"], self.panes["axis"]
+        banner.display = self.has_banner()
+        axis.display = self.view.past is not None and self.size.height >= LEAST_FOR_AXIS
+        return banner.display, axis.display
 
     def shown_part(self, view: ViewState, height: int) -> list[Line]:
         """Return the lines that the view is scrolled to."""

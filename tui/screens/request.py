@@ -21,7 +21,6 @@ from tui.panes.pane import PaneSpec
 from tui.panes.request import NO_LONGER_KEPT, request_id, request_lines
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
-from tui.screens.layout import LEAST_FOR_AXIS
 from tui.screens.paged import PagedScreen
 
 _NAME: Final = 32
@@ -61,11 +60,7 @@ class RequestScreen(PagedScreen):
 
     def arrange_panes(self) -> object:
         """Show what has room; another probe is another page."""
-        banner = self.panes["banner"]
-        banner.display = self.has_banner()
-        axis = self.panes["axis"]
-        axis.display = self.view.past is not None and self.size.height >= LEAST_FOR_AXIS
-        return self._probe, self.frame_page(), banner.display, axis.display
+        return self._probe, self.frame_page(), self.show_strips()
 
     def pages(self) -> tuple[str, ...]:
         """Return the route of the probe: its page has the other probes, and what is usual."""

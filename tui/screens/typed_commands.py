@@ -29,7 +29,7 @@ from tui.screens.glossary import HELP_PAGES
 if TYPE_CHECKING:
     from tui.screens.live import LiveScreen
 
-_WITH_TEXT: Final = ("help", "manual", "tag", "compare")
+_WITH_TEXT: Final = ("help", "manual", "tag", "compare", "sweep")
 """Commands whose action takes what was typed after them."""
 
 
@@ -65,7 +65,7 @@ class TypedCommands:
         """Do what was asked for; return why it cannot be done."""
         screen, text = self._screen, asked.text
         match asked.verb:
-            case "conc" | "interval" | "cap":
+            case "conc" | "interval" | "rate" | "cap":
                 return self._set_knob(asked)
             case "window" if screen.view.frozen:
                 return screen.frozen_words()
@@ -100,14 +100,17 @@ class TypedCommands:
         knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
         if not name or knob is None:
             return "no route is selected"
+        wanted = screen.cockpit.session.wanted.routes[name]
         if asked.text == BY_ITSELF:
-            if screen.cockpit.session.wanted.routes[name].adaptive:
+            if wanted.adaptive:
                 return f"{screen.called(name)}: {knob} finds itself already"
             screen.send(Adapt(route=name, on=True))
             return None
-        now: float = getattr(screen.cockpit.session.wanted.routes[name], knob)
-        is_adaptive = screen.cockpit.session.wanted.routes[name].adaptive
-        if now == asked.value and not (knob == "concurrency" and is_adaptive):
+        if knob in ("interval", "rate") and wanted.is_open != (knob == "rate"):
+            other = "rate" if wanted.is_open else "interval"
+            return f"{screen.called(name)}: its pace has no {knob}, it goes by the {other}"
+        now: float = getattr(wanted, knob)
+        if now == asked.value and not (knob == "concurrency" and wanted.adaptive):
             return f"{screen.called(name)}: {knob} is {now:g} already"
         screen.send(SetKnob(route=name, knob=knob, value=asked.value))
         return None

@@ -2,16 +2,17 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 
 from probes.answers.dialects.interpreter import Interpreter
 from probes.answers.framing import Framing
 from probes.config import KeyHeader, Route
+from probes.config.prompts import Message, Prompt, Tool
 
 CapName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 
@@ -76,10 +77,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def request_body(
-        self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
+        self,
+        route: Route,
+        *,
+        max_tokens: int,
+        nonce: str | None,
+        adaptation: Adaptation,
+        prompt: Prompt | None = None,
     ) -> bytes:
         """Return the JSON body of one probe; `nonce` comes first where a cache is to be missed.
 
+        What is asked is `prompt`, or what the route asks always.
         The route's `extra_body` is merged last and may replace a key.
         """
 
@@ -111,14 +119,38 @@ def refuses_a_parameter(status: int, message: str) -> bool:
     return status in _REFUSING_STATUSES and bool(_REFUSED_PARAMETER.search(message))
 
 
-def messages_of(route: Route, nonce: str | None) -> list[dict[str, str]]:
-    """Return the route's words as messages of a role and a content.
+def messages_of(route: Route, nonce: str | None, prompt: Prompt | None = None) -> list[Message]:
+    """Return what is said: a prompt's messages, or the route's own words.
 
     A nonce stands before everything: a prefix cache begins at the first message.
     """
-    messages = [("system", route.system)] if route.system is not None else []
-    messages.append(("user", route.prompt))
+    if prompt is not None:
+        messages = list(prompt.messages)
+    else:
+        system = [Message(role="system", text=route.system)] if route.system is not None else []
+        messages = [*system, Message(role="user", text=route.prompt)]
     if nonce is not None:
-        role, words = messages[0]
-        messages[0] = (role, f"{nonce}\n{words}")
-    return [{"role": role, "content": words or ""} for role, words in messages]
+        first = messages[0]
+        messages[0] = msgspec.structs.replace(first, text=f"{nonce}\n{first.text}")
+    return messages
+
+
+def chat_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
+    """Return tools as Chat Completions has them, and Ollama too."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.parameters,
+            },
+        }
+        for tool in tools
+    ]
+
+
+def media_of(url: str) -> tuple[str, str]:
+    """Return the media type and the base64 of a picture's data URL."""
+    head, _, data = url.partition(",")
+    return head.removeprefix("data:").removesuffix(";base64"), data

@@ -8,12 +8,14 @@ from probes.answers.dialects.base import (
     Adaptation,
     CapName,
     Dialect,
+    chat_tools,
     encode,
     messages_of,
     refuses_a_parameter,
 )
 from probes.answers.dialects.chat_stream import ChatInterpreter
 from probes.config import Route
+from probes.config.prompts import Message, Prompt
 
 _STREAM_OPTIONS: Final = ("stream_options", "include_usage", "continuous_usage")
 """What an answer names that refuses one of them."""
@@ -25,17 +27,25 @@ class ChatDialect(Dialect):
     name = "chat"
     path = "/chat/completions"
 
-    def question(self, route: Route, nonce: str | None) -> dict[str, Any]:
+    def question(self, route: Route, nonce: str | None, prompt: Prompt | None) -> dict[str, Any]:
         """Return the part of the body that says what is asked."""
-        return {"messages": messages_of(route, nonce)}
+        said = [_said(message) for message in messages_of(route, nonce, prompt)]
+        tools = chat_tools(prompt.tools) if prompt is not None else []
+        return {"messages": said, **({"tools": tools} if tools else {})}
 
     def request_body(
-        self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
+        self,
+        route: Route,
+        *,
+        max_tokens: int,
+        nonce: str | None,
+        adaptation: Adaptation,
+        prompt: Prompt | None = None,
     ) -> bytes:
         """Return the JSON body; the route's `extra_body` is merged last and may replace a key."""
         body: dict[str, Any] = {
             "model": route.model,
-            **self.question(route, nonce),
+            **self.question(route, nonce, prompt),
             "stream": route.stream,
         }
         if route.stream and not adaptation.drop_stream_options:
@@ -74,6 +84,27 @@ class ChatDialect(Dialect):
     def decoder(self) -> ChatInterpreter:
         """Return the reader of one answer."""
         return ChatInterpreter()
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """Return a message in the words of Chat Completions."""
+    said: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.images:
+        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
+        words = [{"type": "text", "text": message.text}] if message.text else []
+        said["content"] = [*words, *pictures]
+    if message.tool_calls:
+        said["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        said["tool_call_id"] = message.tool_call_id
+    return said
 
 
 def _asks_continuously(route: Route, adaptation: Adaptation) -> bool:

@@ -61,13 +61,8 @@ class ChatInterpreter(Interpreter):
         self._seen: set[int] = set()
         self._ended: set[int] = set()
 
-    def usual(self, payload: bytes | str) -> Progress | None:
-        """Take a chunk that only adds words to the first choice, once there is output.
-
-        Nine of ten are so, and most of an engine's time goes to them.
-        """
-        if not self._flows:
-            return None
+    def words(self, payload: bytes | str) -> tuple[bool, str] | None:
+        """Return what a chunk adds that only adds words to the first choice."""
         try:
             choice = decode_usual(payload).choices[0]
         except (ValueError, RecursionError):
@@ -75,16 +70,11 @@ class ChatInterpreter(Interpreter):
         delta = choice.delta or _NO_WORDS
         text = delta.content or choice.text
         reasoning = delta.reasoning_content or delta.reasoning
-        if choice.index != self._main or bool(text) == bool(reasoning):
+        if choice.index != self._main:
             return None
-        transcript = self.transcript
-        transcript.usage_is_last = False
-        transcript.counted = 0
         if text:
-            transcript.text.append(text)
-            return Progress("content", True, len(text), text)
-        transcript.reasoning.append(reasoning or "")
-        return Progress("reasoning", False, len(reasoning or ""), "", reasoning or "")
+            return None if reasoning else (False, text)
+        return (True, reasoning) if reasoning else None
 
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value."""

@@ -5,6 +5,7 @@ from typing import Any
 from probes.answers.dialects.base import messages_of
 from probes.answers.dialects.chat import ChatDialect
 from probes.config import Route
+from probes.config.prompts import Prompt
 
 
 class CompletionsDialect(ChatDialect):
@@ -13,6 +14,7 @@ class CompletionsDialect(ChatDialect):
     name = "completions"
     path = "/completions"
 
-    def question(self, route: Route, nonce: str | None) -> dict[str, Any]:
+    def question(self, route: Route, nonce: str | None, prompt: Prompt | None) -> dict[str, Any]:
         """Return the prompt: what the system says, then what the user does."""
-        return {"prompt": "\n\n".join(one["content"] for one in messages_of(route, nonce))}
+        said = messages_of(route, nonce, prompt)
+        return {"prompt": "\n\n".join(message.text for message in said)}

@@ -1,7 +1,8 @@
 """How the events of a stream are read, in whatever dialect.
 
 Rule 1  Most events only add words to those before them. They go the short way, `usual`, which takes
-        what it knows whole and nothing else; the long way would read the same of each.
+        what it knows whole and nothing else; the long way would read the same of each. While they
+        do, the words flow (`probes.answers.flow`).
 Rule 2  Nothing after the end of an answer counts: after its end marker, an error, or what cannot be
         read. After the last it is kept for its words, for it may tell why.
 Rule 3  What cannot be any of an answer, such as a keep-alive, is passed over.
@@ -13,6 +14,7 @@ from typing import ClassVar
 
 from probes.answers.dialects.transcript import Transcript
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody
+from probes.answers.flow import Flow
 from probes.answers.framing import ServerSentEvent
 from probes.answers.progress import NOTHING, Progress
 
@@ -20,7 +22,7 @@ from probes.answers.progress import NOTHING, Progress
 class Interpreter(ABC):
     """Reads one answer into its transcript, event by event or as a whole."""
 
-    __slots__ = ("_flows", "transcript")
+    __slots__ = ("_flows", "flow", "transcript")
     names: ClassVar[tuple[str, ...]] = ("message",)
     """Under which the events come that `usual` takes; unnamed ones are `message`."""
 
@@ -28,11 +30,14 @@ class Interpreter(ABC):
         self.transcript = Transcript()
         self._flows = False
         """There is output, and nothing that ends it: the short way may be tried."""
+        self.flow: Flow | None = None
+        """Where words went last; None where the last event was not a usual one."""
 
     def event(self, event: ServerSentEvent) -> Progress:
         """Take one event of a stream."""
         progress = self.usual(event.data) if event.event in self.names else None
         if progress is None:
+            self.flow = None
             progress = self._event(event)
             self._flows = self.transcript.flows
         return progress
@@ -55,12 +60,30 @@ class Interpreter(ABC):
             self._broken(data, name)
             return NOTHING
 
-    @abstractmethod
     def usual(self, payload: bytes | str) -> Progress | None:
         """Take the data of an unnamed event, or of one that is named as the dialect's usual one.
 
         None where it was not taken, for `event` to do.
         """
+        found = self.words(payload) if self._flows else None
+        if found is None:
+            return None
+        is_reasoning, words = found
+        transcript, flow = self.transcript, self.flow
+        transcript.usage_is_last = False
+        transcript.counted = 0
+        if flow is None or flow.is_reasoning != is_reasoning:
+            pieces = transcript.reasoning if is_reasoning else transcript.text
+            flow = self.flow = Flow(pieces, is_reasoning=is_reasoning)
+        flow.pieces.append(words)
+        if is_reasoning:
+            return Progress("reasoning", False, len(words), "", words)
+        return Progress("content", True, len(words), words)
+
+    @abstractmethod
+    def words(self, payload: bytes | str) -> tuple[bool, str] | None:
+        """Return what an event adds that adds only words, once there is output: whether they are
+        reasoning, and the words, which are not empty. None of any other event. Changes nothing."""
 
     @abstractmethod
     def whole(self, body: object) -> None:

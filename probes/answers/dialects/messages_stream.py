@@ -109,29 +109,16 @@ class MessagesInterpreter(Interpreter):
         self._whole_call: int | None = None
         """Block of the call that began with its whole input: pieces after it only repeat it."""
 
-    def usual(self, payload: bytes | str) -> Progress | None:
-        """Take an event that only adds words, once there is output."""
-        if not self._flows:
-            return None
+    def words(self, payload: bytes | str) -> tuple[bool, str] | None:
+        """Return what an event adds that only adds words."""
         try:
             delta = decode_usual(payload).delta
         except (ValueError, RecursionError):
             return None
-        transcript = self.transcript
         if isinstance(delta, TextDelta):
-            text = delta.text
-            if not text:
-                return None
-            transcript.usage_is_last = False
-            transcript.text.append(text)
-            return Progress("content", True, len(text), text)
-        thinking = delta.thinking
-        if not thinking:
-            return None
-        transcript.usage_is_last = False
-        transcript.reasoned = True
-        transcript.reasoning.append(thinking)
-        return Progress("reasoning", False, len(thinking), "", thinking)
+            return (False, delta.text) if delta.text else None
+        # The long way notes that there is reasoning: it has the first of it.
+        return (True, delta.thinking) if delta.thinking and self.transcript.reasoned else None
 
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value."""

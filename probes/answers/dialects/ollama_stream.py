@@ -111,24 +111,18 @@ class OllamaInterpreter(Interpreter):
 
     __slots__ = ()
 
-    def usual(self, payload: bytes | str) -> Progress | None:
-        """Take a line that only adds words, once there is output."""
-        if not self._flows:
-            return None
+    def words(self, payload: bytes | str) -> tuple[bool, str] | None:
+        """Return what a line adds that only adds words."""
         try:
             line = decode_usual(payload)
         except (ValueError, RecursionError):
             return None
         text, reasoning = line.message.content, line.message.thinking
-        if line.done or bool(text) == bool(reasoning):
+        if line.done:
             return None
-        transcript = self.transcript
-        transcript.usage_is_last = False
         if text:
-            transcript.text.append(text)
-            return Progress("content", True, len(text), text)
-        transcript.reasoning.append(reasoning or "")
-        return Progress("reasoning", False, len(reasoning or ""), "", reasoning or "")
+            return None if reasoning else (False, text)
+        return (True, reasoning) if reasoning else None
 
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value; only `done: false` says it is not whole."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from probes.answers.dialects.base import (
@@ -13,6 +14,7 @@ from probes.answers.dialects.base import (
 )
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
 from probes.config import Route
+from probes.config.prompts import Message, Prompt
 
 
 class ResponsesDialect(Dialect):
@@ -23,17 +25,35 @@ class ResponsesDialect(Dialect):
     usual_event = "response.output_text.delta"
 
     def request_body(
-        self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
+        self,
+        route: Route,
+        *,
+        max_tokens: int,
+        nonce: str | None,
+        adaptation: Adaptation,
+        prompt: Prompt | None = None,
     ) -> bytes:
         """Return the JSON body; the route's `extra_body` is merged last and may replace a key.
 
         The cap is sent as it is: OpenAI refuses one below 16, and says so. The padding that it
         adds to events stays on, as users have it; `stream_options` would be refused elsewhere.
         """
-        *instructions, asked = (message["content"] for message in messages_of(route, nonce))
-        body: dict[str, Any] = {"model": route.model, "input": asked, "stream": route.stream}
-        if instructions:
-            body["instructions"] = instructions[0]
+        messages = messages_of(route, nonce, prompt)
+        body: dict[str, Any] = {"model": route.model, "input": "", "stream": route.stream}
+        if messages[0].role == "system":
+            body["instructions"] = messages.pop(0).text
+        alone = len(messages) == 1 and not messages[0].images
+        body["input"] = messages[0].text if alone else [*chain.from_iterable(map(_said, messages))]
+        if prompt is not None and prompt.tools:
+            body["tools"] = [
+                {
+                    "type": "function",
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": tool.parameters,
+                }
+                for tool in prompt.tools
+            ]
         if not adaptation.drop_store:
             body["store"] = False  # else each probe would lie there for 30 days
         body["max_output_tokens"] = max_tokens
@@ -53,3 +73,31 @@ class ResponsesDialect(Dialect):
     def decoder(self) -> ResponsesInterpreter:
         """Return the reader of one answer."""
         return ResponsesInterpreter()
+
+
+def _said(message: Message) -> list[dict[str, Any]]:
+    """Return a message as items of an input: a call and what answers it are items of their own."""
+    if message.role == "tool":
+        return [
+            {
+                "type": "function_call_output",
+                "call_id": message.tool_call_id,
+                "output": message.text,
+            }
+        ]
+    items: list[dict[str, Any]] = []
+    if message.text or message.images:
+        kind = "output_text" if message.role == "assistant" else "input_text"
+        parts = [{"type": kind, "text": message.text}] if message.text else []
+        parts += [{"type": "input_image", "image_url": url} for url in message.images]
+        items.append({"type": "message", "role": message.role, "content": parts})
+    items += [
+        {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": call.arguments,
+        }
+        for call in message.tool_calls
+    ]
+    return items

@@ -112,13 +112,11 @@ class ResponsesInterpreter(Interpreter):
         self._thinking = ""
         """Which of the two kinds of reasoning is kept: the first that came."""
 
-    def usual(self, payload: bytes | str) -> Progress | None:
-        """Take an event that only adds words to those that the last one added to.
+    def words(self, payload: bytes | str) -> tuple[bool, str] | None:
+        """Return what an event adds that only adds words to those that the last one added to.
 
         Nearly all are so.
         """
-        if not self._flows:
-            return None
         try:
             event = decode_usual(payload)
         except (ValueError, RecursionError):
@@ -126,13 +124,7 @@ class ResponsesInterpreter(Interpreter):
         here = (event.type, event.output_index, event.item_id)
         if (*here, event.content_index, event.summary_index) != self._last:
             return None
-        transcript, words = self.transcript, event.delta
-        transcript.usage_is_last = False
-        if event.type == "response.output_text.delta":
-            transcript.text.append(words)
-            return Progress("content", True, len(words), words)
-        transcript.reasoning.append(words)
-        return Progress("reasoning", False, len(words), "", words)
+        return event.type != "response.output_text.delta", event.delta
 
     def whole(self, body: object) -> None:
         """Take a response that came as one JSON value; one that still runs is not over."""

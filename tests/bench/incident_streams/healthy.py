@@ -243,6 +243,11 @@ def builds(chance: Random) -> Outline:
     return Outline(natures=_routes(2, fingerprints=("fp_1", "fp_2", "fp_3")), length_s=RUN_S)
 
 
+def canaries(chance: Random) -> Outline:
+    """One answer in fifty is wrong, as it always was."""
+    return Outline(natures=_routes(2, expects=True, wrongs=0.02), length_s=RUN_S)
+
+
 KINDS: Final[dict[str, Callable[[Random], Outline]]] = {
     "sigma0.2": _scatter(0.2),
     "sigma0.3": _scatter(0.3),
@@ -265,6 +270,7 @@ KINDS: Final[dict[str, Callable[[Random], Outline]]] = {
     "crowded_machine": crowded_machine,
     "whole_answers": whole_answers,
     "builds": builds,
+    "canaries": canaries,
     "rough": rough,
     "bad_reception": bad_reception,
     "uneven_writing": uneven_writing,

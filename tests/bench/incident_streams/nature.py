@@ -86,6 +86,10 @@ class Nature:
     stalls: float = 0.0
     """Share of streams that pause for 1 to 3 s."""
     truncations: float = 0.0
+    expects: bool = False
+    """Its answers are held against what is expected of them."""
+    wrongs: float = 0.0
+    """Share of them that are wrong at any time."""
     stale: float = 0.0
     """Share of attempts that find their kept connection closed."""
     idle_load_s: float = 0.0

@@ -275,6 +275,7 @@ def _errors(percent: int, limit_s: float, name: str = "", **more: Any) -> Case:
 
 _CACHED: Final = {"cached_share": 0.8, "input_tokens": 2000}
 _LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01}
+_CANARY: Final = {"expects": True}
 _FRESH: Final = {"keep_alive_s": 0.0, "wait_s": 0.2, "rtt_s": 0.05}
 
 _SLOW_AND_LONG: Final = {
@@ -434,6 +435,26 @@ CASES: Final = (
         limit_s=FIFTH_S,
         since_s=15.0,
     ),
+    _one("wrong_answers.all", "wrong_answers", Effect(wrong=1.0), nature=_CANARY),
+    _one("wrong_answers.host", "wrong_answers", Effect(wrong=1.0), nature=_CANARY, routes=HOST),
+    _one("wrong_answers.50", "wrong_answers", Effect(wrong=0.5), nature=_CANARY),
+    _one(
+        "wrong_answers.20",
+        "wrong_answers",
+        Effect(wrong=0.2),
+        nature=_CANARY,
+        limit_s=FIFTH_S,
+        since_s=15.0,
+    ),
+    # What is beside the point is longer; another model that is wrong is another model.
+    _one(
+        "wrong_answers.longer",
+        "wrong_answers",
+        Effect(wrong=1.0, output=2.0),
+        nature={**_LONG, **_CANARY},
+    ),
+    _one("model_changed.wrong", "model_changed", Effect(model="mini", wrong=1.0), nature=_CANARY),
+    _one("stream_truncation.canary", "stream_truncation", Effect(truncate=0.5), nature=_CANARY),
     # The way there.
     _one(
         "network_path.loss",

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from probes.engine.report import cohort_of
 from probes.events import (
+    WRONG_ANSWER,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -30,6 +31,7 @@ from probes.events import (
     Knob,
     LimitReading,
     OpenPhase,
+    Outcome,
     ProbeFinished,
     RetryPlan,
     RouteCounts,
@@ -41,7 +43,7 @@ from probes.events import (
 from probes.kit.clock import NS_PER_S
 
 from .nature import Nature
-from .trouble import NOTHING, Failure, Outline, Trouble, Turn
+from .trouble import NOTHING, Effect, Failure, Outline, Trouble, Turn
 
 START_NS: Final = 1_000 * NS_PER_S
 WALL_NS: Final = 1_790_000_000 * NS_PER_S
@@ -807,12 +809,13 @@ class Stream:
             silent_s = nature.stall_timeout_s if cut is STALLED else 0.002
             self._end_badly(draft, cut, last + int(silent_s * 1e9))
             return
+        outcome = self._judge(nature, effect, told)
         end = ladder["done"] = ladder["ended"] = last + 300_000
         probe.worker.warm_until_ns = end + int(nature.keep_alive_s * 1e9)
         given = round(nature.input_tokens * effect.input)
         event = AttemptFinished(
             at_ns=end,
-            outcome="ok",
+            outcome=outcome,
             stamps_ns=StampLadder(**ladder),
             input_tokens=given,
             output_tokens=count,
@@ -823,6 +826,19 @@ class Stream:
             **told,
         )
         self._open(draft, event)
+
+    def _judge(self, nature: Nature, effect: Effect, told: dict[str, Any]) -> Outcome:
+        """Draw whether a whole answer is what is expected, where anything is."""
+        if not nature.expects:
+            return "ok"
+        share = max(effect.wrong, nature.wrongs)
+        told["right"] = not (share and self._chance.random() < share)
+        if told["right"]:
+            return "ok"
+        came = f"The {self._chance.randrange(99)} seas."
+        told["reason"] = WRONG_ANSWER.reason
+        told["message"] = f'expected "harbour" in it; came "{came}"'
+        return WRONG_ANSWER.outcome
 
     @staticmethod
     def _freeze(route: _Route, first: int, gaps: list[int]) -> bool:

@@ -59,6 +59,8 @@ class Effect:
     stall_out: float = 0.0
     """Share of streams that fall silent until our clock ends them."""
     truncate: float = 0.0
+    wrong: float = 0.0
+    """Share of whole answers that are not what is expected of them."""
     uncached: float = 0.0
     """Share of prompts that the cache does not have any more."""
     uncached_wait: float = 1.0
@@ -87,7 +89,7 @@ class Effect:
         shares = (
             *(share for share, _ in self.failures),
             *(self.hang_share, self.stall, self.stall_out, self.truncate, self.uncached),
-            *(self.cold, self.loss, self.swapped),
+            *(self.cold, self.loss, self.swapped, self.wrong),
         )
         return any(0.0 < share < 1.0 for share in shares)
 

@@ -1,8 +1,13 @@
-"""The simulator's truth mode in a process of its own, at real-time priority if allowed."""
+"""The metronome in a process of its own, at real-time priority if allowed.
+
+It is the one in C where there is a compiler: the one in Python is late above 500 streams, and takes
+from a machine of two cores what the clients' own kernel work needs.
+"""
 
 import json
 import os
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 from truth import MetronomePage, Pace
-from truth.command import ARGV, ENVIRONMENT
+from truth.command import ARGV, ENVIRONMENT, argv_in_c
 
 ROOT = Path(__file__).parents[3]
 PRIORITY = 10
@@ -30,6 +35,8 @@ class Provider:
     pid: int
     realtime: bool
     """Whether it runs before everything else on its core."""
+    in_c: bool
+    """Whether it is the one in C."""
 
     def clear(self) -> None:
         """Forget all that was."""
@@ -68,21 +75,24 @@ def provider(pace: Pace, *, seed: int, cores: frozenset[int], realtime: bool) ->
     low, high = pace.first_after_s
     options = ["--tokens", str(pace.tokens), "--rate", str(pace.tokens_per_s)]
     options += ["--first-after", str(low), str(high), "--seed", str(seed), "--until-eof"]
-    with subprocess.Popen(
-        [*ARGV, *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=ENVIRONMENT,
-    ) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="llmtop-metronome-") as folder,
+        _started([*((in_c := argv_in_c(Path(folder))) or ARGV), *options]) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         base_url = json.loads(process.stdout.readline())["base_url"]
         if cores:
             os.sched_setaffinity(process.pid, cores)
         try:
-            yield Provider(base_url, pace, process.pid, realtime and _hasten(process.pid))
+            hastened = realtime and _hasten(process.pid)
+            yield Provider(base_url, pace, process.pid, hastened, in_c is not None)
         finally:
             process.stdin.close()
+
+
+def _started(argv: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT)
 
 
 def _hasten(pid: int) -> bool:

@@ -205,3 +205,12 @@ def test_the_same_events_move_the_same_way_twice() -> None:
                 )
     assert first.moves == second.moves
     assert first.moves
+
+
+def test_in_an_open_pace_a_limit_that_is_not_used_up_is_not_raised() -> None:
+    stream = Stream(route_info("alpha", adaptive=True, concurrency=6, pace="poisson", rate=2.0))
+    for number in range(4):
+        stream.round(1 + 3 * number, 4)
+    assert stream.moves == []
+    stream.round(20, 6)
+    assert stream.moves == [LimitMove("alpha", 9, "no queue")]

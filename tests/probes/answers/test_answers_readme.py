@@ -13,8 +13,9 @@ from probes.answers.dialects.search import AGAIN_AFTER_NS
 from probes.answers.error_body import _QUOTED_LEVELS
 from probes.answers.framing import DEFAULT_LIMIT
 from probes.answers.retry_after import LONGEST_WAIT_S
+from probes.answers.right_answer import MOST_CHECKED
 from probes.config import Dialect, Route
-from probes.engine import gate, retry, route
+from probes.engine import gate, pacing, retry
 from probes.events import Outcome, ServerInterval, Verdict
 from probes.events.limit_periods import _UNKNOWN_WINDOW_S
 from probes.kit.clock import NS_PER_S
@@ -40,6 +41,7 @@ NUMBERS = {
         f"`timeout.server` | the server's own ({outcome._HTTP_TIMEOUT})",
     ),
     "How an answer is judged": (
+        f"of more than {MOST_CHECKED:,} characters, is wrong only",
         f"the first {_LONGEST_WORDS} characters are its message",
         f"{number(_QUOTED_LEVELS)} levels deep",
     ),
@@ -64,7 +66,7 @@ NUMBERS = {
         f"{ROUTE.retries} retries, {retry.FIRST_BACK_OFF_S:g} s doubling to "
         f"{retry.LONGEST_BACK_OFF_S:g} s less up to {SHARES.get(retry.JITTER)} at random, "
         f"`retry-after-ms`, `Retry-After` up to {LONGEST_WAIT_S:g} s",
-        f"pauses at least {route.FAILURE_PAUSE_S:g} s, even at interval 0",
+        f"pauses at least {pacing.FAILURE_PAUSE_S:g} s, even at interval 0",
     ),
     "Where our retries differ": (
         f"a wait beyond {LONGEST_WAIT_S:g} s",

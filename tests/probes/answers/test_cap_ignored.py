@@ -13,7 +13,6 @@ from wire import SSE, Play, Wire, chunked, serve
 from probes.config import Dialect, DialectChoice, Price, Route, Timeouts
 from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
-from probes.engine.introduction import prompt_tokens
 from probes.engine.probe import Probe, ProbeTools
 from probes.engine.route import TransportFactory
 from probes.events import AttemptFinished, Event, Notice
@@ -186,7 +185,7 @@ async def test_the_next_attempt_reserves_what_the_last_one_used() -> None:
     async with serve(Flood().play) as server:
         row = Row(route_for(server.url, price=Price(input=1.0, output=2.0)))
         first, second = await row.probe(), await row.probe()
-    size = prompt_tokens(row.tools.route)
+    size = row.tools.route.input_tokens
     assert first.reserved_tokens == size + CAP
     assert second.reserved_tokens == first.charged_tokens
     assert first.charged_usd == pytest.approx(

@@ -11,7 +11,7 @@ from probes.board.figures import grade_of, is_enough, speed_grade
 from probes.board.states import STATE_ORDER
 from probes.board.views import RouteView
 from probes.config import Route
-from probes.events import Cause, Event, Evidence, Held, Knob, RouteCounts
+from probes.events import AttemptFinished, Cause, Event, Evidence, Held, Knob, RouteCounts
 from probes.kit.clock import NS_PER_S
 
 
@@ -117,6 +117,7 @@ def test_failures_and_429s_alone_make_no_state() -> None:
 
 SLOW: dict[str, Any] = {"ttft_s": 1.3, "e2e_s": 1.6}
 LATE = Evidence(figure="ttft", now=1.8, usual=0.4, n_now=12)
+WRONG = Evidence(figure="wrong_share", now=1.0, n_now=9, unit="share")
 FAILS = Evidence(figure="failed_share", now=0.4, n_now=20, unit="share")
 
 
@@ -130,6 +131,9 @@ FAILS = Evidence(figure="failed_share", now=0.4, n_now=20, unit="share")
         ("provider_errors", {"size": 1.0}, "down"),
         ("provider_overloaded", {"size": 0.9}, "failing"),
         ("stream_truncation", {"size": 0.2}, "failing"),
+        ("wrong_answers", {"size": 0.2}, "failing"),
+        ("wrong_answers", {"size": 1.0}, "failing"),
+        ("model_changed", {"evidence": (WRONG,)}, "failing"),
         ("rate_limited_requests", {"size": 0.3}, "throttled"),
         ("rate_limited_tokens", {}, "throttled"),
         ("rate_limited_concurrency", {}, "throttled"),
@@ -156,6 +160,33 @@ def test_a_cause_makes_a_state(cause: Cause, changes: dict[str, Any], state: str
     assert view.state == state
     if state != "ok":
         assert view.since_ns == at(12.5)
+
+
+def wrong(count: int, begin_s: float, words: str = "The sea") -> list[Event]:
+    told = {"outcome": "content_error", "reason": "wrong_answer", "ttft_s": 0.3}
+    events = probes(count, begin_s, **told)
+    return [
+        replace(event, right=False, message=f'expected "harbour" in it; came "{words} {number}."')
+        if isinstance(event, AttemptFinished)
+        else event
+        for number, event in enumerate(events)
+    ]
+
+
+def test_of_wrong_answers_what_was_expected_and_the_newest_two_are_said() -> None:
+    told = diagnosis(40, "wrong_answers", 20.0, size=1.0)
+    view = view_of(*probes(5), *wrong(12, 20), told, tick(41))
+    assert (view.state, view.why) == ("failing", "answers wrongly")
+    assert view.said.startswith('expected "harbour" in it; came "The sea ')
+    assert view.said.count("The sea") == 2
+
+
+def test_wrong_answers_are_served_and_end_an_outage() -> None:
+    down = diagnosis(10, "outage", 8.0)
+    over = replace(down, at_ns=at(26), state="cleared")
+    events = [*probes(5), *probes(3, 8, **FAILED), down, *wrong(6, 20)]
+    assert view_of(*events, over, tick(27)).state == "ok"
+    assert view_of(*events, tick(27)).state == "failing"  # no longer down
 
 
 @pytest.mark.parametrize("cause", get_args(Cause))

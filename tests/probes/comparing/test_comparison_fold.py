@@ -227,6 +227,18 @@ def test_the_trail_has_what_was_seen_and_stays_short() -> None:
     assert trail[-1].low is not None
 
 
+def test_while_it_is_short_the_trail_is_each_look_as_it_was_told() -> None:
+    made, random, seen = two(), Random(5), list[tuple[object, ...]]()
+    for _ in range(9):
+        take(made, answer(random.uniform(0.2, 0.4)), answer(random.uniform(0.2, 0.4)))
+        ttft = told(made.view().arms[1], "ttft")
+        if ttft.estimate is not None:
+            seen.append((ttft.pairs, ttft.estimate, ttft.low, ttft.high))
+    trail = made.view().arms[1].trail
+    assert len(seen) > 5
+    assert [(one.pairs, one.estimate, one.low, one.high) for one in trail] == seen
+
+
 def test_medians_are_of_what_was_ok() -> None:
     made = two()
     for ttft_s in (0.1, 0.2, 0.9):

@@ -388,3 +388,47 @@ def test_what_is_no_key_is_one_line_each(complaints) -> None:
     assert complaints(f'keys = "vim"\n{MINIMAL}') == (
         'routes.toml: keys: got "vim", expected a table',
     )
+
+
+OPEN = MINIMAL + 'pace = "poisson"\n'
+
+
+def test_an_open_pace_has_a_rate(load: Callable[..., Config]) -> None:
+    (route,) = load(OPEN + "rate = 2.5\n").routes
+    assert (route.pace, route.rate, route.is_open) == ("poisson", 2.5, True)
+    (route,) = load(MINIMAL).routes
+    assert (route.pace, route.rate, route.is_open) == ("interval", None, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (OPEN, 'routes.one.rate: is missing, expected with pace = "poisson"'),
+        (
+            MINIMAL + "rate = 2\n",
+            'routes.one.rate: stands beside pace = "interval", expected "constant" or "poisson"',
+        ),
+        (
+            OPEN + "rate = 0\n",
+            "routes.one.rate: got 0, expected a number of probes a second from 0.001 to 1,000",
+        ),
+        (
+            MINIMAL + 'pace = "random"\n',
+            'routes.one.pace: got "random", expected "interval" or "constant" or "poisson"',
+        ),
+    ],
+)
+def test_a_rate_without_its_pace_and_a_pace_without_its_rate_are_refused(
+    complaints: Callable[..., tuple[str, ...]], text: str, complaint: str
+) -> None:
+    assert complaints(text) == (f"routes.toml: {complaint}",)
+
+
+def test_a_route_that_goes_back_to_an_interval_leaves_the_rate_of_the_defaults(
+    load: Callable[..., Config],
+) -> None:
+    defaults = '[defaults]\npace = "constant"\nrate = 3\n'
+    (route,) = load(defaults + MINIMAL).routes
+    assert (route.pace, route.rate) == ("constant", 3.0)
+    (route,) = load(defaults + MINIMAL + 'pace = "interval"\n').routes
+    assert (route.pace, route.rate) == ("interval", None)

@@ -224,3 +224,12 @@ def test_what_does_not_come_back_as_it_was_wanted_is_not_written(
     with pytest.raises(SaveError, match=r"by hand: routes\.alpha: concurrency 3 → 6$"):
         there.write(changes)
     assert file.read_text() == TEXT
+
+
+def test_a_turned_rate_is_written_where_it_stands(tmp_path: Path) -> None:
+    file = settings(tmp_path, HEAD + 'pace = "poisson"\nrate = 2 # two\n')
+    saving = opened(file)
+    changes = saving.propose({"a": {"rate": 3.0, "interval": 5.0}}, {})
+    assert [change.words for change in changes] == ["routes.a: rate 2.0 → 3.0"]
+    saving.write(changes)
+    assert file.read_text() == HEAD + 'pace = "poisson"\nrate = 3 # two\n'

@@ -1,5 +1,7 @@
 """What a restarted engine is told, so that it forgets nothing."""
 
+import math
+
 from probes.config import Route
 from probes.control.commands import (
     AcceptUsual,
@@ -105,3 +107,24 @@ def test_what_differs_between_two_states_is_given_knob_by_knob() -> None:
         ("a", "paused", 0.0, 1.0),
     ]
     assert list(knob_changes(after.routes, after.routes)) == []
+
+
+def test_a_closed_pace_has_no_rate_and_an_open_one_no_interval() -> None:
+    closed = wanted_of((Route(name="r", base_url="http://h", model="m"),))
+    assert closed.after_command(SetKnob(route="r", knob="rate", value=2.0)) is closed
+    route = Route(name="r", base_url="http://h", model="m", pace="poisson", rate=1.0)
+    paced = wanted_of((route,))
+    assert paced.after_command(SetKnob(route="r", knob="interval", value=2.0)) is paced
+    turned = paced.after_command(SetKnob(route="r", knob="rate", value=2.0))
+    assert turned.routes["r"].rate == turned.routes["r"].per_s == 2.0
+    (told,) = commands_for_restart(turned, 0)
+    assert (told.knob, told.value) == ("rate", 2.0)  # type: ignore[union-attr]
+
+
+def test_how_often_a_closed_pace_probes_at_most() -> None:
+    def per_s(**settings: float) -> float:
+        route = Route(name="r", base_url="http://h", model="m", **settings)
+        return wanted_of((route,)).routes["r"].per_s
+
+    assert per_s(concurrency=4, interval=2.0) == 2.0
+    assert per_s(interval=0.0) == math.inf

@@ -40,6 +40,7 @@ def test_an_incident_alerts_once_and_is_over_once() -> None:
         SLOW, word(), word(126), word(150, cause="own_load"), word(200, "cleared"), LONG
     )
     assert (firing.state, firing.kind, firing.incident) == ("firing", "incident", "e1.1")
+    assert firing.cause == over.cause == "provider_queueing", "as it was when somebody was told"
     assert firing.at_ns == word().at_ns
     assert firing.since_ns == word().since_ns
     assert firing.harm.goal == "ttft"

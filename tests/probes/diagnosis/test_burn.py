@@ -11,7 +11,7 @@ from board_streams import ProbeScript, at, hello, route_info, tick
 
 from probes.board import Board
 from probes.diagnosis.burn import LEAST_SHORT, PAIRS, Burning, BurnRates
-from probes.diagnosis.paging import judged_probe
+from probes.diagnosis.paging import JudgedProbe, judged_probe
 from probes.events import Event, Hello, ProbeFinished
 
 HOUR_S = 3600
@@ -68,7 +68,9 @@ def test_five_times_what_a_goal_allows_is_no_page() -> None:
 def test_a_fifth_that_fails_is_known_within_the_hour_and_seven_in_a_hundred_in_six() -> None:
     quick = burning([*probes(0, 6 * HOUR_S, well), *probes(6 * HOUR_S, 8 * HOUR_S, one_in(4))])
     assert 30 * 60 < quick[0][0] - 6 * HOUR_S < HOUR_S
-    assert quick[0][1].burn.long_s == HOUR_S
+    assert (quick[0][1].burn.long_s, quick[0][1].burn.short_s) == (HOUR_S, 300)
+    # What burnt is told from where the long window begins.
+    assert (quick[0][1].since_ns - at(quick[0][0])) / 1e9 == pytest.approx(-HOUR_S, abs=20)
     assert quick[0][1].harm.goal == "success"
     slow = burning([*probes(0, 6 * HOUR_S, well), *probes(6 * HOUR_S, 12 * HOUR_S, one_in(13))])
     assert 4 * HOUR_S < slow[0][0] - 6 * HOUR_S < 6 * HOUR_S
@@ -88,6 +90,19 @@ def test_a_young_run_must_have_missed_as_much_as_an_old_one(share: int) -> None:
     found = burning(probes(0, HOUR_S, one_in(share)))
     # 14.4 % of an hour's probes, all of them bad, one in two, one in four.
     assert found[0][0] == pytest.approx(0.144 * HOUR_S * share, abs=60 * share)
+
+
+def test_in_a_young_run_it_burns_since_the_first_probe() -> None:
+    (_, one), *_ = burning(probes(50, HOUR_S, one_in(2)))
+    assert (one.since_ns - at(50)) / 1e9 == pytest.approx(0, abs=10)
+
+
+def test_a_probe_that_costs_more_than_its_goal_is_not_good() -> None:
+    dear = JudgedProbe(at_ns=at(1), cost_usd=0.02)
+    assert dear.is_good(route_info())
+    assert dear.is_good(route_info(goal_cost_usd_per_probe=0.02))
+    assert not dear.is_good(route_info(goal_cost_usd_per_probe=0.01))
+    assert JudgedProbe(at_ns=at(1)).is_good(route_info(goal_cost_usd_per_probe=0.01))
 
 
 def test_few_probes_say_nothing() -> None:

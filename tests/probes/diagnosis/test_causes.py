@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from board_streams import at
+from changed import replace
 from diagnosis_streams import Yard, attempt, life, probed
 
 from probes.diagnosis.causes import _EXPLAINS, SLOTS, Alarm, RouteCauses, Slot, Surroundings
@@ -353,6 +354,56 @@ def test_what_slows_while_our_loop_is_late_is_our_machine() -> None:
     assert late.told == []
 
 
+# ------------------------------------------------------------------ wrong answers
+
+WRONG: dict[str, Any] = {"outcome": "content_error", "reason": "wrong_answer"}
+
+
+def wrong_one(at_s: float, came: str = "The sea.", **changes: Any) -> Any:
+    """Return a whole answer that is wrong."""
+    message = f'expected "harbour" in it; came "{came}"'
+    return replace(attempt(at_s), **WRONG, right=False, message=message, **changes)
+
+
+def test_wrong_answers_are_told_with_two_of_them() -> None:
+    yard = well(right=True)
+    for number in range(9):
+        yard.fold(*life(wrong_one(100.0 + number, f"sea {number}")))
+    yard.seconds(1, {"alpha": {"right": True}})
+    (told,) = [one for one in yard.told if one.state == "named"]
+    assert told.cause == "wrong_answers"
+    assert told.evidence[0].figure == "wrong_share"
+    assert (told.evidence[0].now, told.size) == (1.0, 1.0)
+    assert 'answers wrong: expected "harbour" in it; came "sea 5", "sea 4"' in told.text
+    assert told.text.endswith("; llmtop once --include-text shows one")
+
+
+def test_a_wrong_answer_is_no_failure_of_its_server() -> None:
+    watch = RouteWatch(probed())
+    for number in range(30):
+        watch.attempt_finished(wrong_one(float(number)))
+    assert watch.failed.test.share == 0.0
+    assert (watch.row, watch.ok_in_a_row) == (None, 30)
+    assert watch.wrong.test.share == 1.0
+    assert len(watch.wrong_answers) == 2
+
+
+@pytest.mark.parametrize("reason", ["refusal", "content_filter", "cap_exhausted", "empty"])
+def test_what_is_no_whole_answer_is_no_wrong_one(reason: str) -> None:
+    yard = well(right=True)
+    yard.seconds(60, {"alpha": {"outcome": "content_error", "reason": reason}})
+    assert "wrong_answers" not in {one.cause for one in yard.told}
+
+
+def test_another_model_that_answers_wrongly_is_another_model() -> None:
+    yard = well(right=True, served_model="m")
+    for number in range(20):
+        yard.fold(*life(wrong_one(100.0 + number, served_model="n")))
+    assert {one.cause for one in yard.told if one.state == "named"} == {"model_changed"}
+    shown = {one.figure for told in yard.told for one in told.evidence}
+    assert shown >= {"other_model_share", "wrong_share"}
+
+
 # ------------------------------------------------------------------ levels
 
 
@@ -369,6 +420,8 @@ def test_what_slows_while_our_loop_is_late_is_our_machine() -> None:
         ({}, {"output_tokens": 90}, "output_growth"),
         ({"cached_tokens": 10}, {"cached_tokens": 0}, "cache_loss"),
         ({"served_model": "m"}, {"served_model": "n"}, "model_changed"),
+        ({"right": True}, {"right": False, **WRONG}, "wrong_answers"),
+        ({"right": True}, {"right": False, **WRONG, "output_tokens": 90}, "wrong_answers"),
         ({}, {"connect_s": 0.05}, "connection_churn"),
         ({}, {"gaps_s": [0.02] * 4 + [0.8] + [0.02] * 4}, "stream_stalls"),
     ],

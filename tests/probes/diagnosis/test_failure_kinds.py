@@ -89,6 +89,7 @@ KINDS: dict[str, dict[str, tuple[Cause, int | None] | None]] = {
         "cap_exhausted": ("provider_errors", None),
         "refusal": None,
         "content_filter": None,
+        "wrong_answer": None,
     },
 }
 """By outcome and reason: the cause, and how many in a row need no statistics; None: no failure."""

@@ -8,6 +8,7 @@ from changed import replace
 
 from probes.diagnosis.paging import (
     _FEWEST_BEYOND,
+    _FEWEST_FAILED,
     _INCIDENTS_KEPT,
     _MERELY_SLOWER,
     _NOTHING_ANSWERED,
@@ -141,6 +142,16 @@ def test_one_failure_in_a_slow_hour_is_none_of_the_incident() -> None:
     assert pages(probes(25), failed, word(), ticks(100, 160)) == []
 
 
+def test_as_few_failures_as_chance_does_not_make_wake_somebody() -> None:
+    def of(failing: int) -> list[PagedIncident]:
+        failed = probes(failing, 110, outcome="server_error", ttft_s=None)
+        return pages(probes(5), failed, word(cause="provider_errors"), ticks(100, 160))
+
+    assert of(_FEWEST_FAILED - 1) == []
+    (page,) = of(_FEWEST_FAILED)
+    assert page.harm.reason == "probes_fail"
+
+
 def test_what_we_cancelled_is_no_failure() -> None:
     cancelled = probes(20, outcome="cancelled", reason="local_gap", ttft_s=None)
     assert pages(cancelled, probes(10), word(), ticks(100, 160)) == []
@@ -182,6 +193,13 @@ def test_a_goal_on_the_first_token_does_not_judge_how_fast_a_stream_writes() -> 
     (page,) = pages(slow, word(cause="provider_slow_decode"), LONG, routes=(long,))
     assert page.harm.reason == "stands"
     assert pages(slow, word(cause="provider_queueing"), LONG, routes=(long,)) == []
+
+
+def test_a_goal_judges_nothing_where_no_first_token_came() -> None:
+    lenient = route_info(goal_e2e_s=None, max_tokens=500, goal_success=0.0)
+    silent = probes(300, cohort="500/256", outcome="server_error", ttft_s=None)
+    (page,) = pages(silent, word(cause="provider_queueing"), LONG, routes=(lenient,))
+    assert page.harm.reason == "stands"
 
 
 def test_nothing_that_is_measured_while_our_machine_is_busy_is_a_missed_goal() -> None:

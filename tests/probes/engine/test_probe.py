@@ -59,7 +59,12 @@ class Desk:
         )
 
     async def admit(
-        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+        self,
+        tokens: Callable[[], int],
+        cancelled: Callable[[], bool],
+        *,
+        evidence: bool = False,
+        gives_way: bool = False,
     ) -> bool:
         self.admitted_as.append(evidence)
         if self.hold is not None:

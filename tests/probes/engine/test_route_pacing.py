@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.config import Route
-from probes.engine.route import first_start_ns, next_start_ns
+from probes.engine.pacing import first_start_ns, next_start_ns
 
 
 @given(interval=st.floats(0.01, 100), took=st.floats(0, 300), seed=st.integers())

@@ -265,6 +265,7 @@ ADVISED = {
     "auth_failure": "check the key: was it rotated?",
     "quota_exhausted": "top up; waiting does not help",
     "model_missing": "check the model's name: renamed or retired?",
+    "wrong_answers": "send users elsewhere; llmtop once --include-text shows one",
     "model_changed": "an alias, a fallback or a rollout? pin the version",
     "bad_request": "llmtop once says what it refuses",
     "network_path": "the host or the way to it: status page, VPN, proxy",

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 from board_streams import at, hello, tick
+from changed import replace
+from clocks import ManualClock
 
 from probes.config.key_command import MOST_GIVEN, tell_command
+from probes.control.attention import MUTED_S, Attention
 from probes.events import Alert, Burn, Harm
 from probes.exports.alert_command import (
     QUEUED_MOST,
@@ -64,9 +67,29 @@ def command(told: Told, reported: list[str], **changes: Any) -> AlertCommand:
         "environ": {"PATH": "/bin"},
         "scrub": lambda text: text.replace(KEY, "***"),
         "report": reported.append,
+        "attention": Attention(ManualClock()),
         "tell": told,
     }
     return AlertCommand(["page"], **(given | changes))
+
+
+def test_a_muted_incident_pages_nobody_and_what_was_paged_is_closed() -> None:
+    clock, told = ManualClock(), Told()
+    attention = Attention(clock)
+    it = command(told, [], attention=attention)
+    other = replace(ALERT, id="e1-a2")
+    it.receive([ALERT], b"")
+    attention.mute(ALERT.routes)
+    it.receive([other, replace(ALERT, state="over"), replace(other, state="over")], b"")
+    it.receive([replace(ALERT, id="e1-a3")], b"")
+    clock.now_ns += MUTED_S * 10**9
+    it.receive([tick(1.0)], b"")
+    it.close()
+    assert [(one["id"], one["state"]) for one in told.given] == [
+        ("e1-a1", "firing"),
+        ("e1-a1", "over"),
+        ("e1-a3", "firing"),
+    ]
 
 
 def test_each_alert_is_told_in_order_with_its_moments_in_utc() -> None:

@@ -8,7 +8,8 @@ from handed import LIMITED, facts_of, recorded
 from msgspec import structs
 
 from probes.board.views import ChartPoint
-from probes.events import Diagnosis, Hello, Usual
+from probes.events import AttemptStarted, Diagnosis, Event, Hello, ProbeFinished, Usual
+from probes.handover.document import Grid, document
 from probes.handover.facts import (
     SLOW_SHOWN,
     Facts,
@@ -209,3 +210,40 @@ def test_how_far_it_is_grows_to_the_end(run: ReadRun) -> None:
 
 def span_stretch(span: TimeSpan) -> Stretch:
     return Stretch(span.begin_ns, span.end_ns)
+
+
+def as_open(event: Event) -> Event:
+    """Return an event of a run whose paces are open, and whose probes wait two seconds for a
+    place."""
+    if isinstance(event, Hello):
+        routes = [structs.replace(info, pace="poisson", rate=2.0) for info in event.routes]
+        return structs.replace(event, routes=tuple(routes))
+    if isinstance(event, ProbeFinished | AttemptStarted):
+        began_ns = event.started_ns if isinstance(event, ProbeFinished) else event.at_ns
+        return structs.replace(event, scheduled_ns=began_ns - 2 * NS_PER_S)
+    return event
+
+
+def test_scheduled_latency_stands_beside_the_rest_where_the_pace_is_open(
+    facts: Facts, tmp_path: Path
+) -> None:
+    assert "scheduled" not in summary_of(facts)
+    told = facts_of(read_run([recorded(tmp_path / "run.jsonl", change=as_open)]))
+    during = next(route for route in told.routes if route.before.finished).before
+    assert during.ttft_p95 is not None
+    assert during.scheduled_ttft[1] == pytest.approx(during.ttft_p95 + 2.0, rel=1e-6)
+    assert during.e2e_p50 is not None
+    assert during.scheduled_e2e[0] == pytest.approx(during.e2e_p50 + 2.0, rel=1e-6)
+    words = summary_of(told)
+    assert "scheduled TTFT p50" in words
+    assert "poisson 2/s" in words
+
+
+def summary_of(facts: Facts) -> str:
+    """Return all that the tables of a document hold."""
+    blocks = [block for section in document(facts).sections for block in section.blocks]
+    return "\n".join(
+        " ".join((*block.head, *(cell for row in block.rows for cell in row)))
+        for block in blocks
+        if isinstance(block, Grid)
+    )

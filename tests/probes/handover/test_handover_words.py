@@ -7,9 +7,10 @@ from handed import facts_of, recorded
 from msgspec import structs
 
 from probes.events import AttemptFinished
-from probes.handover.document import Grid, Pairs, document
+from probes.handover.document import Grid, Pairs, Paragraph, document
 from probes.handover.facts import Facts, FiguresOfRoute, RouteFacts
 from probes.handover.recorded_run import read_run
+from probes.handover.tables import request_ids
 from probes.handover.words import BLAME, felt_words, head_words, lost_words, said_words
 from probes.kit.clock import NS_PER_S
 
@@ -82,6 +83,13 @@ def test_a_failure_without_a_word_of_the_servers_is_told_in_ours(facts: Facts) -
     assert said_words(replace(facts, attempts=attempts)).startswith(
         "no first token in time (timeout.first_token), "
     )
+    cut = tuple(
+        structs.replace(one, reason="no_finish", status=200) if one.outcome == "timeout" else one
+        for one in attempts
+    )
+    assert said_words(replace(facts, attempts=cut)).startswith(
+        "200: the stream ended without its end mark (no_finish), "
+    )
 
 
 def test_where_no_probe_finished_nothing_is_called_good(facts: Facts) -> None:
@@ -127,3 +135,46 @@ def test_what_happened_has_the_alert_in_its_place_and_all_that_were_hit(facts: F
 def test_a_side_reads_as_an_answer_to_whose() -> None:
     for side in BLAME.values():
         assert "side" not in side
+
+
+def test_what_still_hangs_is_told_with_its_age_until_the_incident_is_over(facts: Facts) -> None:
+    assert facts.incident is not None
+    row = facts.routes[0].row
+    assert row is not None
+    hanging = replace(
+        facts.routes[0],
+        row=structs.replace(row, overdue_open=2, oldest_open_s=45.2),
+        during=FiguresOfRoute(),
+    )
+    over = replace(all_good(facts), routes=(hanging, *facts.routes[1:]))
+    assert lost_words(over) == "no probe finished in it"
+    still = replace(over, incident=replace(facts.incident, end=None))
+    assert lost_words(still) == "no probe finished in it; 2 still open, for up to 45.2 s"
+    none_ended = replace(still, probes=())
+    sections = {section.id: section for section in document(none_ended).sections}
+    assert sections["probes"].blocks == (
+        Paragraph("Every probe that ended in this time was good. 2 still open, for up to 45.2 s."),
+    )
+    assert "BAD: failed, or slower than the goal (0 in all" in request_ids(none_ended)
+
+
+def test_ids_of_what_was_merely_slower_are_called_so(facts: Facts) -> None:
+    told = request_ids(all_good(facts))
+    assert "BAD: within every goal, but slower than usual: those of the incident (" in told
+
+
+def test_a_stretch_without_incident_has_neither_parts_nor_empty_evidence(facts: Facts) -> None:
+    pages = document(replace(facts, incident=None, others=()))
+    assert "Each route" in [section.title for section in pages.sections]
+    assert "evidence" not in [section.id for section in pages.sections]
+    assert pages.head.rows[2][0] == "From"
+
+
+def test_a_count_is_told_once(facts: Facts) -> None:
+    (last, *_) = facts.happenings
+    burst = structs.replace(last, kind="throttled", text="429 ×9 in 7s", count=9)
+    rest = structs.replace(last, kind="notice", text="no ids", count=3)
+    pages = document(replace(facts, happenings=(burst, rest), alerts=()))
+    (grid,) = next(section for section in pages.sections if section.id == "timeline").blocks
+    assert isinstance(grid, Grid)
+    assert [row[3] for row in grid.rows] == ["429 ×9 in 7s", "no ids (×3)"]

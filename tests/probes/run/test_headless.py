@@ -314,8 +314,9 @@ async def test_an_output_that_takes_no_more_ends_it_with_the_reason(ledger: Ledg
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs processes of POSIX")
-async def test_the_user_s_command_is_told_each_alert(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_muted", [False, True])
+async def test_the_user_s_command_is_told_each_alert_but_what_is_muted(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_muted: bool
 ) -> None:
     monkeypatch.setenv("SOME_KEY", "sk-a-key-of-a-route")
     told, environ = tmp_path / "told", tmp_path / "environ"
@@ -330,9 +331,14 @@ async def test_the_user_s_command_is_told_each_alert(
         launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
         diagnostician=ListedDiagnostician(replace(VERDICT, cause="outage")),
     )
+    if is_muted:
+        watched.attention.mute(["r"])
     out = io.BytesIO()
     await run_headless(watched, duration_s=0.3, out=out, fail_on_goals=False, only={"alert"})
     (line,) = parsed(out.getvalue())
+    if is_muted:
+        assert not told.exists(), "it is in the stream, and calls nobody"
+        return
     (given,) = parsed(told.read_bytes())
     assert line.items() <= given.items()
     assert (given["state"], given["incident"], given["routes"]) == ("firing", "1.1", ["r"])

@@ -19,10 +19,13 @@ from probes.handover.facts import gather
 from probes.handover.recorded_run import read_run
 from probes.handover.window import Stretch
 from probes.kit.clock import NS_PER_S
+from probes.run import timeline
 from probes.run.sinks import board_sink, recorder_sink
 from probes.run.timeline import STEP_NS, RunTimeline
 from probes.run.verdicts import with_verdicts
 from probes.store.recording import Recorder
+from probes.store.recording_files import RecordedPlace
+from probes.store.recording_reader import Piece
 
 OUTLINE = Outline(
     natures=(
@@ -83,6 +86,10 @@ def batches(*more: Event) -> Iterator[list[Event]]:
     yield waiting
 
 
+_FIRST_NS = next(batches())[0].at_ns
+NOTED = Mark(at_ns=_FIRST_NS + 900 * NS_PER_S, text="deploy", about_ns=_FIRST_NS + 500 * NS_PER_S)
+
+
 def shown(board: Board) -> tuple[Snapshot, dict[str, object]]:
     """Return all that a screen shows but lanes, and the speed that is told of them: those of open
     streams are drawn from how they ended, which the run did not know then."""
@@ -95,7 +102,7 @@ def shown(board: Board) -> tuple[Snapshot, dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return Run(tmp_path_factory.mktemp("recordings"))
+    return Run(tmp_path_factory.mktemp("recordings"), NOTED)
 
 
 def test_past_board_is_that_of_the_moment(run: Run) -> None:
@@ -110,23 +117,40 @@ def test_past_board_is_that_of_the_moment(run: Run) -> None:
 
 
 def test_a_mark_about_the_past_is_known_from_when_it_was_put_and_alike_in_a_replay(
-    tmp_path: Path,
+    run: Run,
 ) -> None:
-    first_ns = next(batches())[0].at_ns
-    about_ns, put_ns = first_ns + 500 * NS_PER_S, first_ns + 900 * NS_PER_S
-    run = Run(tmp_path, Mark(at_ns=put_ns, text="deploy", about_ns=about_ns))
-    past = run.timeline.past()
-    for at_ns, known in ((put_ns - 1, []), (put_ns, [about_ns])):
+    past, about_ns = run.timeline.past(), NOTED.about_ns or 0
+    for at_ns, known in ((NOTED.at_ns - 1, []), (NOTED.at_ns, [about_ns])):
         past.go(at_ns)
         marks = [one.at_ns for one in past.board.happenings if one.kind == "mark"]
         assert marks == known
         assert shown(past.board) == shown(run.board_at(at_ns))
     again = read_run(run.recorder.parts).timeline
     assert again.happenings == run.timeline.happenings
-    stretch = Stretch(about_ns - 60 * NS_PER_S, about_ns + 60 * NS_PER_S)
-    for timeline in (run.timeline, again):
-        marks = [one.text for one in gather(timeline, stretch).happenings if one.kind == "mark"]
+    stretch = Stretch(about_ns - 30 * NS_PER_S, about_ns + 30 * NS_PER_S)
+    for told in (run.timeline, again):
+        marks = [one.text for one in gather(told, stretch).happenings if one.kind == "mark"]
         assert marks == ["deploy · put 6m40s later"], "though that was after the stretch"
+
+
+def test_what_is_read_ahead_for_an_attempt_that_never_ends_is_bounded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "_AHEAD_BYTES", 3_000)
+    place = RecordedPlace(run.recorder.parts[0], 0, b"")
+    asked = list[int]()
+
+    class Endless:
+        def read_on(self, _place: RecordedPlace) -> Iterator[Piece]:
+            while True:
+                asked.append(1)
+                yield Piece([NOTED], b"x" * 1_000, place)
+
+    ahead = timeline._Ahead(Endless(), place)  # type: ignore[arg-type]
+    assert ahead.ends({("alpha", "never", 0)}, NOTED.at_ns) == []
+    assert len(asked) == 3
+    assert ahead.ends({("alpha", "never", 0)}, NOTED.at_ns) == []
+    assert len(asked) == 6, "who asks again has it read on"
 
 
 def test_steps_back_that_were_prepared_show_what_was(run: Run) -> None:

@@ -150,6 +150,10 @@ SIGNS: dict[Cause, Sign] = {
     "model_missing": fails("client_error", "model_not_found"),
     "bad_request": fails("client_error", "bad_request"),
     "model_changed": lambda well, ill: bool(ill.builds - well.builds) and len(well.builds) == 1,
+    "wrong_answers": both(
+        fails("content_error", "wrong_answer", 200),
+        lambda well, ill: well.share(lambda one: one.right is True) == 1.0,
+    ),
     "connection_churn": lambda well, ill: ill.made_anew > 0 == well.made_anew,
     "cold_start": lambda well, ill: ill.of(load_s) > 10 * well.of(load_s) > 0,
     "cache_loss": lambda well, ill: ill.share(is_cached) < well.share(is_cached) - 0.2,

@@ -1,5 +1,6 @@
 """Several engines as one source: real ones, a scripted network, a clock of the test's own."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ from probes.events import (
     Knob,
     Mark,
     Notice,
+    PaceKind,
     Preview,
     ProbeFinished,
     Tick,
@@ -536,3 +538,67 @@ async def test_a_cool_down_of_before_its_end_by_the_user_is_no_news_any_more() -
     assert pair.waits(1) == [0.0]
     pair.cools(0, 10, at_s=5)
     assert pair.waits(1) == [0.0, 6.0]
+
+
+def open_route(pace: PaceKind, rate: float, concurrency: int) -> Route:
+    return msgspec.structs.replace(route(concurrency=concurrency), pace=pace, rate=rate)
+
+
+def starts_s(group: Group) -> list[float]:
+    began_ns = group.of(Hello)[0].at_ns
+    return sorted((event.at_ns - began_ns) / NS for event in group.of(AttemptStarted))
+
+
+async def test_the_ticks_of_a_constant_pace_are_shared_and_stay_equal() -> None:
+    group = Group(open_route("constant", 10.0, 3))
+    async with group.running():
+        await group.clock.advance(6)
+        starts = starts_s(group)
+        gaps = [after - before for before, after in itertools.pairwise(starts)]
+        assert gaps == pytest.approx([0.1] * len(gaps), abs=1e-6)
+        began = group.engines_of()
+        assert began["1"] == pytest.approx(2 * began["2"], abs=2)  # as their places
+        (info,) = group.of(Hello)[0].routes
+        assert (info.rate, info.pace, info.concurrency) == (10.0, "constant", 3)
+        assert group.of(Tick)[-1].routes[0].due == pytest.approx(len(starts), abs=2)
+
+
+async def test_a_turned_rate_is_told_once_and_each_engine_gets_its_part() -> None:
+    group = Group(open_route("constant", 1.0, 4))
+    async with group.running():
+        await group.clock.advance(3)
+        group.send(SetKnob(route="a", knob="rate", value=20.0))
+        await group.clock.advance(3)
+        starts = [at_s for at_s in starts_s(group) if 3.5 < at_s < 5.5]
+        gaps = [after - before for before, after in itertools.pairwise(starts)]
+        assert gaps == pytest.approx([0.05] * len(gaps), abs=1e-6)
+        knobs = [(event.knob, event.before, event.after) for event in group.of(Knob)]
+        assert knobs == [("rate", 1.0, 20.0)]
+
+
+async def test_another_concurrency_deals_the_ticks_anew() -> None:
+    group = Group(open_route("constant", 5.0, 1))
+    async with group.running():
+        await group.clock.advance(2)
+        assert set(group.engines_of()) == {"1"}
+        group.send(SetKnob(route="a", knob="concurrency", value=4))
+        await group.clock.advance(3)
+        assert set(group.engines_of()) == {"1", "2"}
+        starts = [at_s for at_s in starts_s(group) if at_s > 2.5]
+        gaps = [after - before for before, after in itertools.pairwise(starts)]
+        assert gaps == pytest.approx([0.2] * len(gaps), abs=1e-6)
+        knobs = [(event.knob, event.before, event.after) for event in group.of(Knob)]
+        assert knobs == [("concurrency", 1.0, 4.0)]
+
+
+async def test_an_engine_that_is_started_again_sends_its_part_of_the_rate_as_it_is_wanted() -> None:
+    group = Group(open_route("constant", 1.0, 2))
+    async with group.running():
+        await group.clock.advance(2)
+        group.send(SetKnob(route="a", knob="rate", value=10.0))
+        await group.clock.advance(1)
+        group.scopes[0].cancel()
+        await group.clock.advance(4)
+        starts = [at_s for at_s in starts_s(group) if at_s > 5.5]
+        gaps = [after - before for before, after in itertools.pairwise(starts)]
+        assert gaps == pytest.approx([0.1] * len(gaps), abs=1e-6)

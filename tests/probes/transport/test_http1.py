@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.transport.http1 import (
@@ -69,6 +69,78 @@ def test_however_it_is_cut(name: str, cuts: list[int]) -> None:
     pieces = [wire[a:b] for a, b in pairwise(places) if a < b]
     parser, found = fed(*pieces)
     assert (found, parser.complete, parser.keep_alive) == (body, True, kept)
+
+
+def spelled(body: bytes, spelling: str) -> bytes:
+    """A chunk of the transfer coding, as one server or another writes it."""
+    return spelling.encode() % len(body) + b"\r\n" + body + b"\r\n"
+
+
+CHUNKS = st.builds(
+    spelled,
+    st.one_of(
+        st.sampled_from((b"a", b"data: x\n\n", b"\r\n", b"0\r\n\r\n", b"1\r\na\r\n", b"d" * 300)),
+        st.binary(min_size=1, max_size=20),
+    ),
+    st.sampled_from(("%x", "%x", "%x", "%x", "%X", "0%x", "%x;a=b", "%x ")),
+)
+ODD = (
+    b"\r\n",
+    b"\n",
+    b"zz\r\n",
+    b"5\r\nab",
+    b"-1\r\na\r\n",
+    b"1\r\nab\r\n",
+    b"0\r\n\r\n",
+    b"1\na\n",
+)
+
+
+@st.composite
+def reads_of_a_chunked_body(draw: st.DrawFn) -> list[bytes]:
+    """Whole chunks, several together, and pieces; at the end, or in the middle, what is none."""
+    parts = draw(st.lists(CHUNKS, min_size=1, max_size=12))
+    if draw(st.booleans()):
+        parts.insert(draw(st.integers(0, len(parts))), draw(st.sampled_from(ODD)))
+    parts.append(draw(st.sampled_from((b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b""))))
+    reads: list[bytes] = []
+    while parts:
+        taken = draw(st.sampled_from((1, 1, 1, 2)))
+        data, parts = b"".join(parts[:taken]), parts[taken:]
+        cut = draw(st.sampled_from((None, None, None, 1, 2, 3, -1, -2, -3)))
+        reads += [data] if cut is None else [data[:cut], data[cut:]]
+    return [read for read in reads if read]
+
+
+@settings(max_examples=500)
+@given(reads_of_a_chunked_body())
+def test_a_read_that_is_one_chunk_says_the_same_past_the_parser(reads: list[bytes]) -> None:
+    short, long = ResponseParser(), ResponseParser()
+    short.feed(CHUNKED)
+    long.feed(CHUNKED)
+    for read in reads:
+        body, cuts = short.plain(read), ()
+        if body is None:
+            body, cuts = short.feed(read), short.cuts
+        assert (body, bool(body) and cuts) == (long.feed(read), bool(body) and long.cuts)
+        for name in ("complete", "keep_alive"):
+            assert getattr(short, name) == getattr(long, name)
+        assert repr(short.failure) == repr(long.failure)
+
+
+def test_the_usual_read_goes_past_the_parser_from_the_second_chunk_on() -> None:
+    parser = ResponseParser()
+    chunks = [spelled(b"data: %d\n\n" % number, "%x") for number in range(5)]
+    assert parser.plain(CHUNKED) is None
+    parser.feed(CHUNKED)
+    assert parser.plain(chunks[0]) is None  # only llhttp knows what came with the head
+    assert parser.feed(chunks[0]) == b"data: 0\n\n"
+    assert [parser.plain(chunk) for chunk in chunks[1:]] == [
+        b"data: %d\n\n" % number for number in range(1, 5)
+    ]
+    assert parser.plain(b"0\r\n\r\n") is None
+    assert parser.feed(b"0\r\n\r\n") == b""
+    assert parser.complete
 
 
 @pytest.mark.parametrize("extra", [b"x", ANSWERS["sized"][0], b"\r\n\r\nHTTP/1.1 500 No\r\n\r\n"])

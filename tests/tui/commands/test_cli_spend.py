@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from probes.config import Budget, Config, Price, Route
-from probes.engine.introduction import prompt_tokens
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.money.ledger import Ledger, route_key
@@ -15,7 +14,7 @@ from tui.commands.spend import ProbeReservations
 ROUTE = Route(
     name="r", base_url="https://h", model="m", retries=1, price=Price(input=1.0, output=2.0)
 )
-SIZE = prompt_tokens(ROUTE)
+SIZE = ROUTE.input_tokens
 MOST = 2 * (SIZE + 64)
 
 

@@ -57,6 +57,17 @@ def test_goals_decide_on_the_status_of_a_screen_that_ended_in_order(
     assert told in capsys.readouterr().err
 
 
+def test_what_is_muted_on_the_screen_is_muted_in_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_app(session: Session, _config: object, *, attention: object, **_more: object) -> int:
+        assert attention is session.attention
+        return 7
+
+    monkeypatch.setattr("tui.commands.start.run_app", run_app)
+    arguments = parser().parse_args(["--no-record"])
+    config = parse_config(ROUTES, Path("routes.toml"), {})
+    assert watch(config, arguments, Ledger(None)) == 7
+
+
 def test_an_untouched_board_has_met_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.commands.start.run_app", lambda *_given, **_named: 0)
     arguments = parser().parse_args(["--no-record", "--fail-on-goals"])

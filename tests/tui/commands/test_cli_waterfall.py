@@ -217,6 +217,7 @@ def test_the_json_object_has_the_keys_that_programs_rely_on() -> None:
         "tokens_per_chunk": pytest.approx(31 / 3),
         "ttft_kind": "none",
         "finish_reason": "stop",
+        "right": None,
         "cost_usd": 0.0001,
         "notices": [],
     }

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from probes.answers.right_answer import Expectation
 from probes.config import Price
 from probes.config.file import load_config, parse_config
 from probes.discovery.loopback import LocalServer
@@ -32,7 +33,7 @@ def test_what_init_comments_out_is_what_is_built_in() -> None:
     text = config_text({})
     lines = text.split("[routes.local]")[0]
     as_set = re.sub(r"^# (\w+ = )", r"\1", lines, flags=re.MULTILINE)
-    assert len(re.findall(r"^\w+ = ", as_set, re.MULTILINE)) == 13
+    assert len(re.findall(r"^\w+ = ", as_set, re.MULTILINE)) == 14
     path = Path("routes.toml")
     built_in = parse_config(text, path, {})
     uncommented = parse_config(text.replace(lines, as_set), path, {})
@@ -42,6 +43,14 @@ def test_what_init_comments_out_is_what_is_built_in() -> None:
     goals = replace(set_route.goals, e2e_s=None)
     assert replace(set_route, goals=goals) == route
     assert replace(uncommented.budget, usd_per_hour=None) == built_in.budget
+
+
+def test_init_offers_a_canary_that_can_be_uncommented() -> None:
+    text = config_text({}).replace("#   prompt =", "prompt =").replace("#   expect =", "expect =")
+    (route,) = parse_config(text, Path("routes.toml"), {}).routes
+    assert route.expect.contains == ("harbour",)
+    assert route.prompt.endswith("the one word: harbour")
+    assert Expectation(route.expect).judge(" Harbour.\n").finding == "right"
 
 
 @pytest.mark.parametrize("found", [(), ("OPENAI_API_KEY",), tuple(KEYS)])

@@ -220,6 +220,14 @@ def test_where_another_model_answers_it_is_told_of_each() -> None:
     assert "ANSWERED BY" not in told(frame(probes), width=200)[0]
 
 
+def test_a_wrong_answer_is_called_one() -> None:
+    wrong = made_page.failed(1, "content_error", "wrong_answer", 200, 1.0, ttft_s=0.4)
+    other = made_page.failed(2, "content_error", "refusal", 200, 2.0, ttft_s=0.4)
+    lines = told(frame((wrong, other)), width=100)
+    assert "✕ wrong" in lines[1]
+    assert "✕ content" in lines[2]
+
+
 def test_a_servers_words_are_harmless() -> None:
     bad = made_page.failed(1, "server_error", made.HOSTILE, None, 1.0, probe=made.HOSTILE)
     text = "".join(told(frame((bad,)), width=200))

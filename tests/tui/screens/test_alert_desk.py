@@ -6,8 +6,9 @@ from changed import replace
 from clocks import ManualClock
 
 from probes.board.views import AlertView
+from probes.control.attention import MUTED_S
 from probes.events import Alert, Harm
-from tui.screens.alert_desk import MUTED_S, AlertDesk
+from tui.screens.alert_desk import AlertDesk
 from tui.terminal.notifications import BELL
 
 BURN = Alert(
@@ -113,6 +114,8 @@ def test_a_muted_route_calls_nobody_for_an_hour(terminal: Written) -> None:
     assert terminal.taken() != ""
     clock.now_ns += MUTED_S * 10**9
     assert it.muted_until_ns(BURN) is None
+    it.receive([], b"")
+    assert BELL in terminal.taken(), "what began meanwhile fires yet"
     it.receive([replace(BURN, id="e1-a4")], b"")
     assert terminal.taken() != ""
     it.mute(BURN)

@@ -8,6 +8,7 @@ from changed import replace
 from clocks import ManualClock
 from fakes import FakeBoard, FakeSession
 from test_home_screen import cockpit
+from textual.containers import VerticalScroll
 
 from probes.board.views import AlertView, Snapshot
 from probes.control.commands import MarkTime
@@ -125,6 +126,45 @@ async def test_the_list_acknowledges_and_mutes_what_the_cursor_is_on() -> None:
         assert desk.muted_until_ns(alert()) is None
         await it.press("G", "g", "end", "home", "escape")
         assert not isinstance(it.app.screen, AlertList)
+
+
+async def test_space_acknowledges_and_does_not_choose() -> None:
+    async with cockpit(session=session(AlertView(alert()))) as it:
+        await it.press("a", "space")
+        assert isinstance(it.app.screen, AlertList)
+        assert it.board.cockpit.desk.acknowledged == {"e1-a1"}
+
+
+async def test_the_cursor_stays_on_its_alert_while_others_come_and_is_seen() -> None:
+    many = [AlertView(alert(number)) for number in range(40, 0, -1)]
+    run = session(*many)
+    async with cockpit((80, 24), run) as it:
+        await it.press("a", *["j"] * 20)
+        screen = it.app.screen
+        assert isinstance(screen, AlertList)
+        assert screen.chosen(screen.lines.at) == "e1-a20"
+        run.board.whole = shown(AlertView(alert(41)), *many)
+        await it.press("A")
+        assert it.board.cockpit.desk.acknowledged == {"e1-a20"}
+        assert screen.lines.at == 21
+        box = screen.query_one(VerticalScroll)
+        assert box.border_title == "alerts · 41 of 41 firing"
+        first = screen.lines.at * 2
+        assert box.scroll_y <= first < box.scroll_y + box.scrollable_content_region.height - 1
+        await it.press("g")
+        assert box.scroll_y == 0
+
+
+@pytest.mark.parametrize("line", [2, 3])
+async def test_a_click_on_either_line_of_an_alert_goes_there(line: int) -> None:
+    alerts = AlertView(alert()), AlertView(alert(3, route="busy-llama"))
+    async with cockpit(session=session(*alerts)) as it:
+        await it.press("a")
+        region = it.app.screen.query_one("AlertPage").region
+        await it.pilot.click(offset=(region.x + 5, region.y + line))
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, RouteScreen)
+        assert it.board.view.selected == "busy-llama"
 
 
 async def test_enter_goes_to_the_page_of_the_route() -> None:

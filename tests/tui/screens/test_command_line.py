@@ -91,7 +91,7 @@ def test_bounds_are_those_of_the_knobs() -> None:
     for verb in VERBS:
         if verb.knob is not None:
             for value in (KNOBS[verb.knob].least, KNOBS[verb.knob].most):
-                assert read(f"{verb.name} {value:.0f}", KNOWN).value == value
+                assert read(f"{verb.name} {value:g}", KNOWN).value == value
 
 
 def test_words_and_names_are_completed() -> None:

@@ -426,10 +426,30 @@ async def test_back_in_time_it_compares_now_and_says_so() -> None:
         await it.press("y")
         await it.pilot.pause()
         assert "it compares now, not in the past that is shown" in shown(it)
+        assert ", 10s ago" in strip(it, "#crumbs")
+        assert "┤ now" in strip(it, "#axis"), "as on every page of the past"
         source.made[0].go_on(made_comparison.view())
         it.app.screen._beat()
         await it.pilot.pause()
         assert "×1.22 to ×1.49" in shown(it), "it goes on though the past stands still"
+        await it.press("left")
+        await it.app.workers.wait_for_complete()
+        assert ", 20s ago" in strip(it, "#crumbs")
+        await it.press("F")
+        assert not it.app.screen.query_one("#axis").display
+        assert "it compares now" not in shown(it)
+
+
+@pytest.mark.parametrize(("rows", "is_there"), [(8, True), (7, False)])
+async def test_the_axis_goes_where_the_page_would_have_no_room(rows: int, is_there: bool) -> None:
+    source = FakeComparisons()
+    session = FakeSession(comparisons=source, timeline=FakeTimeline())
+    async with cockpit((80, rows), session) as it:
+        await it.press("g", "t", "j", "t", "C", "y")
+        await it.pilot.pause()
+        await it.press("left")
+        await it.app.workers.wait_for_complete()
+        assert it.app.screen.query_one("#axis").display is is_there
 
 
 async def test_names_are_masked() -> None:

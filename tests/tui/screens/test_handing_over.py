@@ -105,6 +105,27 @@ async def test_while_it_is_made_one_note_says_what_is_done_and_how_far(
         assert str(toast.render()) == "Bundle written: /somewhere"
 
 
+async def test_who_leaves_the_page_meanwhile_is_told_what_came_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teller = Teller(HandedOver("told", "/somewhere"))
+    teller.go.clear()
+    async with cockpit(teller, monkeypatch) as (app, pilot):
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("e")
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        teller.progress("writing the pages", None)
+        await pilot.pause(0.7)
+        (note,) = notes(app)
+        assert note.endswith(": writing the pages …")
+        teller.go.set()
+        await finished(app, pilot)
+        assert notes(app) == ["Bundle written: /somewhere"]
+
+
 async def test_a_summary_that_takes_long_says_how_far_it_is_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

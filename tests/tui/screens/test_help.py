@@ -13,7 +13,9 @@ from probes.board.views import RouteState
 from tui.draw.text import line_text, line_width
 from tui.draw.theme import THEMES
 from tui.keys import HOME, KEYS, remapped
+from tui.panes.header import FIRES
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
+from tui.screens.alert_list import OVER, SEEN
 from tui.screens.glossary import (
     HELP_PAGES,
     PANE_COLUMNS,
@@ -75,6 +77,15 @@ def test_a_key_of_an_unknown_group_is_shown_too():
     text = "\n".join(line_text(line) for line in help_lines(keys_sections((odd,)), 60))
     assert "elsewhere" in text
     assert "Does something else." in text
+
+
+def test_how_an_alert_stands_is_told_with_the_other_marks():
+    text = words("marks")
+    for glyph in (FIRES, SEEN, OVER):
+        assert f" {glyph[0]} " in text
+    assert "⚑ Fires, and nobody has acknowledged it" in text
+    assert "⚐ Fires, and is acknowledged" in text
+    assert found("acknowledged it", ALL.values())
 
 
 def test_every_state_has_what_it_means_what_to_look_at_and_what_to_do():

@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from probes.board.views import RetryView, Snapshot
+from probes.board.views import PaceView, RetryView, Snapshot
 from probes.config import Config
 from probes.control.commands import (
     AcceptUsual,
@@ -134,6 +134,18 @@ async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
     async with cockpit() as it:
         await it.press("j", key)
         assert it.session.commands == [command]
+
+
+@pytest.mark.parametrize(("key", "rate"), [("<", 5.0), (">", 2.0)])
+async def test_the_keys_of_the_pace_turn_the_rate_of_an_open_one(key: str, rate: float) -> None:
+    pace = PaceView(kind="poisson", rate=3.0)
+    rows = (made.route("busy-llama", pace=pace), made.route("queue-eu"))
+    session = FakeSession(board=FakeBoard(made.snapshot(routes=rows, incidents=())))
+    async with cockpit(session=session) as it:
+        await it.press("g", key)
+        assert it.session.commands == [SetKnob(route="busy-llama", knob="rate", value=rate)]
+        await it.press("u")
+        assert it.session.commands[-1] == SetKnob(route="busy-llama", knob="rate", value=3.0)
 
 
 async def test_a_new_level_is_taken_for_the_usual_one() -> None:

@@ -114,3 +114,15 @@ def test_neither_what_fails_nor_our_own_machine_makes_a_usual(cause: Cause) -> N
 def test_a_name_that_is_not_found_is_no_slower_name() -> None:
     fails = Evidence(figure="in_a_row", now=5, n_now=5, unit="count")
     assert knobs.accepted([level("dns", evidence=(fails,))], "r") is None
+
+
+def test_a_rate_goes_by_round_steps_and_a_closed_pace_has_none() -> None:
+    steps, now = [], wanted(rate=1.0)
+    while (turn := knobs.turned(now, "r", "rate", "longer")) is not None and len(steps) < 6:
+        steps.append(turn.value)
+        now = now.after_command(turn)
+    assert steps == [2.0, 3.0, 5.0, 7.0, 10.0, 15.0]
+    assert knobs.turned(wanted(rate=7.5), "r", "rate", "shorter") == SetKnob(
+        route="r", knob="rate", value=7.0
+    )
+    assert knobs.turned(wanted(), "r", "rate", "longer") is None

@@ -30,6 +30,7 @@ OURS = {
         "FeltColumn.name",
     ),
     *("ProbeView.cohort", "ProbeFinished.cohort", "AttemptFinished.cohort"),
+    *("LeaderView.cohort", "Diagnosis.shape"),  # names of prompts, which no server has
     *("LaneView.reason", "RetryRow.reason", "ProbeView.reason", "ProbeFinished.reason"),
     *("AttemptFinished.reason", "RetryPlan.reason", "ThrottleEntry.kind", "ThrottleEntry.window"),
     *("ThrottleEntry.remaining", "Limit.kind", "Limit.window", "HeaderView.budget_text"),

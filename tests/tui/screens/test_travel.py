@@ -116,6 +116,36 @@ async def test_a_board_is_not_shown_while_it_is_moved(trip: Trip) -> None:
     assert travel.board is not None
 
 
+async def test_a_way_is_told_of_where_it_takes_long_and_not_before(trip: Trip) -> None:
+    travel, road = trip.travel, trip.timeline.open_road
+    trip.clock.now_ns += MINUTE_NS
+    road.clear()
+    told = []
+    async with anyio.create_task_group() as tasks:
+        assert travel.step(-10 * NS_PER_S)
+        tasks.start_soon(travel.go, trip.arrived)
+        await until(lambda: trip.timeline.ways)
+        for _ in range(2):
+            place = travel.place()
+            assert place is not None
+            assert place.wanted_ns == NOW_NS - 10 * NS_PER_S
+            told.append(place.is_far)
+            trip.clock.now_ns += NS_PER_S
+        road.set()
+    assert told == [False, True]
+    place = travel.place()
+    assert place is not None
+    assert not place.is_far
+
+
+async def test_the_span_is_that_of_the_run_wherever_one_stands(trip: Trip) -> None:
+    assert Travel(None, FakeClock()).span is None
+    await trip.go(trip.travel.want(NOW_NS - MINUTE_NS))
+    span = trip.travel.span
+    assert span is not None
+    assert (span.begin_ns, span.end_ns) == (FIRST_NS, NOW_NS)
+
+
 async def test_places_between_are_passed_over(trip: Trip) -> None:
     travel, road = trip.travel, trip.timeline.open_road
     road.clear()

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import made
 import pytest
+from fakes import FakeBoard, FakeSession
 from test_home_screen import Cockpit, cockpit
 from textual.events import Key
 from textual.widgets import Input, Static
 
+from probes.board.views import PaceView
 from probes.config.file import load_config
 from probes.control.commands import MarkTime, Pause, SetKnob
 from tui.panes.footer import footer_parts
@@ -88,6 +91,22 @@ async def test_what_cannot_be_done_is_said_and_the_line_stays() -> None:
         assert hint(it) == "busy-llama: concurrency is 4 already"
         await it.press("escape")
         assert not it.app.screen.query(PromptLine)
+        assert len(it.session.commands) == 1
+
+
+async def test_a_rate_is_set_where_the_pace_is_open_and_refused_elsewhere() -> None:
+    pace = PaceView(kind="constant", rate=3.0)
+    rows = (made.route("busy-llama", pace=pace), made.route("queue-eu"))
+    session = FakeSession(board=FakeBoard(made.snapshot(routes=rows, incidents=())))
+    async with cockpit(session=session) as it:
+        await it.press("g")
+        await typed(it, "rate 2.5")
+        assert it.session.commands == [SetKnob(route="busy-llama", knob="rate", value=2.5)]
+        await typed(it, "interval 2")
+        assert hint(it) == "busy-llama: its pace has no interval, it goes by the rate"
+        await it.press("escape", "j")
+        await typed(it, "rate 2")
+        assert hint(it) == "queue-eu: its pace has no rate, it goes by the interval"
         assert len(it.session.commands) == 1
 
 

@@ -7,6 +7,7 @@ from probes.board.views import RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line
 from tui.panes.header import Strips
+from tui.panes.pace import BEHIND, is_behind, lamp_words, pace_of
 from tui.panes.page.subject import subject_of
 from tui.panes.pane import DrawLines
 from tui.panes.view import ViewState
@@ -37,7 +38,6 @@ def _parts(route: RouteView, view: ViewState) -> list[tuple[Line, float]]:
     """Return what is said of a route; where there is no room the highest number goes first."""
     name = neutralise(route.name, _NAME_LIMIT)
     model, host = neutralise(route.model, _MODEL_LIMIT), neutralise(_host(route), _HOST_LIMIT)
-    every = f"every {route.interval:g} s" if route.interval else "back to back"
     told: list[tuple[Line, float]] = [
         ((("   routes ▸", "dim"),), 0.5),
         (((f" {name}  ", "title"),), 0),
@@ -46,7 +46,8 @@ def _parts(route: RouteView, view: ViewState) -> list[tuple[Line, float]]:
         (((f" {host} ·", "dim"),) if host else (), 5),
         (((f" {route.dialect} ·", "dim"),) if route.dialect else (), 6.2),
         (((f" CONC {route.in_flight}/{route.target}{' auto' * route.adaptive}", "text"),), 2),
-        (((f" · {every}", "dim"),), 3),
+        (((f" · {pace_of(route)}", "dim"),), 3),
+        (((f" · {BEHIND} {lamp_words(route)}", "slow"),) if is_behind(route) else (), 1.5),
         (((f" · cap {route.max_tokens}", "dim"),), 3.2),
         (((" · not streamed", "dim"),) if not route.streamed else (), 4),
     ]

@@ -43,6 +43,7 @@ from tui.draw.text import (
 from tui.keys import first_key, hints
 from tui.panes.happenings import effect_parts
 from tui.panes.moment import now_word
+from tui.panes.pace import BEHIND, cause_words, lamp_words, skipped_words, waiting_words
 from tui.panes.page.axis import t0_is_of
 from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.page.wrapping import wrapped
@@ -86,6 +87,13 @@ class _Row:
     """A difference of it says nothing: the spans are not equally long."""
 
 
+def _scheduled(column: FeltColumn, place: int) -> FeltFigure | None:
+    """Return a figure of an open pace; None where it is closed."""
+    if column.scheduled_ttft is None or column.scheduled_e2e is None:
+        return None
+    return (*column.scheduled_ttft, *column.scheduled_e2e)[place]
+
+
 _ROWS: Final = (
     _Row("TTFT p50", lambda column: column.ttft[0], of_streams=True),
     _Row("     p95", lambda column: column.ttft[1], of_streams=True),
@@ -93,6 +101,12 @@ _ROWS: Final = (
     _Row("E2E  p50", lambda column: column.e2e[0]),
     _Row("     p95", lambda column: column.e2e[1]),
     _Row("     p99", lambda column: column.e2e[2]),
+    _Row("sched TTFT p50", lambda column: _scheduled(column, 0), of_streams=True, is_optional=True),
+    _Row("           p95", lambda column: _scheduled(column, 1), of_streams=True, is_optional=True),
+    _Row("           p99", lambda column: _scheduled(column, 2), of_streams=True, is_optional=True),
+    _Row("sched E2E  p50", lambda column: _scheduled(column, 3), is_optional=True),
+    _Row("           p95", lambda column: _scheduled(column, 4), is_optional=True),
+    _Row("           p99", lambda column: _scheduled(column, 5), is_optional=True),
     _Row("tok/s", lambda column: column.tokens_per_s, of_streams=True),
     _Row("stalls %", lambda column: column.stalled_share, share, of_streams=True, is_optional=True),
     _Row("gap  p99", lambda column: column.gap_p99_s, of_streams=True),
@@ -152,8 +166,17 @@ def _table(
     """Return the heads and the figures, a column a span of time; those that matter most go last."""
     shown = list(subject.page.columns)
     t0 = view.page.t0 if t0_is_of(view, subject) else None
+    rows = [
+        row
+        for row in _ROWS
+        if (subject.route.streamed or not row.of_streams)
+        and (not row.is_optional or any(row.value(one) is not None for one in shown))
+    ]
     first: Column[_Row] = Column(
-        "seconds", _LABEL, lambda row: Cell(row.label, "head"), marked=True
+        "seconds",
+        max(_LABEL, *(cells(row.label) for row in rows)),
+        lambda row: Cell(row.label, "head"),
+        marked=True,
     )
     lit, moment = snapshot.window, now_word(view)
     said: list[Line] = []
@@ -168,12 +191,6 @@ def _table(
         if subject.now is not None and usual is not None:
             columns.insert(shown.index(usual) + 1, _times_usual(subject.now, usual))
     table: Table[_Row] = fit([first, *columns], width)
-    rows = [
-        row
-        for row in _ROWS
-        if (subject.route.streamed or not row.of_streams)
-        and (not row.is_optional or any(row.value(one) is not None for one in shown))
-    ]
     head = [clip(line, width) for line in (*said, table.head_line(lit))]
     return head, [clip(table.line(row), width) for row in rows]
 
@@ -376,7 +393,15 @@ def _open(route: RouteView) -> list[Line]:
         mark = "!" if route.overdue else ""
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
-    if route.skipped:
+    pace = route.pace
+    if pace is not None:
+        if lamp := lamp_words(route):
+            told = f"{BEHIND} {lamp}, {cause_words(route)}"
+            parts.append(((told, "slow"),))
+        parts += [
+            ((words, "dim"),) for words in (waiting_words(pace), skipped_words(pace)) if words
+        ]
+    elif route.skipped:
         skipped = counted(route.skipped, "send", short=True)
         parts.append(((f"{skipped} skipped: no slot was free", "dim"),))
     return parts

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from probes.board.views import LaneView, ProbeView, Snapshot
-from probes.events import Outcome
+from probes.events import WRONG_ANSWER, Outcome
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import FAILED, THROTTLED, join_cells
@@ -346,6 +346,8 @@ def _ended(row: ListRow) -> Cell:
         return Cell("ok", "faint" if probe.is_good else "slow")
     refused = probe.status is not None and probe.status >= 400
     what = str(probe.status) if refused else _ENDED.get(probe.outcome, str(probe.outcome))
+    if probe.reason == WRONG_ANSWER.reason:
+        what = "wrong"
     role: Role = "throttled" if probe.outcome == "throttled" else "missed"
     role = "dim" if probe.outcome == "cancelled" else role
     return Cell(what, role)

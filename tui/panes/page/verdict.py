@@ -55,6 +55,7 @@ from tui.draw.text import (
 from tui.keys import Hotkey, advice_keys, with_keys
 from tui.panes.moment import now_word
 from tui.panes.observer import LAG_HURTS_S
+from tui.panes.pace import BEHIND, is_behind, lamp_words, late_words, remedy_words
 from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.page.wrapping import wrapped
@@ -112,8 +113,10 @@ class RouteVerdict:
         over = recoveries_of(snapshot, subject.route.name)
         for one in over:
             lines += _wrapped_head(*self._recovery(one, snapshot), width)
-        if not incidents:
+        if not incidents and not (is_behind(subject.route) and subject.route.state == "ok"):
             lines = [*_without_incident(subject, snapshot, view, self._zone, width), *lines]
+        if is_behind(subject.route):
+            lines = [*self._pace(subject, snapshot, view, width), *lines]
         return [*lines, *self._knob(snapshot, subject, width)]
 
     def _incident(
@@ -158,6 +161,23 @@ class RouteVerdict:
         ]
         lines += wrapped("against", _plain(against, "dim"), width, before=_BEFORE)
         return lines
+
+    def _pace(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int
+    ) -> list[Line]:
+        """Return that its rate cannot be kept, and what to do."""
+        route, since = subject.route, ""
+        if route.pace is not None and route.pace.late_since_ns is not None:
+            since_ns = route.pace.late_since_ns
+            at = time_of_day(since_ns, snapshot.wall_anchor_ns, self._zone)
+            since = f" {since_words(at, (snapshot.now_ns - since_ns) / NS_PER_S)}"
+        parts: list[Line] = [((lamp_words(route), "slow"), (since, "text"))]
+        if route.state == "ok" and (good := _good_part(subject)):
+            parts.append(good)
+        lines = _wrapped_head(BEHIND, "slow", parts, width)
+        lines += wrapped("for", _plain(late_words(route), "text"), width, before=_BEFORE)
+        do = _plain([remedy_words(route, view.keys)], "accent")
+        return [*lines, *wrapped("do", do, width, before=_BEFORE)]
 
     def _recovery(self, one: RecoveryView, snapshot: Snapshot) -> tuple[str, Role, list[Line]]:
         diagnosis = one.diagnosis

@@ -64,9 +64,13 @@ class Baseline:
             yield _Running(process, file, log)
 
 
-BASELINES = (
+FLOORS = (
     Baseline("floor", "floor", "", 100_000),
     Baseline("floor on uvloop", "floor", "uvloop", 100_000, loop="uvloop"),
+)
+BASELINES = (
+    *FLOORS,
+    Baseline("bare loop", "bare", "", 100_000),
     Baseline("httpx", "plain_httpx", "httpx", 50),
     Baseline("aiohttp", "plain_aiohttp", "aiohttp", 100_000),
     Baseline("openai", "official_openai", "openai", 200),

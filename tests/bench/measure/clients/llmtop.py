@@ -32,8 +32,9 @@ LONGEST_S = 120.0
 SUMMARY = b'{"type":"summary"'
 
 
-def routes_toml(task: Task) -> str:
-    """Return settings in which eight routes, or as many as there are, share the streams."""
+def routes_toml(task: Task, *defaults: str) -> str:
+    """Return settings in which eight routes, or as many as there are, share the streams, with more
+    lines for all of them."""
     routes = min(ROUTES, task.streams)
     lines = [
         "[defaults]",
@@ -41,6 +42,7 @@ def routes_toml(task: Task) -> str:
         'model = "metronome"',
         f"max_tokens = {task.tokens}",
         "interval = 0",
+        *defaults,
         "[budget]",
         f"tokens_per_hour = {PLENTY}",
         f"route_tokens_per_hour = {PLENTY}",
@@ -85,9 +87,9 @@ def _events(path: Path) -> Iterator[Event]:
                 yield decode_event(line)
 
 
-def _command(task: Task, *options: str) -> list[str]:
+def _command(task: Task, *options: str, defaults: tuple[str, ...] = ()) -> list[str]:
     settings = task.folder / "routes.toml"
-    settings.write_text(routes_toml(task))
+    settings.write_text(routes_toml(task, *defaults))
     settings.chmod(0o600)
     installed = Path(sys.executable).with_name("llmtop")
     program = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "tui.cli"]
@@ -121,6 +123,8 @@ class Headless:
     root: Path = ROOT
     """The tree whose llmtop it is."""
     most_streams: int = 100_000
+    defaults: tuple[str, ...] = ()
+    """More lines of its settings, for all routes."""
 
     def missing(self) -> str:
         """Return nothing: it is always there."""
@@ -131,7 +135,8 @@ class Headless:
         """Spawn it."""
         events, log = task.folder / "events.jsonl", task.folder / "stderr.txt"
         longest = f"{task.seconds + LONGEST_S:g}"
-        argv = _command(task, "--headless", "--no-record", "--duration", longest)
+        options = ("--headless", "--no-record", "--duration", longest)
+        argv = _command(task, *options, defaults=self.defaults)
         with (
             events.open("wb") as stdout,
             log.open("wb") as stderr,

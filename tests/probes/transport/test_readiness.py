@@ -1,5 +1,6 @@
-"""A connection that breaks is told at once, on every event loop that an engine may run on."""
+"""What can be read is told, and what broke at once, on every event loop that an engine runs on."""
 
+import asyncio
 import importlib.util
 import socket
 import struct
@@ -15,6 +16,7 @@ from wire import SSE, chunked
 
 from probes.kit.clock import SystemClock
 from probes.transport import Connecting, Request, StampingTransport
+from probes.transport.readiness import readable_sockets
 
 pytestmark = pytest.mark.anyio
 
@@ -92,3 +94,70 @@ async def test_a_reset_is_told_to_whoever_reads_later(server: Resetting) -> None
             with pytest.raises(httpx.ReadError, match="reset"):
                 await exchange.read_body(lambda *_: None)
     await transport.aclose()
+
+
+async def test_all_that_is_readable_is_told_until_it_is_read() -> None:
+    watch, pairs = (
+        readable_sockets(asyncio.get_running_loop()),
+        [socket.socketpair() for _ in "abc"],
+    )
+    told: list[int] = []
+    for number, (ours, theirs) in enumerate(pairs):
+        watch.add(ours.fileno(), lambda number=number: told.append(number))
+        theirs.send(b"x")
+    await anyio.sleep(0.05)
+    assert {0, 1, 2} <= set(told)
+    for ours, _ in pairs:
+        ours.recv(1)
+    await anyio.sleep(0.01)
+    told.clear()
+    await anyio.sleep(0.01)
+    assert told == []
+    for ours, theirs in pairs:
+        watch.discard(ours.fileno())
+        watch.discard(ours.fileno())
+        ours.close()
+        theirs.close()
+
+
+async def test_one_that_is_discarded_by_another_is_not_called_any_more() -> None:
+    watch, pairs = readable_sockets(asyncio.get_running_loop()), [socket.socketpair() for _ in "ab"]
+    told: list[int] = []
+
+    def only(number: int) -> None:
+        told.append(number)
+        for ours, _ in pairs:
+            watch.discard(ours.fileno())
+
+    for number, (ours, theirs) in enumerate(pairs):
+        watch.add(ours.fileno(), lambda number=number: only(number))
+        theirs.send(b"x")
+    await anyio.sleep(0.02)
+    assert len(told) == 1
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+async def test_a_callback_that_fails_takes_nothing_from_the_others() -> None:
+    loop = asyncio.get_running_loop()
+    watch, pairs = readable_sockets(loop), [socket.socketpair() for _ in "ab"]
+    failures: list[object] = []
+    told: list[int] = []
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+
+    def fail(number: int) -> None:
+        pairs[number][0].recv(1)
+        told.append(number)
+        raise ZeroDivisionError
+
+    for number, (ours, theirs) in enumerate(pairs):
+        watch.add(ours.fileno(), lambda number=number: fail(number))
+        theirs.send(b"x")
+    await anyio.sleep(0.02)
+    loop.set_exception_handler(None)
+    assert (sorted(told), len(failures)) == ([0, 1], 2)
+    for pair in pairs:
+        watch.discard(pair[0].fileno())
+        for end in pair:
+            end.close()

@@ -1,0 +1,91 @@
+"""What people do about the alerts of a run, and who is told what because of it.
+
+Rule 1: an alert is held back while all its routes are muted, from everybody alike: whoever mutes a
+route has seen it, and a pager that goes on undoes that.
+Rule 2: what still fires when they are muted no more is told then, unless somebody has acknowledged
+it meanwhile: a fault that begins in that hour must not be silent for ever.
+Rule 3: who was told that an alert fires is told that it is over, muted or not: an end calls nobody,
+and a pager that never hears of it stays open. Who was not told of the one is not of the other.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from probes.events import Alert
+from probes.kit.clock import NS_PER_S, Clock
+
+MUTED_S: Final = 3600
+"""Long enough to mend it, and too short to forget it: it unmutes by itself."""
+_FIRING_MOST: Final = 1_000
+"""Alerts: more than fire at once in any run."""
+
+
+class Attention:
+    """What somebody has seen of a run's alerts, and which of its routes are muted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.acknowledged: frozenset[str] = frozenset()
+        """Ids of alerts."""
+        self._muted: dict[str, int] = {}
+        """Route → until when, by our own clock."""
+
+    def acknowledge(self, alert: Alert) -> None:
+        """Know that somebody has seen an alert."""
+        self.acknowledged |= {alert.id}
+
+    def mute(self, routes: Iterable[str]) -> None:
+        """Let routes call nobody for an hour."""
+        until_ns = self._clock.monotonic_ns() + MUTED_S * NS_PER_S
+        self._muted.update(dict.fromkeys(routes, until_ns))
+
+    def unmute(self, routes: Iterable[str]) -> None:
+        """Let them call again."""
+        for route in routes:
+            self._muted.pop(route, None)
+
+    def muted_until_ns(self, alert: Alert) -> int | None:
+        """Return until when all routes of an alert are muted, as Unix ns; None where one is not."""
+        now_ns = self._clock.monotonic_ns()
+        until = [self._muted.get(route, 0) for route in alert.routes]
+        if not until or min(until) <= now_ns:
+            return None
+        return min(until) - now_ns + self._clock.wall_ns()
+
+
+class AlertCalls:
+    """Says what of a run's alerts one who is told them is told, and when; see the rules."""
+
+    def __init__(self, attention: Attention) -> None:
+        self._attention = attention
+        self._told: dict[str, None] = {}
+        """Ids of those that fire and were told, oldest first."""
+        self._held: dict[str, Alert] = {}
+        """By id, those that fire and were not."""
+
+    def due(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Take the alerts of a batch; return what is to be told now, of them and of those before.
+        It is to be called with each batch, for a mute ends by itself."""
+        due: list[Alert] = []
+        for alert in alerts:
+            if alert.state == "firing":
+                self._held[alert.id] = alert
+                self._tell_held(due)
+                continue
+            self._held.pop(alert.id, None)
+            if alert.id in self._told:
+                del self._told[alert.id]
+                due.append(alert)
+        self._tell_held(due)
+        return due
+
+    def _tell_held(self, due: list[Alert]) -> None:
+        """Add to what is due all that is held back no more."""
+        for alert in tuple(self._held.values()):
+            is_seen = alert.id in self._attention.acknowledged
+            if not is_seen and self._attention.muted_until_ns(alert) is None:
+                due.append(self._held.pop(alert.id))
+                self._told[alert.id] = None
+        for kept in (self._held, self._told):
+            while len(kept) > _FIRING_MOST:
+                del kept[next(iter(kept))]

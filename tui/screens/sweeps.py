@@ -1,0 +1,42 @@
+"""The sweep that somebody began in a cockpit; how it runs beside that: `tui.screens.beside`.
+
+Rule 1. A sweep loads a provider that the run itself probes: its marks say from when to when, so
+that whoever reads a verdict of that time knows who else was asking.
+"""
+
+from probes.sweeping.views import SweepView
+from probes.sweeping.words import load_words
+from tui.screens.beside import Beside
+from tui.session import RunningSweep
+
+
+class SweepDesk(Beside[SweepView]):
+    """The sweep of one cockpit. What is asked and counted is its session's to do."""
+
+    KIND = "sweep"
+
+    @property
+    def can_sweep(self) -> bool:
+        """Whether anything can be asked: nothing can of a recording."""
+        return self._session.sweeps is not None
+
+    def propose(self, route: str, words: str = "") -> RunningSweep:
+        """Return a sweep that is not begun; its view says what it may cost.
+
+        Args:
+            route: the one that is swept.
+            words: as they are typed: `by=rate max=64 ttft_p95=1.0`.
+
+        Raises:
+            GoalError: it cannot be swept so; the text is for a person.
+        """
+        source = self._session.sweeps
+        if source is None:
+            raise AssertionError("asked of a recording")
+        return source.propose_typed(route, words)
+
+    def begin(self, sweep: RunningSweep) -> None:
+        """Let it ask. Must be called in an event loop, while no other one runs."""
+        shown = sweep.view
+        most = load_words(shown.most, shown.by)
+        self._begin(sweep, f"{shown.route}, up to {most}: its load is ours")
