@@ -373,7 +373,7 @@ class RouteWatch:
         if event.done_ns is not None:
             felt.e2e.add(max(0, event.done_ns - began_ns) / NS_PER_S)
 
-    def turned(self, event: Knob) -> None:  # noqa: C901 - a case for each knob
+    def turned(self, event: Knob) -> None:
         """Note a knob of ours."""
         before, after = _bounded(event.before), _bounded(event.after)
         match event.knob:

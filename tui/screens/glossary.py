@@ -167,8 +167,8 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "timeouts": "timeouts a minute",
     "retry": "attempts a probe",
     "tokens": "tokens of an attempt, the mean",
-    "conc": "attempts in flight / the most at once; `⇡` while it is probed more often because"
-    " something is suspected; `«` where its rate cannot be kept",
+    "conc": "attempts in flight / the most at once; `a` where that finds itself; `⇡` while it is "
+    "probed more often because something is suspected; `«` where its rate cannot be kept",
     "open": "age of the oldest open request; `!` when it has been open for longer than three "
     "times the p95 (its goal where too few are known) and 8 s: for whole answers once"
     " it writes, for first tokens before",
