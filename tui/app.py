@@ -119,7 +119,7 @@ class LlmtopApp(TerminalApp[None]):
             self._terminal.title(shown)
 
     def _propose(
-        self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]
+        self, routes: Mapping[str, Mapping[str, float | str]], display: Mapping[str, str]
     ) -> Proposal:
         """Say what saving would change in the settings file, if there is one."""
         if not self._config.source:

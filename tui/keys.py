@@ -209,6 +209,9 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "concurrency('double')"),
     Hotkey("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
         "knobs", "concurrency('halve')"),
+    Hotkey("adapt", "l", "l", "limit by itself", "Let the concurrency find itself: as many at once "
+        "as server and goals bear; again, or + and -: set it by hand.", "knobs", "adapt", 10,
+        ("l", "auto")),
     Hotkey("sooner", "less_than_sign", "<", "more often", "Send more often: a shorter "
         "interval, or where the pace is open a higher rate.", "knobs", "interval(False)", 9,
         ("< >", "pace"), "later"),

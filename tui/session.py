@@ -326,5 +326,7 @@ class HandOver(Protocol):
         ...
 
 
-Propose: TypeAlias = Callable[[Mapping[str, Mapping[str, float]], Mapping[str, str]], Proposal]
+Propose: TypeAlias = Callable[
+    [Mapping[str, Mapping[str, float | str]], Mapping[str, str]], Proposal
+]
 """Takes the keys of routes by their names, and those of [display]."""

@@ -40,7 +40,13 @@ from probes.events import (
     Notice,
 )
 from probes.events.diagnosis_words import evidence_parts, recovery_words, what_words
-from probes.events.knob_turns import is_next_step, knob_words, who_turned
+from probes.events.knob_turns import (
+    BY_ITSELF,
+    ONE_TURN_NS,
+    is_next_step,
+    knob_words,
+    who_turned,
+)
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted, lasting, three_digits
 
@@ -89,6 +95,15 @@ class _Line:
     turn: Knob | None = None
     """The last step of the turn of a knob that it is about."""
     is_kept: bool = True
+
+
+def _takes_back(last: Knob, event: Knob) -> bool:
+    """Tell whether a concurrency that finds itself goes back down from where it has just been."""
+    return (
+        event.who == last.who == BY_ITSELF
+        and last.before < last.after == event.before > event.after
+        and event.at_ns - last.at_ns <= ONE_TURN_NS
+    )
 
 
 _ORDER: Final = attrgetter("at_ns", "number")
@@ -264,11 +279,19 @@ class HappeningLog:
             event = msgspec.structs.replace(event, before=step.before)
             words = knob_words(event.knob, event.before, event.after) + text
             last.turn, last.brief = event, words
-            self._change(last, text=f"{who_turned(event.who)}: {words}", until_ns=event.at_ns)
+            told = f"{who_turned(event.who)}: {words}" + (f", {event.reason}" * bool(event.reason))
+            self._change(last, text=told, until_ns=event.at_ns)
             return
         words = knob_words(event.knob, event.before, event.after) + text
-        told = f"{who_turned(event.who)}: {words}"
-        if event.knob == "paused":
+        told = f"{who_turned(event.who)}: {words}" + (f", {event.reason}" if event.reason else "")
+        if last is not None and step is not None and _takes_back(step, event):
+            # A limit that was tried and stepped back from is one line, and the next time one more
+            # of the same.
+            self._drop(last)
+            there_and_back = f"{knob_words(step.knob, step.before, step.after)}→{event.after:g}"
+            told = f"{who_turned(event.who)}: {there_and_back}, {event.reason}"
+            line = self._join("knob", event.at_ns, told, event.route)
+        elif event.knob == "paused":
             line = self._join("knob", event.at_ns, told, event.route)
         else:
             line = self._add("knob", event.at_ns, told, routes=(event.route,))

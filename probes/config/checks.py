@@ -111,6 +111,12 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
             (*path, "base_url"),
             'ends in /v1, where Ollama speaks the "chat" dialect: leave it out for "ollama"',
         )
+    if route.concurrency_min > route.concurrency_max:
+        problems.add(
+            (*path, "concurrency_min"),
+            f"is {route.concurrency_min:,}, expected at most concurrency_max, which is "
+            f"{route.concurrency_max:,}",
+        )
     own_key = "api_key_env" if route.api_key_env else "api_key_cmd" if route.api_key_cmd else None
     named = {name.lower() for name in route.headers}
     if own_key and not named.isdisjoint(get_args(KeyHeader)):

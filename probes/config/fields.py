@@ -48,6 +48,8 @@ class Range(msgspec.Struct, frozen=True):
     """`least` itself is out of range; `most` never is."""
     bounds: str = ""
     """The bounds in words, with `{least}` and `{most}`; by default they follow from the numbers."""
+    word: str = ""
+    """A text that the file may have in a number's place; whoever reads the file settles it."""
 
     @property
     def expected(self) -> str:
@@ -55,7 +57,8 @@ class Range(msgspec.Struct, frozen=True):
         bounds = "above {least:,}" if self.exclusive else "≥ {least:,}"
         if self.most < _ANY_SIZE:
             bounds = "from {least:,} to {most:,}"
-        return f"{self.words} {(self.bounds or bounds).format(least=self.least, most=self.most)}"
+        bounds = (self.bounds or bounds).format(least=self.least, most=self.most)
+        return f"{self.words} {bounds}" + (f', or "{self.word}"' if self.word else "")
 
     def settled(self, value: float) -> float | None:
         """Return a number as it is kept; None where it is out of range."""
@@ -116,6 +119,8 @@ class Field(msgspec.Struct, frozen=True):
         Raises:
             ValueError: it has another type or is out of range; the text says what was expected.
         """
+        if isinstance(self.takes, Range) and self.takes.word and value == self.takes.word:
+            return value
         try:
             settled = self.takes.settled(msgspec.convert(value, type=self.kind, strict=True))
         except msgspec.ValidationError:

@@ -22,6 +22,7 @@ from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
 from probes.config.prompts_file import PromptsFileError, read_prompts
 from probes.config.settings import (
+    AUTO,
     LONGEST_PROMPT_MB,
     Alerting,
     Budget,
@@ -189,7 +190,7 @@ def single_route_config(
     name = name or model
     if len(name) > _MAXIMUM_NAME:
         name = name[: _MAXIMUM_NAME - 1] + "…"
-    route = Route(name=name, **own)
+    route = Route(name=name, **_settled(own))
     check_route(route, (), problems)
     check_authorities([route], environ, problems)
     problems.raise_if_any()
@@ -207,6 +208,9 @@ def override_route(route: Route, values: Mapping[str, Any]) -> Route:
     problems.raise_if_any()
     if "timeouts" in own:
         own["timeouts"] = msgspec.structs.replace(route.timeouts, **own["timeouts"])
+    if "concurrency" in own:
+        bounds = {"concurrency_min": route.concurrency_min, **own}
+        own = {**own, "adaptive": False, **_settled(bounds)}
     changed = msgspec.structs.replace(route, **own)
     check_route(changed, (), problems)
     check_pace(changed, (), problems)
@@ -284,7 +288,7 @@ def _read_routes(
         for key, value in merged.items():
             if key in keys and keys[key].is_table:
                 merged[key] = keys[key].kind(**value)
-        routes.append(Route(name=name, **merged))
+        routes.append(Route(name=name, **_settled(merged)))
         check_route(routes[-1], path, problems)
         # What is wrong itself was complained of, and says nothing of the other.
         if not any(key in values and key not in merged for key in ("pace", "rate")):
@@ -341,6 +345,14 @@ def _read_route_keys(
         anchor(values.get("tls", {}), key, folder, (*path, "tls", key), problems)
     anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
     return values
+
+
+def _settled(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a route's values with a number for a concurrency that finds itself."""
+    if values.get("concurrency") != AUTO:
+        return values
+    begins = values.get("concurrency_min", route_keys()["concurrency_min"].default)
+    return {**values, "concurrency": begins, "adaptive": True}
 
 
 def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,10 +106,10 @@ class Prompt(Settings, frozen=True, kw_only=True):
     """Its own answer cap, at most the route's; None for the route's."""
     fresh_tokens: int = 0
     """A text of about so many tokens is made anew each time; 0 where the messages are sent."""
-    expect: Expect = Expect()
-    """What its answers must be; where nothing is said, what the route expects."""
     line: int = 0
     """Of its prompts file, from 1; 0 where it is of none."""
+    expect: Expect | None = None
+    """What its answer must be; None for what the route says."""
 
     @property
     def tokens(self) -> int:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 
 from probes.config.errors import KeyPath, Problems, dotted, shown
-from probes.config.expect import Expect, settle_expect
+from probes.config.expect import read_expect
 from probes.config.fields import Range, Settings, Shape, fields_of, note_missing, read_table
 from probes.config.prompts import Message, Prompt, Role, Tool, ToolCall
 from probes.config.text import EncodingError, decode_text
@@ -83,7 +83,10 @@ class PromptLine(Settings, frozen=True, kw_only=True):
         tuple[str, ...], Shape(f"a list of texts, each {_IMAGE_WORDS}", show=False)
     ] = ()
     """Pictures that go with the last message: data URLs, or files relative to this one."""
-    expect: Expect = Expect()
+    expect: Annotated[
+        dict[str, Any] | None, Shape("an object with the keys of a route's `expect`", show=False)
+    ] = None
+    """What its answer must be, in the place of what the route expects."""
 
 
 class PromptsFileError(ValueError):
@@ -196,17 +199,19 @@ class _LineReader:
         elif images:
             last = messages[-1]
             messages[-1] = msgspec.structs.replace(last, images=(*last.images, *images))
+        expect = None
+        if "expect" in values:
+            expect = read_expect(values["expect"], self._folder, ("expect",), self._noted)
         if self._images > _MOST_IMAGES:
             words = f"has {counted(self._images, 'picture')}, expected at most {_MOST_IMAGES}"
             self._noted.add((), words)
-        expect = settle_expect(values.get("expect", {}), self._folder, ("expect",), self._noted)
         return Prompt(
-            expect=Expect(**expect),
             name=values.get("name") or f"line-{self._number}",
             messages=tuple(messages),
             tools=tuple(tools),
             weight=values.get("weight", 1.0),
             max_tokens=values.get("max_tokens"),
+            expect=expect,
             line=self._number,
         )
 

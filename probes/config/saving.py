@@ -30,7 +30,7 @@ from tomlkit.items import Item, Table
 from probes.config.errors import ConfigError, KeyPath, dotted
 from probes.config.file import digest_of, parse_config, read_settings
 from probes.config.reference import toml_value
-from probes.config.settings import Config, Display, Route
+from probes.config.settings import AUTO, Config, Display, Route
 from probes.kit.paths import PathError
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -67,7 +67,7 @@ class SettingsFile:
         self._environ = environ
 
     def propose(
-        self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]
+        self, routes: Mapping[str, Mapping[str, float | str]], display: Mapping[str, str]
     ) -> tuple[Change, ...]:
         """Return what would change: keys of routes, by their names, and of [display].
 
@@ -81,8 +81,8 @@ class SettingsFile:
         for route in config.routes:
             own = raw.get("routes", {}).get(route.name, {})
             for key, wanted in routes.get(route.name, {}).items():
-                before = getattr(route, key)
-                after = _in_type_of(before, wanted)
+                before = route.asked_concurrency if key == "concurrency" else getattr(route, key)
+                after = _in_type_of(getattr(route, key), wanted)
                 if before != after:
                     path = ("routes", route.name, key)
                     changes.append(Change(path, before, after, inherited=key not in own))
@@ -163,8 +163,10 @@ class SettingsFile:
             raise SaveError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
 
-def _in_type_of(before: Any, wanted: float) -> Any:
+def _in_type_of(before: Any, wanted: float | str) -> Any:
     """Return a knob's number as the setting has it: knobs are floats, all of them."""
+    if isinstance(wanted, str):
+        return wanted
     return round(wanted) if isinstance(before, int) else wanted
 
 
@@ -179,10 +181,20 @@ def _changed(config: Config, changes: Sequence[Change]) -> Config:
             routes.setdefault(change.path[1], {})[change.path[2]] = change.after
     replace = msgspec.structs.replace
     changed: tuple[Route, ...] = tuple(
-        replace(route, **routes.get(route.name, {})) for route in config.routes
+        replace(route, **_settled(route, routes.get(route.name, {}))) for route in config.routes
     )
     shown: Display = replace(config.display, **display)
     return replace(config, routes=changed, display=shown)
+
+
+def _settled(route: Route, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return changes of a route's keys as changes of its record."""
+    asked = changes.get("concurrency")
+    if asked is None:
+        return changes
+    adaptive = asked == AUTO
+    begins = route.concurrency_min if adaptive else asked
+    return {**changes, "concurrency": begins, "adaptive": adaptive}
 
 
 def _candidates(text: str, changes: Sequence[Change]) -> Iterator[str]:

@@ -26,6 +26,8 @@ DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 Pace: TypeAlias = Literal["interval", "constant", "poisson"]
 
+AUTO: Final = "auto"
+"""In the place of a concurrency: it finds itself."""
 LONGEST_PROMPT_MB: Final = 4
 """A million tokens of four characters: no more than `prompt_tokens` can ask for."""
 _API_VERSION: Final = Shape(
@@ -123,8 +125,8 @@ class Price(Settings, frozen=True, kw_only=True):
 class Route(Settings, frozen=True, kw_only=True):
     """One thing to probe, with all defaults filled in."""
 
-    # The only fields that are no keys: what stands in [routes.NAME], and what `workload` or
-    # `prompts_file` have brought.
+    # The only fields that are no keys, beside `adaptive`: what stands in [routes.NAME], and what
+    # `workload` or `prompts_file` have brought.
     name: str
     prompts: tuple[Prompt, ...] = ()
     base_url: Annotated[str, _BASE_URL]
@@ -186,16 +188,22 @@ class Route(Settings, frozen=True, kw_only=True):
     """Offer HTTP/2, over http:// speak it unasked; needs `pip install 'llmtop-tui[http2]'`."""
     unix_socket: Annotated[str | None, Shape("the path of a Unix socket", _is_name)] = None
     """Socket to connect to; `base_url` still says `Host` and path."""
-    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000)] = 1
-    """Workers: probes at the same time."""
+    # In a record it is a number, and `adaptive` says whether it finds itself.
+    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000, word=AUTO)] = 1
+    """Workers: probes at the same time; `"auto"`: as many as the server and the goals bear."""
+    concurrency_min: Annotated[int, Range(_WHOLE, 1, 1_000)] = 1
+    """Where a concurrency that finds itself begins; it never goes below."""
+    # More than most servers at hand bear; whoever has a larger one says so, and pays for it.
+    concurrency_max: Annotated[int, Range(_WHOLE, 1, 1_000)] = 32
+    """What it never goes above."""
+    adaptive: bool = False  # what "auto" becomes: it is no key
     interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
     """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
     pace: Pace = "interval"
-    """`interval`: a worker waits for its probe's end (closed loop). `constant` and `poisson`:
-    probes begin at their `rate`, whatever the others do, up to `concurrency` at once (open
-    loop)."""
+    """`interval` is a closed loop: a worker's next probe waits for its last. `constant` and
+    `poisson` are open: by `rate`, up to `concurrency` at once."""
     rate: Annotated[float | None, Range("a number of probes a second", 0.001, 1_000)] = None
-    """Probes a second of an open pace, which needs it; in equal steps, or with exponential gaps."""
+    """Probes a second of an open pace, which needs it."""
     timeouts: Timeouts = Timeouts()
     stall_after: Seconds = 1.0
     """Seconds without output that are marked as a stall."""
@@ -226,6 +234,11 @@ class Route(Settings, frozen=True, kw_only=True):
         return self.pace != "interval"
 
     @property
+    def asked_concurrency(self) -> int | str:
+        """The concurrency as the file has it."""
+        return AUTO if self.adaptive else self.concurrency
+
+    @property
     def e2e_goal_s(self) -> float | None:
         """The E2E goal in seconds at the configured answer cap; None where there is none."""
         return configured_e2e_goal_s(self.goals.e2e_s, self.max_tokens)
@@ -249,7 +262,7 @@ class Route(Settings, frozen=True, kw_only=True):
         return estimate_tokens((self.system or "") + self.prompt) + OVERHEAD_TOKENS
 
 
-NO_KEYS: Final = ("name", "prompts")
+NO_KEYS: Final = ("name", "prompts", "adaptive")
 """Fields of a route that are none in the file."""
 
 

@@ -105,6 +105,8 @@ class SetKnob(_EngineCommand, frozen=True, kw_only=True, tag="set_knob"):
     """It is one engine's part of what is wanted in all, and may be none."""
     pace_part: PacePart | None = None
     """Of a rate, which ticks are this engine's part."""
+    reason: str = ""
+    """Why, for whoever reads of it."""
 
     def __post_init__(self) -> None:
         """Keep the value within the knob's range. Raises ValueError where it is no number."""
@@ -113,6 +115,17 @@ class SetKnob(_EngineCommand, frozen=True, kw_only=True, tag="set_knob"):
             # The one exception to frozen, before anybody has seen the command.
             nearest = known.nearest(self.value, part=self.part)
             msgspec.structs.force_setattr(self, "value", nearest)
+
+
+class Adapt(_EngineCommand, frozen=True, kw_only=True, tag="adapt"):
+    """Let the concurrency of a route find itself, or no longer. The run does that itself: no
+    engine is told."""
+
+    route: str
+    on: bool
+    concurrency: float | None = None
+    """What it stands at from then on; None: where it is."""
+    who: str = "user"
 
 
 class Pause(_EngineCommand, frozen=True, kw_only=True, tag="pause"):
@@ -201,6 +214,7 @@ Command: TypeAlias = (
     | Allow
     | Go
     | SetKnob
+    | Adapt
     | Pause
     | Burst
     | ProbeNow

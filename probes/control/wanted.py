@@ -17,14 +17,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from probes.config import Route
-from probes.control.commands import Command, EndCoolDown, Pause, SetKnob, WatchText
+from probes.control.commands import Adapt, Command, EndCoolDown, Pause, SetKnob, WatchText
 from probes.control.knobs import KNOBS
 from probes.events import Event, Held, KnobKind
+from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import seconds
 
 _WHO: Final = "restart"
 _SWITCHED: Final[tuple[KnobKind, ...]] = ("concurrency", "interval", "rate", "max_tokens", "paused")
-"""What a user sets of a route, as fields of `WantedRoute`."""
+"""What a user sets of a route, as fields of `WantedRoute`; `adaptive` is the run's alone."""
 
 
 class WantedRoute(msgspec.Struct, frozen=True):
@@ -39,6 +40,8 @@ class WantedRoute(msgspec.Struct, frozen=True):
     """Monotonic ns of the engine that reported it."""
     rate: float | None = None
     """Probes a second of an open pace; None where it is closed, and there is nothing to turn."""
+    adaptive: bool = False
+    """The concurrency finds itself."""
 
     @property
     def is_open(self) -> bool:
@@ -69,8 +72,16 @@ class Wanted(msgspec.Struct, frozen=True):
                 command.route
             ].is_open != (command.knob == "rate"):
                 return self  # a closed pace has no rate, an open one no interval
+            case SetKnob(knob="concurrency") if command.who != BY_ITSELF:
+                # Whoever sets it knows better, or wants to.
+                return self._with([command.route], concurrency=command.value, adaptive=False)
             case SetKnob() if command.knob in KNOBS:
                 return self._with([command.route], **{command.knob: command.value})
+            case Adapt(concurrency=None):
+                return self._with([command.route], adaptive=command.on)
+            case Adapt():
+                changes = {"concurrency": command.concurrency, "adaptive": command.on}
+                return self._with([command.route], **changes)
             case Pause():
                 routes = [command.route] if command.route else [*self.routes]
                 return self._with(routes, paused=command.paused)
@@ -111,6 +122,7 @@ def wanted_of(routes: tuple[Route, ...]) -> Wanted:
                 float(route.max_tokens),
                 route.paused,
                 rate=route.rate if route.is_open else None,
+                adaptive=route.adaptive,
             )
             for route in routes
         }

@@ -106,6 +106,8 @@ def _lighter(watch: RouteWatch, cause: Cause) -> Advice:
     """Return the knob by which less is asked at once: the one that was turned, where putting it
     back still makes it less."""
     raised = watch.raised
+    if watch.adaptive:
+        return Advice(act="wait", detail="its concurrency finds itself, and steps back")
     if raised is not None and raised.knob == "concurrency" and raised.before < watch.concurrency:
         return Advice(act="undo_knob", knob="concurrency", value=raised.before)
     if raised is not None and cause == "own_load":

@@ -63,13 +63,15 @@ from probes.events import (
     RouteInfo,
     ServerClaim,
 )
-from probes.events.knob_turns import is_next_step
+from probes.events.knob_turns import BY_ITSELF, is_next_step
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import longest_gap_ns
 from probes.stats.tokens import is_exact, seconds_per_token, tokens_after_first_chunk
 
 _ENDS_KEPT: Final = 160
 """Ends of attempts that a cause is told from: half a minute at five a second."""
+_MUCH_MORE: Final = 1.2
+"""Times the concurrency before, where it finds itself: that can make answers slower."""
 _WORDS_KEPT: Final = 120
 """Characters of a server's words; fewer than those are shown."""
 _EXAMPLES_KEPT: Final = 2
@@ -261,6 +263,9 @@ class RouteWatch:
         self.host = _host_of(info.base_url)
         self.is_paused = info.paused
         self.concurrency = int(_bounded(info.concurrency))
+        self.adaptive = info.adaptive
+        """The concurrency finds itself, and goes no lower than `concurrency_min`."""
+        self.concurrency_min = info.concurrency_min
         self.interval_s = _bounded(info.interval)
         self.rate = _bounded(info.rate) if info.pace != "interval" else 0.0
         """Probes a second of an open pace; 0 where it is closed."""
@@ -312,7 +317,10 @@ class RouteWatch:
         failure = None if kind is None else kind.cause
         words = (event.message or event.reason)[:_WORDS_KEPT]
         self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
-        self.throttled.add(event.at_ns, rate is not None, began_ns, evidence=event.evidence)
+        # A limit that finds itself is found by being refused, and steps back: a share of 429s is
+        # its way of working as long as it can go lower. A row of them is not.
+        if rate is None or not self.adaptive or self.concurrency <= self.concurrency_min:
+            self.throttled.add(event.at_ns, rate is not None, began_ns, evidence=event.evidence)
         if rate is not None:
             self.throttled_in_a_row += 1
             self.ok_in_a_row = 0
@@ -365,13 +373,17 @@ class RouteWatch:
         if event.done_ns is not None:
             felt.e2e.add(max(0, event.done_ns - began_ns) / NS_PER_S)
 
-    def turned(self, event: Knob) -> None:
+    def turned(self, event: Knob) -> None:  # noqa: C901 - a case for each knob
         """Note a knob of ours."""
         before, after = _bounded(event.before), _bounded(event.after)
         match event.knob:
+            case "auto":
+                self.adaptive = bool(event.after)
             case "concurrency":
-                if after > before:
+                # A limit that is tried one further now and then explains nothing that is slower.
+                if after > before * (_MUCH_MORE if event.who == BY_ITSELF else 1):
                     self._asked_for_more(event)
+                if after > before:
                     self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
                 self.concurrency = int(after)
             case "interval" | "rate":

@@ -7,7 +7,8 @@ Rule 2. The process is started by the first answer that is to be checked; who ex
 Rule 3. One answer is looked at at a time, and what waits is bounded in number and in time. What
         could not be looked at is told to be so, and is neither right nor wrong.
 Rule 4. A process that does not reply in time is killed, with the answer that keeps it busy; the
-        next answer starts another, but one that dies again and again is not started for a while.
+        next answer starts another. What was expected of that answer rests for a minute: others,
+        which wait for the same process, are not to wait for the like of it again and again.
 """
 
 import os
@@ -31,8 +32,10 @@ MOST_WAITING: Final = 256
 """Answers that wait for their look; more come only where a check takes longer than an answer."""
 _START_S: Final = 10
 """What the process has to start, its packages with it, on a busy machine."""
-_REST_NS: Final = 5 * NS_PER_S
-"""After a process has died, none is started for so long."""
+_REST_NS: Final = 60 * NS_PER_S
+"""What a process has died of is not looked at for so long."""
+_START_AGAIN_NS: Final = 5 * NS_PER_S
+"""Where none can be started, none is tried to be for so long."""
 _LONGEST_REPLY: Final = 64 * 1024
 _NO_SECRETS: Final = frozenset(
     (
@@ -42,6 +45,13 @@ _NO_SECRETS: Final = frozenset(
 )
 """What of the environment a Python needs to start."""
 _UNSURE: Final = CheckReply(None, "it could not be looked at")
+_NOTHING: Final = Expect()
+"""What is asked about first of all, to see that the process is there."""
+_ENDS: Final = (
+    *(anyio.IncompleteRead, anyio.DelimiterNotFound),
+    *(anyio.BrokenResourceError, anyio.ClosedResourceError),
+)
+"""What is met where a process is no longer there."""
 
 
 class AnswerChecker(Protocol):
@@ -65,7 +75,9 @@ class AnswerChecks:
         """Numbers of what the process was told to expect, by the identity of the record."""
         self._kept: list[Expect] = []
         """Those records, by their numbers: an identity holds as long as they live."""
-        self._rests_until_ns = 0
+        self._resting: list[tuple[Expect, int]] = []
+        """What was expected where a process died of the answer, and until when that rests."""
+        self._start_from_ns = 0
 
     async def check(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
         """Return what came of the look at an answer."""
@@ -92,30 +104,51 @@ class AnswerChecks:
                 await process.aclose()
 
     async def _look(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
-        """Ask the process about one answer; whatever goes wrong with that, it is gone then."""
-        now_ns, is_started = self._clock.monotonic_ns(), self._process is not None
-        if not is_started and now_ns < self._rests_until_ns:
+        """Ask the process about one answer."""
+        now_ns = self._clock.monotonic_ns()
+        self._resting = [one for one in self._resting if one[1] > now_ns]
+        if any(one is expect for one, _ in self._resting):
             return _UNSURE
-        reply = None
+        if self._process is None:
+            if now_ns < self._start_from_ns:
+                return _UNSURE
+            # By itself, so that a slow start is not blamed on the first answer, nor that on it.
+            began = await self._reply(self._request(_NOTHING, "", is_cut=False), _START_S)
+            if isinstance(began, str):
+                self._start_from_ns = now_ns + _START_AGAIN_NS
+                return CheckReply(None, began)
+        reply = await self._reply(self._request(expect, text, is_cut=is_cut), LONGEST_CHECK_S)
+        if isinstance(reply, str):
+            self._resting.append((expect, now_ns + _REST_NS))
+            return CheckReply(None, reply)
+        return reply
+
+    def _request(self, expect: Expect, text: str, *, is_cut: bool) -> CheckRequest:
+        """Return what is asked about an answer; what is expected is told the first time only."""
+        number = self._numbers.get(id(expect))
+        if number is not None:
+            return CheckRequest(number, text, is_cut)
+        self._kept.append(expect)
+        self._numbers[id(expect)] = len(self._kept)
+        return CheckRequest(len(self._kept), text, is_cut, expect)
+
+    async def _reply(self, request: CheckRequest, within_s: float) -> CheckReply | str:
+        """Return what the process replies; where it does not, why: it is gone then."""
         try:
-            with anyio.move_on_after(LONGEST_CHECK_S if is_started else _START_S):
-                reply = await self._ask(expect, text, is_cut=is_cut)
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            reply = CheckReply(None, f"the process that looks at answers: {error or 'ended'}")
-        except (anyio.IncompleteRead, anyio.DelimiterNotFound, msgspec.DecodeError):
-            reply = CheckReply(None, "the process that looks at answers ended")
+            with anyio.move_on_after(within_s):
+                return await self._ask(request)
+            why = f"the look at it took longer than {within_s:g} s"
+        except OSError as error:
+            why = f"the process that looks at answers: {error}"
+        except (*_ENDS, msgspec.DecodeError):
+            why = "the process that looks at answers ended"
         except BaseException:  # our own end: what it would reply belongs to nobody
             await self.aclose()
             raise
-        else:
-            if reply is not None:
-                return reply
-            reply = CheckReply(None, f"the look at it took longer than {LONGEST_CHECK_S} s")
         await self.aclose()
-        self._rests_until_ns = self._clock.monotonic_ns() + _REST_NS
-        return reply
+        return why
 
-    async def _ask(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
+    async def _ask(self, request: CheckRequest) -> CheckReply:
         if self._process is None:
             self._process = await anyio.open_process(
                 [sys.executable, "-P", "-m", "probes.answers.check_server"],
@@ -127,13 +160,6 @@ class AnswerChecks:
             )
             assert self._process.stdout is not None  # noqa: S101 - a pipe, as was asked for
             self._replies = BufferedByteReceiveStream(self._process.stdout)
-        number = self._numbers.get(id(expect))
-        told = None
-        if number is None:
-            number, told = len(self._kept), expect
-            self._kept.append(expect)
-            self._numbers[id(expect)] = number
-        request = CheckRequest(number, text, is_cut, told)
         stdin, replies = self._process.stdin, self._replies
         assert stdin is not None  # noqa: S101 - a pipe, as was asked for
         assert replies is not None  # noqa: S101 - beside the process

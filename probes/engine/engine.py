@@ -244,7 +244,7 @@ class Engine:
         elif knob == "interval" and is_open:
             self._notice(command.route, "its pace has no interval: it goes by the rate")
         else:
-            runner.set_knob(knob, command.value, command.who, command.pace_part)
+            runner.set_knob(knob, command.value, command.who, command.reason, command.pace_part)
         if knob == "concurrency":
             self._warn_of_descriptors(command.route)
 

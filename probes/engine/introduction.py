@@ -40,4 +40,7 @@ def route_info(route: Route) -> RouteInfo:
         rate=route.rate or 0.0,
         shapes=tuple(route.shapes),
         expects=route.expect.words,
+        adaptive=route.adaptive,
+        concurrency_min=route.concurrency_min,
+        concurrency_max=route.concurrency_max,
     )

@@ -210,10 +210,9 @@ class Probe:
         self._asked = tools.request_builder.way
         self._prompt = tools.rotation.next()
         """What it asks; None for what the route asks always."""
-        self.expect = tools.route.expect
-        """What its answer must be."""
-        if self._prompt is not None and self._prompt.expect.is_set:
-            self.expect = self._prompt.expect
+        own = None if self._prompt is None else self._prompt.expect
+        self.expect = tools.route.expect if own is None else own
+        """What its answer must be: of its prompt, where that has something of its own."""
         self._number = 0
         self._retries = 0
         self._finished: list[AttemptFinished] = []
@@ -388,8 +387,9 @@ class Probe:
             words = tools.scrub.scrub(reply.words)
             self._say_once("unchecked", now_ns, f"an answer was not checked: {words}")
         elif is_cut:
-            text = f"the cap of {counted(tools.max_tokens, 'token')} ends answers before what is"
-            self._say_once("cut", now_ns, f"{text} expected of them has come: raise max_tokens")
+            cap = counted(self._attempt.asked.max_tokens, "token")
+            text = f"answers are cut by the cap of {cap} before what is expected of them has come"
+            self._say_once("cut", now_ns, f"{text}: raise max_tokens")
         else:
             text = f"of an answer the first {MOST_CHECKED:,} characters are checked"
             self._say_once("long", now_ns, f"{text}, and what is expected is not in them")

@@ -251,7 +251,12 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def set_knob(
-        self, knob: KnobName, value: float, who: str, pace_part: PacePart | None = None
+        self,
+        knob: KnobName,
+        value: float,
+        who: str,
+        reason: str = "",
+        pace_part: PacePart | None = None,
     ) -> None:
         """Change a knob; raising wakes waiters, lowering absorbs releases.
 
@@ -272,7 +277,7 @@ class RouteRunner:
         else:
             self.probe_tools.max_tokens = round(value)
         if value != before:
-            self._say(knob, before, value, who)
+            self._say(knob, before, value, who, reason)
         self.gate.changed.ring()
 
     def pause(self, paused: bool, *, cancel: bool, who: str) -> None:
@@ -369,11 +374,17 @@ class RouteRunner:
             counts, oldest_open_ns=now_ns - oldest_ns, oldest_phase=oldest.recorder.open_phase
         )
 
-    def _say(self, knob: KnobKind, before: float, after: float, who: str) -> None:
-        now_ns = self._tools.clock.monotonic_ns()
-        name = self.route.name
+    def _say(self, knob: KnobKind, before: float, after: float, who: str, reason: str = "") -> None:
         self._tools.outbox.emit(
-            Knob(at_ns=now_ns, route=name, knob=knob, before=before, after=after, who=who)
+            Knob(
+                at_ns=self._tools.clock.monotonic_ns(),
+                route=self.route.name,
+                knob=knob,
+                before=before,
+                after=after,
+                who=who,
+                reason=reason,
+            )
         )
 
     def _hire(self) -> None:

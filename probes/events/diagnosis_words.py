@@ -173,6 +173,7 @@ _ACTS: Final[dict[Act, str]] = {
     "none": "nothing breaks yet",
 }
 ADVICE_KEYS: Final[Mapping[str, str]] = {
+    "adapt": "l",
     "fewer": "-",
     "later": ">",
     "shorter": "{",
@@ -195,6 +196,7 @@ _KNOBS: Final[dict[KnobKind, str]] = {
     "burst": "{burst} sends a burst of {value}",
     "cool_down": "{end_cool_down} ends the cool-down",
     "usual": "{accept_usual} takes this level for the usual one",
+    "auto": "{adapt} finds how many at once",
 }
 
 Parted: TypeAlias = tuple[str, ...]

@@ -12,6 +12,8 @@ KNOB_NAMES: Final[Mapping[KnobKind, str]] = MappingProxyType(
     {"concurrency": "CONC", "interval": "pace", "rate": "rate", "max_tokens": "cap"}
 )
 """Knobs that have a value, as the columns and keys of the cockpit call them."""
+BY_ITSELF: Final = "auto"
+"""Who turns the concurrency of a route that finds it itself."""
 ONE_TURN_NS: Final = 10 * NS_PER_S
 """A knob that is turned the same way again so soon is one turn: a key was pressed several times."""
 
@@ -19,10 +21,10 @@ _UNITS: Final[Mapping[KnobKind, str]] = MappingProxyType({"interval": " s", "rat
 
 
 def is_next_step(last: Knob, event: Knob) -> bool:
-    """Return whether a turn goes on with the last one of its route: the same knob, the same way, a
-    moment later. What it did is the doing of both."""
+    """Return whether a turn goes on with the last one of its route: the same knob, by the same one,
+    the same way, a moment later. What it did is the doing of both."""
     return (
-        (event.knob, event.before) == (last.knob, last.after)
+        (event.knob, event.before, event.who) == (last.knob, last.after, last.who)
         and (event.after > event.before) == (last.after > last.before)
         and event.at_ns - last.at_ns <= ONE_TURN_NS
     )
@@ -41,6 +43,8 @@ def knob_words(knob: KnobKind, before: float, after: float) -> str:
             return f"cools for {after:.3g} s" if after > 0 else "cool-down ended"
         case "usual":
             return "usual accepted"
+        case "auto":
+            return "CONC finds itself" if after else "CONC no longer finds itself"
 
 
 def who_turned(who: str) -> str:

@@ -103,6 +103,7 @@ KnobKind: TypeAlias = Literal[
     "burst",  # probes sent at once, beside the pace
     "cool_down",  # seconds that are left of one; 0 lifts it
     "usual",  # 1: the present level is the usual one from now on
+    "auto",  # 1: the concurrency finds itself, from what is heard of the server; 0: no longer
 ]
 
 
@@ -375,6 +376,11 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """Names of what it asks in turn, the one that comes most first; empty where it has none."""
     expects: str = ""
     """What an answer must be, in a few words; empty where nothing is expected."""
+    adaptive: bool = False
+    """The concurrency finds itself; `concurrency` is where it begins."""
+    concurrency_min: int = 1
+    """Where a concurrency that finds itself goes at least, and at most."""
+    concurrency_max: int = 32
 
     @property
     def is_mix(self) -> bool:

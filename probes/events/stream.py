@@ -273,7 +273,9 @@ class Knob(Record, frozen=True, kw_only=True, tag_field="type", tag="knob"):
     """In the unit of the knob, as is `after`; see `KnobKind`."""
     after: float
     who: str = "user"
-    """Who turned it."""
+    """Who turned it; `auto` where the concurrency finds itself."""
+    reason: str = ""
+    """Why, where that is known: `429 concurrency at 7`; in words of ours."""
 
 
 class LimitReading(Record, frozen=True, kw_only=True, tag_field="type", tag="limit"):

@@ -5,7 +5,8 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: after a batch the engines are asked for more probes of what is suspected by then.
+Rule 4: after a batch the engines are asked for more probes of what is suspected by then, and for
+the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """
 
 import os
@@ -20,6 +21,7 @@ import msgspec
 from anyio import to_thread
 
 from probes import __version__
+from probes.adapting import AdaptiveLimits
 from probes.board import Board
 from probes.config import Config, Route
 from probes.config.proxy_choice import proxy_secrets
@@ -27,12 +29,13 @@ from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
 from probes.control.attention import Attention
-from probes.control.commands import Command, Configure, Go
+from probes.control.commands import Adapt, Command, Configure, Go, SetKnob
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
-from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
+from probes.events import SCHEMA_VERSION, Event, Hello, Knob, Notice, durable_lines
+from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -105,6 +108,7 @@ class Session:
         self._include_text = include_text
         self._judge = Judge(diagnostician or Diagnostician())
         self._thickening = Thickening({route.name for route in config.routes if route.evidence})
+        self._adaptive = AdaptiveLimits()
         self._routes = tuple(route_info(route) for route in config.routes)
         self._board = Board()
         # A screen that is there before its engine shows what is about to be probed.
@@ -217,8 +221,37 @@ class Session:
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
+        before = self._wanted.now.routes
         self._wanted.command(command)
-        self._source.send(command)
+        if isinstance(command, Adapt):
+            if command.concurrency is not None:
+                knob, value = "concurrency", command.concurrency
+                turn = SetKnob(route=command.route, knob=knob, value=value, who=command.who)
+                self._source.send(turn)
+        else:
+            self._source.send(command)
+        if isinstance(command, Adapt | SetKnob) and command.route in before:
+            self._tell_adaptive(command, before[command.route].adaptive)
+
+    def _tell_adaptive(self, command: Adapt | SetKnob, was: bool) -> None:
+        """Tell where a command has changed whether the concurrency of a route finds itself."""
+        now = self._wanted.now.routes[command.route].adaptive
+        if now != was:
+            reason = "" if isinstance(command, Adapt) else "CONC was set by hand"
+            self._deliver([self._switched(command.route, now, command.who, reason)])
+
+    def _switched(self, route: str, now: bool, who: str, reason: str = "") -> Knob:
+        at_ns = max(self._event_ns, self._engine_now_ns())
+        before, after = float(not now), float(now)
+        return Knob(
+            at_ns=at_ns,
+            route=route,
+            knob="auto",
+            before=before,
+            after=after,
+            who=who,
+            reason=reason,
+        )
 
     def note(self, text: str) -> None:
         """Put a notice of the caller's into the stream, after its hello."""
@@ -358,6 +391,33 @@ class Session:
             sink(events, lines)
         self._greet(events)
         self._seek_evidence()
+        self._adapt(events)
+        if any(isinstance(event, Hello) for event in events):
+            # An engine that begins knows the settings alone, and nothing of what is ours to know.
+            wanted = self._wanted.now
+            switched: list[Event] = [
+                self._switched(name, route.adaptive, "restart")
+                for name, route in wanted.routes.items()
+                if route.adaptive != wanted.configured[name].adaptive
+            ]
+            if switched:
+                self._deliver(switched)
+
+    def _adapt(self, events: list[Event]) -> None:
+        """Set the concurrency of routes that find it themselves, where a batch moves it."""
+        moves = {move.route: move for event in events if (move := self._adaptive.fold(event))}
+        for move in moves.values():
+            wanted = self._wanted.now.routes.get(move.route)
+            if wanted is not None and wanted.adaptive:
+                self.command(
+                    SetKnob(
+                        route=move.route,
+                        knob="concurrency",
+                        value=move.concurrency,
+                        who=BY_ITSELF,
+                        reason=move.reason,
+                    )
+                )
 
     def _seek_evidence(self) -> None:
         """Ask the engines for more probes where they would tell more."""

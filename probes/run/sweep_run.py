@@ -273,7 +273,9 @@ class SweepRun:
         each = max(most_tokens(plan.route), self._learned.tokens)
         tokens, usd = probes * each, probes * _most_usd(plan.route, each)
         if self._sent + probes > cost.probes:
-            raise _EndedError("budget", f"All that it was to send is sent, {self._sent:,} probes")
+            raise _EndedError(
+                "budget", f"All that it was to send is sent: {counted(self._sent, 'probe')}"
+            )
         if plan.most_tokens is not None and self._tokens + tokens > plan.most_tokens:
             held = counted(plan.most_tokens, "token")
             raise _EndedError("budget", f"Its budget of {held} has no room for another step")
@@ -318,6 +320,7 @@ class SweepRun:
                     self._skipped = sum(map(_skipped, event.routes))
                     self._now_s = max(self._now_s, seconds(event.at_ns))
                     if step is not None:
+                        step.lag_s = max(step.lag_s, seconds(event.health.loop_lag_p99_ns))
                         step.look(self._now_s, self._started)
                     self._bell.ring()
 
@@ -504,6 +507,7 @@ def plan_of(route: Route, by: SweepBy, most: float | None) -> SweepPlan:
         interval=0.0,
         pace="interval",
         rate=None,
+        adaptive=False,
         retries=0,
         evidence=False,
         paused=True,

@@ -241,7 +241,9 @@ class SeveralEngines:
         events: list[Event] = []
         if isinstance(command, (SetKnob, Pause)):
             for change in knob_changes(before.routes, self._wanted.routes):
-                events.append(Knob(at_ns=now_ns, who=command.who, **change._asdict()))
+                reason = command.reason if isinstance(command, SetKnob) else ""
+                told = Knob(at_ns=now_ns, who=command.who, reason=reason, **change._asdict())
+                events.append(told)
         if isinstance(command, EndCoolDown) and command.route in before.routes:
             self._cool_down_ended_ns[command.route] = now_ns
             until_ns = before.routes[command.route].cool_until_ns or now_ns

@@ -23,7 +23,7 @@ _PLAIN: Final = (
     *("load", "purpose", "end", "seconds", "n", "ok", "failed", "throttled", "hung", "skipped"),
     *("warm_up", "warm_up_failed", "in_flight"),
 )
-_COUNTED: Final = ("tokens", "usd", "refused_for", "failure")
+_COUNTED: Final = ("tokens", "usd", "lag_s", "refused_for", "failure")
 
 
 class NoSweepError(Exception):

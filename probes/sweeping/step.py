@@ -51,6 +51,8 @@ class SweepStep:
         self.load = load
         self.purpose: StepPurpose = purpose
         self.skipped = 0
+        self.lag_s = 0.0
+        """How late our own engine woke so far, the worst p99 of a second."""
         self._plan = plan
         self._places = plan.in_flight(load)
         self._began_s: float | None = None
@@ -164,6 +166,7 @@ class SweepStep:
             throttled=len(refused),
             hung=len(hung),
             skipped=self.skipped,
+            lag_s=self.lag_s,
             warm_up=len(warm_up),
             warm_up_failed=sum(not one.ok for one in warm_up),
             in_flight=self._in_flight(own_s, begin_s),

@@ -54,7 +54,7 @@ def svg_of(view: SweepView, former: SweepView | None = None) -> str:
         parts.append(f'<text x="{_LEFT}" y="{46 + _LINE * number}">{escape(line)}</text>')
     if former is not None:
         words = f"grey: {neutralise(former.route, _NAME)}, swept before"
-        parts.append(f'<text class="small" x="{_LEFT}" y="{top - 14}">{escape(words)}</text>')
+        parts.append(f'<text class="small" x="{_LEFT}" y="{top - 22}">{escape(words)}</text>')
     picture = picture_of(views)
     if picture is None:
         parts.append(f'<text class="small" x="{_LEFT}" y="{top + 20}">nothing was measured</text>')
@@ -126,7 +126,9 @@ def _dot(dot: Dot, axes: Axes, view: SweepView, top: int, colour: str) -> Iterat
     x, y = _x(axes, dot.x), _y(axes, dot.y.value, top)
     if dot.y.value < inf:
         low, high = _y(axes, dot.y.low, top), _y(axes, dot.y.high, top)
-        yield f'<path d="M{x:.1f} {low:.1f}V{high:.1f}" stroke="{colour}" stroke-opacity=".45"/>'
+        # Where it is open above, an arrow says so: a line to the top would be all that is seen.
+        end = f"V{high:.1f}" if dot.y.high < inf else f"V{y - 14:.1f}m-3 4l3 -4l3 4"
+        yield f'<path d="M{x:.1f} {low:.1f}{end}" fill="none" stroke="{colour}" opacity=".45"/>'
     match dot.look:
         case "within":
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'

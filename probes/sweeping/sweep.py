@@ -203,6 +203,7 @@ class Sweep:
         findings = Findings(
             plan=plan,
             points=tuple(own),
+            lag_s=max((one.lag_s for one in points), default=0.0),
             edges=edges,
             knee=None if self._changed else knee_of(own, plan),
             limit=limit,
@@ -235,7 +236,7 @@ class Sweep:
         )
 
     def _left_s(self) -> float:
-        """Return how long it takes at most from now on, if it goes on as it does."""
+        """Return how long it takes from now on, if it goes on as it does."""
         lasted = [one.seconds for one in self.points]
         each_s = sum(lasted) / len(lasted) if lasted else self.plan.step_s
         step_s = 0.0 if self.step is None else self.step.seconds_left

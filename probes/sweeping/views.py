@@ -113,6 +113,8 @@ class SweepPoint(msgspec.Struct, frozen=True):
     """Tokens of a prompt and its answer cap."""
     failure: str = ""
     """How most failed that did."""
+    lag_s: float = 0.0
+    """How late our own engine woke meanwhile, the worst p99 of a second."""
     samples: tuple[float, ...] = ()
     """TTFT of those that were ok, in the order of their ends."""
     e2e_samples: tuple[float, ...] = ()
@@ -200,7 +202,7 @@ class SweepView(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     """Since it began."""
     left_s: float | None = None
-    """That it takes at most from now on, roughly; None before it is known."""
+    """How long it probably takes from now on; None while nothing runs."""
     wall_ns: int = 0
     """When it began, Unix ns; 0 before."""
 

@@ -24,6 +24,9 @@ GOAL_NAMES: Final[dict[GoalName, str]] = {
     "success": "success",
     "tokens_per_s": "tok/s a stream",
 }
+LATE_S: Final = 0.03
+"""Of our own engine: what wakes it so late slows a provider on the same machine, and every stamp
+that no kernel made."""
 _LONGEST_WORDS: Final = 160
 
 
@@ -38,6 +41,8 @@ class Findings(msgspec.Struct, frozen=True):
     limit_load: float | None = None
     best: SweepPoint | None = None
     per_usd: float | None = None
+    lag_s: float = 0.0
+    """Of our own engine, the worst of all its steps."""
 
 
 def load_words(load: float, by: SweepBy) -> str:
@@ -105,7 +110,8 @@ def sentence(found: Findings, state: SweepState, why: str = "") -> str:
             first = load_words(found.plan.first, found.plan.by)
             return (
                 f"The provider changed while it was swept: asked again for {first},"
-                f" {neutralise(why, _LONGEST_WORDS)}. No knee and no limit is claimed."
+                f" {neutralise(why, _LONGEST_WORDS)}{_own_lag(found)}. No knee and no limit is"
+                " claimed."
             )
         case "failed":
             head = f"It cannot be swept: {neutralise(why, _LONGEST_WORDS)}"
@@ -115,6 +121,13 @@ def sentence(found: Findings, state: SweepState, why: str = "") -> str:
             steps = counted(len(found.points), "step")
             head = f"Stopped after {steps}" + (f": {why}" if why else "")
     return f"{head}. By then: {told}." if told else f"{head}."
+
+
+def _own_lag(found: Findings) -> str:
+    """Return that it may have been this machine, where that was late itself."""
+    if found.lag_s <= LATE_S:
+        return ""
+    return f"; perhaps it was this machine, which woke {found.lag_s:.2f} s late"
 
 
 def _capital(text: str) -> str:

@@ -32,6 +32,8 @@ from probes.answers.ndjson import LineDecoder  # noqa: E402
 from probes.answers.sse import Decoder  # noqa: E402
 from probes.board.views import Snapshot  # noqa: E402
 from probes.config import Dialect  # noqa: E402
+from probes.engine.stamp_recorder import StampRecorder  # noqa: E402
+from probes.transport.http1 import ResponseParser  # noqa: E402
 from tui.app import LlmtopApp  # noqa: E402
 from tui.screens.home import HomeScreen  # noqa: E402
 
@@ -202,6 +204,7 @@ def of_bytes() -> list[Figure]:
         Figure("chat chunk → Progress", read, "µs", "msgspec, its text alone", least),
         Figure("Messages event → Progress", named, "µs", "json.loads", parsed * per_chunk_us),
         of_responses(),
+        of_the_way(),
     ]
 
 
@@ -214,6 +217,32 @@ def of_responses() -> Figure:
 
     alike, others = cost_us(responses_events(alike=True)), cost_us(responses_events(alike=False))
     return Figure("Responses delta → Progress", alike, "µs", "the same, the long way", others)
+
+
+def of_the_way() -> Figure:
+    """Measure a chat chunk from the bytes of its read to its count, by its bytes and decoded."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    reads = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chat_chunks()]
+
+    def by_bytes() -> None:
+        parser, reader, recorder = ResponseParser(), answer_reader(), StampRecorder(10**9)
+        parser.feed(head)
+        for at_ns, read in enumerate(reads):
+            body = parser.plain(read)
+            if body is not None and (characters := reader.more(body)):
+                recorder.more(characters, at_ns)
+            else:
+                recorder.output(reader.feed(body or parser.feed(read)), at_ns)
+
+    def decoded() -> None:
+        parser, reader, recorder = ResponseParser(), answer_reader(), StampRecorder(10**9)
+        parser.feed(head)
+        for at_ns, read in enumerate(reads):
+            recorder.output(reader.feed(parser.feed(read)), at_ns)
+
+    per_chunk_us = 1e6 / CHUNKS
+    short_us, long_us = cpu_s(by_bytes) * per_chunk_us, cpu_s(decoded) * per_chunk_us
+    return Figure("chat chunk, read → counted", short_us, "µs", "the same, decoded", long_us)
 
 
 def draw(screen: HomeScreen) -> int:

@@ -68,6 +68,20 @@ ROOMS: Final = {
             "tests/probes/answers/test_cases.py",
         ),
     ),
+    "expected": Room(
+        (
+            "probes/answers/right_answer.py",
+            "probes/config/expect.py",
+            "probes/kit/json_schemas.py",
+            "probes/kit/linear_patterns.py",
+        ),
+        (
+            "tests/probes/answers/test_right_answer.py",
+            "tests/probes/config/test_config_expect.py",
+            "tests/probes/kit/test_json_schemas.py",
+            "tests/probes/kit/test_linear_patterns.py",
+        ),
+    ),
     "limits": Room(
         (
             "probes/answers/limits/*.py",
@@ -193,6 +207,24 @@ ROOMS: Final = {
             "tests/probes/stats/test_confidence_sequence.py",
             "tests/probes/comparing/test_*.py",
             "tests/probes/run/test_comparison_run.py",
+        ),
+    ),
+    "sweeping": Room(
+        (
+            "probes/sweeping/edges.py",
+            "probes/sweeping/estimates.py",
+            "probes/sweeping/exports.py",
+            "probes/sweeping/goals.py",
+            "probes/sweeping/plan.py",
+            "probes/sweeping/results.py",
+            "probes/sweeping/step.py",
+            "probes/sweeping/sweep.py",
+            "probes/sweeping/words.py",
+            "probes/run/sweep_run.py",
+        ),
+        (
+            "tests/probes/sweeping/test_*.py",
+            "tests/probes/run/test_sweep_run.py",
         ),
     ),
     "diagnosis": Room(

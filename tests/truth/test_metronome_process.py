@@ -4,23 +4,27 @@ These tests start Python and so take about half a second of wall time each.
 """
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
-from truth.command import ARGV, ENVIRONMENT
+from truth.command import ARGV, ENVIRONMENT, argv_in_c
 from truth.metronome_kit import events, truth
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def started(
+    *arguments: str, argv: tuple[str, ...] = ARGV
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen([*ARGV, *arguments], env=ENVIRONMENT, **pipes)
+    process = subprocess.Popen([*argv, *arguments], env=ENVIRONMENT, **pipes)
     try:
         yield process, json.loads(process.stdout.readline())["base_url"]
     finally:
@@ -78,3 +82,33 @@ def test_a_port_in_use_is_one_line_and_status_1() -> None:
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr.count(b"\n") == 1
     assert b"in use" in result.stderr
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_the_one_in_c_says_the_same(tmp_path: Path) -> None:
+    options = ("--tokens", "3", "--rate", "1000", "--first-after", "0", "0.001", "--until-eof")
+    said = []
+    for argv in (ARGV, argv_in_c(tmp_path)):
+        assert argv is not None
+        with started(*options, argv=argv) as (process, url), httpx.Client() as client:
+            stream_options = {"include_usage": True}
+            streams = [events(client, url, stream_options=stream_options) for _ in range(3)]
+            page = truth(client, url)
+            assert truth(client, url, since=2).records == page.records[2:]
+            assert truth(client, url, since=10**17, method="DELETE").records == ()
+            assert truth(client, url).records == ()
+            assert end(process) == (0, b"", b"")
+        for stream, record in zip(streams, page.records, strict=True):
+            assert all(json.loads(each)["id"] == record.response_id for each in stream[:-1])
+            assert sorted(record.chunks_ns) == record.chunks_ns
+            assert record.read_ns <= record.chunks_ns[0]
+        shape = [
+            [*json.loads(each), *(json.loads(each)["choices"] or [{}])[0], len(json.loads(each))]
+            for each in streams[0][:-1]
+        ]
+        records = [
+            (record.n, record.chunk_tokens, record.ending, record.first_of_connection)
+            for record in page.records
+        ]
+        said.append((len(streams[0]), streams[0][-1], shape, records, page.last, page.late_ns.n))
+    assert said[0] == said[1]

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE.parent / "probes"), str(HERE)]
 
 import made  # noqa: E402
 import made_comparison  # noqa: E402
 import made_happenings  # noqa: E402
 import made_page  # noqa: E402
+import made_sweep  # noqa: E402
 from fakes import FakeStatus  # noqa: E402
 
 from probes.board.views import Snapshot  # noqa: E402
 from probes.comparing.views import ComparisonView  # noqa: E402
+from probes.sweeping.views import SweepView  # noqa: E402
 from tui.draw.text import Line, line_text  # noqa: E402
 from tui.panes.comparison import comparison_lines  # noqa: E402
 from tui.panes.happenings import happenings_lines  # noqa: E402
@@ -33,6 +35,7 @@ from tui.panes.page.heat import HeatMaps  # noqa: E402
 from tui.panes.page.phases import Phases  # noqa: E402
 from tui.panes.page.probes import Probes  # noqa: E402
 from tui.panes.page.verdict import RouteVerdict  # noqa: E402
+from tui.panes.sweep import sweep_lines  # noqa: E402
 from tui.panes.throttling import throttling_lines  # noqa: E402
 from tui.panes.verdicts import verdicts_lines  # noqa: E402
 from tui.panes.view import ViewState  # noqa: E402
@@ -85,12 +88,18 @@ def _comparison(shown: ComparisonView) -> Draw:
     return lambda _, width, height: comparison_lines(shown, width, height)[:height]
 
 
+def _sweep(shown: SweepView) -> Draw:
+    """Return what draws the page of a sweep: its first lines."""
+    return lambda _, width, height: sweep_lines(shown, width, height)[:height]
+
+
 OF_PAGE: Final = ("crumbs", "verdict", "phases", "heat", "figures", "probes")
 PANES: Final[dict[str, Draw]] = {
     name: _of(name) for name in ("header", "routes", "arrival", "percentiles", "retries")
 } | {"throttling": _throttling, "verdicts": _verdicts, "happenings": _happenings}
 PANES.update({name: _of_page(name) for name in OF_PAGE})
 PANES["comparison"] = _comparison(made_comparison.view("eastus-gpt", "busy-llama", "漢字-eu"))
+PANES["sweep"] = _sweep(made_sweep.view("漢字-eu"))
 
 
 def drawing(pane: str) -> str:
@@ -102,6 +111,8 @@ def drawing(pane: str) -> str:
         busy, calm = made_page.snapshot(), made_page.calm()
     if pane == "comparison":
         calmly = _comparison(made_comparison.begun("eastus-gpt", "busy-llama"))
+    if pane == "sweep":
+        calmly = _sweep(made_sweep.begun("eastus-gpt"))
     parts = []
     for width, height in SHOWN:
         lines = [line_text(line).rstrip() for line in draw(busy, width, height)]

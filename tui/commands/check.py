@@ -60,9 +60,10 @@ def _reason(row: Row) -> Cell:
         return Cell(row.waited)
     if row.record is None:
         return Cell("budget")
+    if row.ok and row.record.attempts[-1].right:
+        return Cell("right answer")
     if row.ok and row.route.expect.is_set:
-        last = row.record.attempts[-1]
-        return Cell("right answer" if last.right else "answer not checked")
+        return Cell("answer not checked")
     return Cell(neutralise(row.record.probe.reason, 40))
 
 

@@ -111,8 +111,8 @@ _CANARY: Final = """\
 #   expect = { contains = "harbour", ignore_case = true }
 """
 _DEFAULTS_SHOWN: Final = (
-    *("concurrency", "interval", "max_tokens", "prompt", "cache", "connection", "stall_after"),
-    *("retries", "timeouts", "goals"),
+    *("concurrency", "interval", "pace", "max_tokens", "prompt", "cache", "connection"),
+    *("stall_after", "retries", "timeouts", "goals"),
 )
 _BUDGET_SHOWN: Final = ("tokens_per_hour", "route_tokens_per_hour", "usd_per_hour")
 _WITHOUT_DEFAULT: Final = {"usd_per_hour": "1.0"}

@@ -40,7 +40,7 @@ from tui.commands.waiting import Interrupt, OverwrittenLine
 from tui.draw.load_chart import load_chart
 from tui.draw.probe_figures import duration
 from tui.draw.table import Cell, Column, printed
-from tui.draw.text import NO_FIGURE, line_text, three_digits
+from tui.draw.text import NO_FIGURE, left, line_text, three_digits
 
 _REDRAW_S: Final = 0.2
 _WIDEST: Final = 120
@@ -203,7 +203,7 @@ def progress_words(view: SweepView) -> str:
     left_s = view.left_s or 0.0
     done = view.seconds / (view.seconds + left_s) if view.seconds + left_s > 0 else 0.0
     filled = round(done * _BAR)
-    parts = ["━" * filled + "─" * (_BAR - filled) + f" at most {age(left_s)} left"]
+    parts = ["━" * filled + "─" * (_BAR - filled) + f" about {age(left_s)} left"]
     parts.append(view.waits or view.doing)
     if view.running is not None:
         parts.append(f"n {view.running.n}")
@@ -219,19 +219,34 @@ def progress_words(view: SweepView) -> str:
 _POINTS: Final[tuple[Column[SweepPoint], ...]] = (
     Column("LOAD", 0, lambda one: Cell(f"{one.load:.4g}")),
     Column("N", 0, lambda one: Cell(f"{one.n:,}")),
-    Column("FAILED", 0, lambda one: Cell(f"{one.failed + one.hung:,}")),
+    Column("FAILED", 0, lambda one: Cell(f"{one.failed + one.hung:,}"), 1),
     Column("429", 0, lambda one: Cell(f"{one.throttled:,}")),
-    Column("SKIPPED", 0, lambda one: Cell(f"{one.skipped:,}")),
-    Column("TTFT50", 0, lambda one: Cell(_time(one.ttft_p50))),
+    Column("SKIPPED", 0, lambda one: Cell(f"{one.skipped:,}"), 8),
+    Column("TTFT50", 0, lambda one: Cell(_time(one.ttft_p50)), 6),
     Column("TTFT95", 0, lambda one: Cell(_time(one.ttft_p95))),
-    Column("INTERVAL", 0, lambda one: Cell(_interval(one.ttft_p95)), flush_left=True),
-    Column("E2E95", 0, lambda one: Cell(_time(one.e2e_p95))),
-    Column("tok/s", 0, lambda one: Cell(_figure(one.tokens_per_s))),
-    Column("REQ/min", 0, lambda one: Cell(_figure(one.requests_per_s, 60))),
-    Column("±%", 0, lambda one: Cell(_width(one.requests_per_s))),
-    Column("ENDED", 0, lambda one: Cell(_ended(one)), flush_left=True),
+    Column("INTERVAL", 0, lambda one: Cell(_interval(one.ttft_p95)), 5, flush_left=True),
+    Column("E2E95", 0, lambda one: Cell(_time(one.e2e_p95)), 2),
+    Column("tok/s", 0, lambda one: Cell(_figure(one.tokens_per_s)), 3),
+    Column("REQ/min", 0, lambda one: Cell(_figure(one.requests_per_s, 60)), 4),
+    Column("OFF%", 0, lambda one: Cell(_width(one.requests_per_s)), 9),
+    Column("ENDED", 0, lambda one: Cell(_ended(one)), 7, flush_left=True),
     Column("GOALS", 0, lambda one: Cell(_goals(one)), flush_left=True),
 )
+
+
+def _points(view: SweepView) -> list[str]:
+    """Return every step as a row, in as many columns as a terminal has room for; elsewhere in
+    all."""
+    columns, most = list(_POINTS), _columns() if sys.stdout.isatty() else None
+    while True:
+        table = printed(tuple(columns), view.points)
+        lines = [table.head_text(), *map(table.text, view.points)]
+        if most is None or max(map(len, lines)) <= most:
+            return lines
+        least = max(columns, key=lambda column: column.priority)
+        if not least.priority:
+            return [left(line, most) for line in lines]
+        columns.remove(least)
 
 
 def result_lines(view: SweepView, former: SweepView | None = None) -> list[str]:
@@ -248,8 +263,7 @@ def result_lines(view: SweepView, former: SweepView | None = None) -> list[str]:
         lines += ["", *(line_text(line).rstrip() for line in chart)]
     if former is not None:
         lines += ["", *_wrapped(f"Before, {_shown(former.route)}: {former.sentence}")]
-    table = printed(_POINTS, view.points)
-    return [*lines, "", table.head_text(), *map(table.text, view.points)]
+    return [*lines, "", *_points(view)]
 
 
 def _columns() -> int:

@@ -98,10 +98,12 @@ def _tokens_and_cost(last: AttemptFinished, probe: ProbeFinished) -> str:
 def _rightness(route: Route, last: AttemptFinished) -> list[str]:
     """Return whether the answer was what is expected, where it was ok by all else; of a wrong one
     its detail says more."""
-    if not route.expect.is_set or last.outcome != "ok":
+    if last.outcome != "ok" or not (last.right or route.expect.is_set):
         return []
     told = "right" if last.right else "could not be told right or wrong"
-    return [f"answer {told}: {neutralise(route.expect.words, _SERVER_WORDS)}"]
+    # A prompt of a file may have what is expected of its own.
+    words = neutralise(route.expect.words, _SERVER_WORDS) or "as its prompt expects"
+    return [f"answer {told}: {words}"]
 
 
 def _server_words(last: AttemptFinished) -> list[str]:

@@ -100,6 +100,8 @@ OURS: Final = "◌"
 """Beside what is our own machine's trouble: no latency is to be trusted."""
 FEW_SAMPLES: Final = "°"
 """Beside a figure of too few samples: it is the largest of them, not yet a percentile."""
+ADAPTIVE: Final = "a"
+"""Beside the concurrency of a route that finds it itself, as `auto` in the settings."""
 MORE_PROBES: Final = "⇡"
 """Beside the concurrency of a route that is probed more often while something is suspected."""
 LEARNING: Final = "learn"
@@ -308,7 +310,7 @@ def _concurrency(route: RouteView) -> Cell:
     role: Role = "dim" if route.in_flight <= route.target else "slow"
     if is_behind(route):
         return Cell(f"{route.in_flight}/{route.target}", "slow", BEHIND)
-    more = MORE_PROBES if route.evidence else " "
+    more = MORE_PROBES if route.evidence else ADAPTIVE if route.adaptive else " "
     return Cell(f"{route.in_flight}/{route.target}", role, more)
 
 

@@ -107,7 +107,7 @@ def _progress(shown: SweepView, width: int, *, is_live: bool) -> Iterator[Line]:
                 doing = (*doing, (f" n {count(shown.running.n)}", "dim"))
         parts.append(doing)
     if shown.left_s is not None and not shown.is_over:
-        parts.append(((f"at most {age(shown.left_s)} left", "text"),))
+        parts.append(((f"about {age(shown.left_s)} left", "text"),))
     most_tokens = shown.most_tokens or cost.tokens
     parts.append(
         ((f"{count(shown.spent_probes)} of {counted(cost.probes, 'probe', short=True)}", "text"),)
@@ -170,7 +170,7 @@ def _steps(shown: SweepView, width: int) -> Iterator[Line]:
         Column("95", 5, lambda one: _latency(one, "e2e_p95"), 4, group="E2E"),
         Column("tok/s", 5, lambda one: Cell(_figure(one.tokens_per_s)), 5),
         Column("req/min", 7, lambda one: Cell(_figure(one.requests_per_s, 60)), 6),
-        Column("±%", 3, lambda one: Cell(_width(one.requests_per_s), "dim"), 9),
+        Column("off%", 4, lambda one: Cell(_width(one.requests_per_s), "dim"), 9),
         Column("SKIPPED", 7, lambda one: _trouble(one.skipped, "slow"), 10),
         Column("OPEN", 5, lambda one: Cell(three_digits(one.in_flight), "dim"), 12),
         Column("took", 5, lambda one: Cell(age(one.seconds), "dim"), 13),
@@ -226,4 +226,4 @@ def _width(found: Estimate | None) -> str:
 
 def _why(point: SweepPoint) -> str:
     """Return what a row was for, and why it ended."""
-    return ("checked again, " if point.purpose == "check" else "") + _ENDS[point.end]
+    return ("checked, " if point.purpose == "check" else "") + _ENDS[point.end]

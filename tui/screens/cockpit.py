@@ -8,10 +8,10 @@ import msgspec
 from anyio import to_thread
 
 from probes.board.views import Snapshot, WindowName
-from probes.control.commands import Command, Pause, SetKnob
+from probes.control.commands import Adapt, Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.events import Knob
-from probes.events.knob_turns import is_next_step, knob_words
+from probes.events.knob_turns import BY_ITSELF, is_next_step, knob_words
 from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
@@ -120,6 +120,7 @@ class CockpitState:
             return Proposal(refusal="there is no settings file")
         routes = {
             name: {knob: value for knob in KNOBS if (value := getattr(route, knob)) is not None}
+            | ({"concurrency": BY_ITSELF} if route.adaptive else {})
             for name, route in self.session.wanted.routes.items()
         }
         turned = {key: word for key, word in display.items() if word != self._settled.get(key)}
@@ -173,6 +174,9 @@ class CockpitState:
         match command:
             case SetKnob(route=route, knob=knob, value=value) if route in wanted.routes:
                 before: float = getattr(wanted.routes[route], knob)
+                if knob == "concurrency" and wanted.routes[route].adaptive:
+                    words = f"{route}: {knob_words('auto', 1, 0)}"
+                    return Turned(words, Adapt(route=route, on=True, concurrency=before))
                 return _turned(
                     Knob(
                         at_ns=self.clock.monotonic_ns(),
@@ -182,6 +186,10 @@ class CockpitState:
                         after=value,
                     )
                 )
+            case Adapt(route=route, on=on) if route in wanted.routes:
+                before = wanted.routes[route].concurrency
+                back = Adapt(route=route, on=not on, concurrency=before)
+                return Turned(f"{route}: {knob_words('auto', not on, on)}", back)
             case Pause(route=route, paused=paused):
                 words = f"{route or 'all routes'}: {'paused' if paused else 'resumed'}"
                 return Turned(words, Pause(route=route, paused=not paused))

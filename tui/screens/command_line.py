@@ -15,6 +15,7 @@ import msgspec
 
 from probes.board.views import WINDOWS
 from probes.control.knobs import KNOBS, KnobName
+from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import NS_PER_S
 from probes.kit.durations import duration_s, number
 from probes.kit.short_figures import local_moment
@@ -95,7 +96,12 @@ class TypedCommand(msgspec.Struct, frozen=True):
 
 
 VERBS: Final[tuple[Verb, ...]] = (
-    Verb("conc", "N", "probes at once on the selected route", knob="concurrency"),
+    Verb(
+        "conc",
+        "N|auto",
+        "probes at once on the selected route; auto finds how many it bears",
+        knob="concurrency",
+    ),
     Verb("interval", "S", "seconds from one start to the next", knob="interval"),
     Verb("rate", "R", "probes a second, where the pace is constant or Poisson", knob="rate"),
     Verb("cap", "N", "tokens that an answer may have", knob="max_tokens"),
@@ -165,6 +171,8 @@ def read(text: str, known: Known) -> TypedCommand:
         raise CommandError(f"{verb.name}: got {value}, expected nothing after it")
     if not value and verb.takes and not verb.takes.startswith("["):
         raise CommandError(f"{verb.name}: expected {verb.takes}: {_expected(verb, known)}")
+    if verb.knob == "concurrency" and value.lower() == BY_ITSELF:
+        return TypedCommand(verb.name, BY_ITSELF)
     if verb.knob is not None:
         return TypedCommand(verb.name, value=_number(verb, verb.knob, value))
     words = verb.words(known)
@@ -287,7 +295,8 @@ def _expected(verb: Verb, known: Known) -> str:
     if verb.knob is not None:
         knob = KNOBS[verb.knob]
         kind = "a whole number" if knob.whole else _KINDS[knob.name]
-        return f"{kind} from {knob.least:,g} to {knob.most:,.0f}"
+        more = f", or {BY_ITSELF}" if verb.knob == "concurrency" else ""
+        return f"{kind} from {knob.least:,g} to {knob.most:,.0f}{more}"
     return f"one of {', '.join(verb.words(known))}"
 
 

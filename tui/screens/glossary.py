@@ -31,7 +31,14 @@ from tui.panes.comparison import STATE_WORDS
 from tui.panes.header import FIRES
 from tui.panes.moment import THEN
 from tui.panes.pace import BEHIND
-from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.routes import (
+    ADAPTIVE,
+    COLUMNS,
+    FEW_SAMPLES,
+    MORE_PROBES,
+    STATE_GLYPHS,
+    STATE_ROLES,
+)
 from tui.panes.sweep import STATE_WORDS as SWEEP_STATES
 from tui.panes.view import ARM_LETTERS, PaneName
 from tui.screens.alert_list import OVER, SEEN
@@ -205,6 +212,7 @@ _MARKS: Final = Section(
             "dim",
         ),
         Term(NO_FIGURE, "No sample.", "faint"),
+        Term(ADAPTIVE, "The concurrency finds itself: {adapt}.", "dim"),
         Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
         Term(BEHIND, "The rate of an open pace cannot be kept: fewer probes begin.", "slow"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
@@ -293,16 +301,14 @@ _SWEEP: Final = Section(
         Term("⊘", "429s came that belong to the load.", "throttled"),
         Term("✕", "Surely more than a twentieth fail otherwise.", "missed"),
         Term("surely", "Between which two the p95 lies, in 49 of 50 such steps."),
-        Term("±%", "How far throughput may be from its figure."),
+        Term("off%", "How far throughput may be off its figure."),
         Term("never", "So many fail that the p95 is of those that get no answer.", "missed"),
         Term("knee", "The load beyond which more requests only wait for each other.", "accent"),
         Term("tight", "The step ended because more of the same would tell nothing more.", "dim"),
         Term(
             "time over", "It ended because its 30 s were; the intervals say what is known.", "dim"
         ),
-        Term(
-            "checked again", "The first load once more: is the provider still what it was?", "dim"
-        ),
+        Term("checked", "The first load once more: is the provider still what it was?", "dim"),
         Term(SWEEP_STATES["ill"], "It is not: no knee and no limit is claimed.", "missed"),
         Term(SWEEP_STATES["budget"], "Another step might have spent more than was told.", "slow"),
     ),

@@ -8,7 +8,7 @@ goes, and in which steps, is `probes.control.knobs`' to say.
 from collections.abc import Iterable
 
 from probes.board.views import IncidentView
-from probes.control.commands import AcceptUsual, Burst, Pause, SetKnob
+from probes.control.commands import AcceptUsual, Adapt, Burst, Pause, SetKnob
 from probes.control.knobs import KNOBS, KnobName, Move
 from probes.control.wanted import Wanted
 from probes.events import NEW_LEVELS
@@ -21,6 +21,11 @@ def turned(wanted: Wanted, route: str, knob: KnobName, move: Move) -> SetKnob | 
     base: float | None = getattr(wanted.routes[route], knob)
     value = None if base is None else KNOBS[knob].moved(base, move)
     return None if value is None else SetKnob(route=route, knob=knob, value=value)
+
+
+def adapted(wanted: Wanted, route: str) -> Adapt:
+    """Return the command that lets a route's concurrency find itself, or no longer."""
+    return Adapt(route=route, on=not wanted.routes[route].adaptive)
 
 
 def burst(wanted: Wanted, route: str) -> Burst:

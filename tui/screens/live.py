@@ -17,7 +17,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from probes.board.views import RouteView, Snapshot
-from probes.control.commands import Command, EndCoolDown, MarkTime, Pause, WatchText
+from probes.control.commands import Command, EndCoolDown, MarkTime, Pause, SetKnob, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.clock import NS_PER_S
@@ -337,6 +337,11 @@ class LiveScreen(Screen[None]):
         if past is not None and isinstance(command, Pause | MarkTime):
             self.notify(self._acting_words(command, past))
         if acts or not self._is_refused():
+            if isinstance(command, SetKnob) and command.knob == "concurrency":
+                wanted = self.cockpit.session.wanted.routes.get(command.route)
+                if wanted is not None and wanted.adaptive:
+                    words = f"{self.called(command.route)}: CONC no longer finds itself. {{undo}} "
+                    self.notify(with_keys(words + "lets it again.", self.view.keys))
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
@@ -717,6 +722,11 @@ class LiveScreen(Screen[None]):
     def action_concurrency(self, direction: Move) -> None:
         """Change how many probes run at once."""
         self._turn("concurrency", direction)
+
+    def action_adapt(self) -> None:
+        """Let the route's concurrency find itself, or no longer."""
+        if route := self.route():
+            self.send(knobs.adapted(self.cockpit.session.wanted, route.name))
 
     def action_interval(self, longer: bool) -> None:
         """Change the interval, or the rate of an open pace, which is the longer the less often."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec.structs import replace
 
 from probes.board.views import WindowName
-from probes.control.commands import SetKnob
+from probes.control.commands import Adapt, SetKnob
+from probes.events.knob_turns import BY_ITSELF
 from tui.panes.routes import SORT_KEYS
 from tui.panes.view import ViewState
 from tui.screens import knobs
@@ -100,11 +101,16 @@ class TypedCommands:
         if not name or knob is None:
             return "no route is selected"
         wanted = screen.cockpit.session.wanted.routes[name]
+        if asked.text == BY_ITSELF:
+            if wanted.adaptive:
+                return f"{screen.called(name)}: {knob} finds itself already"
+            screen.send(Adapt(route=name, on=True))
+            return None
         if knob in ("interval", "rate") and wanted.is_open != (knob == "rate"):
             other = "rate" if wanted.is_open else "interval"
             return f"{screen.called(name)}: its pace has no {knob}, it goes by the {other}"
         now: float = getattr(wanted, knob)
-        if now == asked.value:
+        if now == asked.value and not (knob == "concurrency" and wanted.adaptive):
             return f"{screen.called(name)}: {knob} is {now:g} already"
         screen.send(SetKnob(route=name, knob=knob, value=asked.value))
         return None

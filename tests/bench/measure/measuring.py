@@ -17,6 +17,8 @@ from .provider import Provider
 
 WARM_UP_S = 1.5
 """From the first request to the measured span: connections are made meanwhile."""
+WARM_UP_OF_A_STREAM_S = 1 / 120
+"""And so much for each stream: llmtop opens some 150 a second."""
 PATIENCE_S = 120.0
 """GuideLLM takes 20 s to its first request on an idle machine."""
 
@@ -84,7 +86,7 @@ def measure(
     seconds: float,
     placement: Placement,
     *,
-    warm_up_s: float = WARM_UP_S,
+    warm_up_s: float | None = None,
 ) -> Measurement:
     """Let a client stream, and return what it was worth.
 
@@ -93,6 +95,8 @@ def measure(
         TimeoutError: it never sent a request.
     """
     provider.clear()
+    if warm_up_s is None:
+        warm_up_s = WARM_UP_S + streams * WARM_UP_OF_A_STREAM_S
     with tempfile.TemporaryDirectory(prefix="llmtop-bench-") as folder:
         task = Task(
             base_url=provider.base_url,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.config import Route
+from probes.config import Expect, Route
 from probes.config.errors import ConfigError
 from probes.config.file import parse_config
 from probes.config.prompts_file import MOST_LINES, MOST_SHAPES, PromptsFileError, read_prompts
@@ -60,6 +60,31 @@ def test_parts_calls_and_answers_of_tools_are_read(file: Path) -> None:
     assert (user.text, user.images) == ("look", (url,))
     assert [call.name for call in assistant.tool_calls] == ["weather"]
     assert (tool.tool_call_id, tool.text) == ("c1", "rain")
+
+
+def test_a_line_may_expect_something_of_its_own(file: Path) -> None:
+    (file.parent / "schema.json").write_text('{"type": "object"}')
+    lines = (
+        line(expect={"contains": "parcel", "ignore_case": True}),
+        line(expect={"json_schema_file": "schema.json"}),
+        line(expect={}),
+        line(),
+    )
+    file.write_text("\n".join(lines))
+    assert [prompt.expect for prompt in read_prompts(file)] == [
+        Expect(contains="parcel", ignore_case=True),
+        Expect(json_schema={"type": "object"}),
+        Expect(),
+        None,
+    ]
+
+
+def test_what_a_line_cannot_expect_is_told_at_its_key(file: Path) -> None:
+    told = problems_of(file, line(expect={"contain": "a", "pattern": "("}), line(expect="a"))
+    assert told[0] == "line 1: expect.contain: unknown key, did you mean contains?"
+    assert told[1].startswith("line 1: expect.pattern: is no pattern of RE2")
+    assert told[2] == "line 2: expect: expected an object with the keys of a route's `expect`"
+    assert len(told) == 3
 
 
 def test_a_picture_may_be_a_file_beside_it(file: Path) -> None:

@@ -68,8 +68,8 @@ def test_a_table_has_a_row_for_each(name: str) -> None:
     assert {row.count(" | ") for row in rows} == {3}
 
 
-def test_only_a_route_s_name_and_what_its_prompts_became_are_no_keys() -> None:
-    assert {*fields_of(Route)} - {*route_keys()} == {"name", "prompts"}
+def test_only_a_route_s_name_and_what_settings_became_are_no_keys() -> None:
+    assert {*fields_of(Route)} - {*route_keys()} == {"name", "prompts", "adaptive"}
     assert {*fields_of(Price)} == {"input", "output", "cached_input"}
 
 

@@ -202,6 +202,15 @@ def test_an_interval_that_was_shortened_is_put_back() -> None:
     assert advice(yard, "own_load") == Advice(act="undo_knob", knob="interval", value=5.0)
 
 
+def test_an_open_pace_is_slowed_by_its_rate() -> None:
+    yard = Yard(probed(concurrency=1, pace="poisson", rate=4.0))
+    assert of(yard).pace_s == 0.25
+    slower = Advice(act="set_knob", knob="rate", value=2.0)
+    assert advice(yard, "rate_limited_requests") == slower
+    yard.turn("rate", 4.0, 10.0)
+    assert advice(yard, "own_load") == Advice(act="undo_knob", knob="rate", value=4.0)
+
+
 def routes(*infos: Any, **does: Any) -> Yard:
     yard = Yard(*infos)
     yard.seconds(100, does)

@@ -96,10 +96,16 @@ async def test_an_answer_that_keeps_it_busy_costs_its_life_and_nothing_else(
     assert time.monotonic() - began_s < 5.0
     with pytest.raises(ProcessLookupError):
         os.kill(busy, 0)
-    # For a while none is started: an answer like that comes again.
-    assert (await checks.check(HARBOUR, "harbour", is_cut=False)).finding is None
-    clock.ahead_ns = answer_checks._REST_NS
+    # The like of it rests; what others expect is looked at, by the next process.
+    began_s = time.monotonic()
+    assert (await checks.check(SLOW, SLOW_ANSWER, is_cut=False)).finding is None
+    assert time.monotonic() - began_s < 0.2
+    assert checks._process is None
     assert (await checks.check(HARBOUR, "harbour", is_cut=False)).finding == "right"
+    next_one = pid_of(checks)
+    clock.ahead_ns = answer_checks._REST_NS
+    assert "took longer" in (await checks.check(SLOW, SLOW_ANSWER, is_cut=False)).words
+    assert checks._process is None != next_one
     await checks.aclose()
 
 
@@ -111,6 +117,8 @@ async def test_one_that_died_is_started_again() -> None:
     told = await checks.check(HARBOUR, "harbour", is_cut=False)
     assert told.finding is None
     assert "ended" in told.words
+    assert (await checks.check(PATTERN, "aaa", is_cut=False)).finding == "right"
+    assert (await checks.check(HARBOUR, "harbour", is_cut=False)).finding is None
     clock.ahead_ns = answer_checks._REST_NS
     assert (await checks.check(HARBOUR, "harbour", is_cut=False)).finding == "right"
     await checks.aclose()
@@ -120,9 +128,16 @@ async def test_one_that_cannot_be_started_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    told = await AnswerChecks(SystemClock()).check(HARBOUR, "harbour", is_cut=False)
+    clock = AheadClock()
+    checks = AnswerChecks(clock)
+    told = await checks.check(HARBOUR, "harbour", is_cut=False)
     assert told.finding is None
     assert "No such file" in told.words
+    monkeypatch.undo()
+    assert (await checks.check(HARBOUR, "harbour", is_cut=False)).finding is None
+    clock.ahead_ns = answer_checks._START_AGAIN_NS
+    assert (await checks.check(HARBOUR, "harbour", is_cut=False)).finding == "right"
+    await checks.aclose()
 
 
 async def test_who_stops_waiting_leaves_no_answer_to_the_next() -> None:

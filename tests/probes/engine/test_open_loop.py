@@ -12,6 +12,7 @@ from route_yard import Yard
 from scripted import Script, chat, refusal
 
 from probes.board import Board
+from probes.board.checkpoint import Checkpoint
 from probes.board.views import Snapshot
 from probes.config.settings import Timeouts
 from probes.control.commands import Allowance
@@ -101,8 +102,23 @@ async def test_coordinated_omission_is_seen_in_the_scheduled_latency_alone() -> 
     assert row.pace.begun_per_s == pytest.approx(4.0, rel=0.02)
 
 
+async def test_a_checkpoint_of_a_board_goes_on_as_the_board_does() -> None:
+    yard = open_yard(chat("a", wait_s=0.5, gap_s=0.0), rate=6.0, concurrency=2)
+    async with yard.running():
+        await yard.advance(40)
+    board = board_of(yard)
+    copy = Checkpoint(board).board()
+    assert copy.snapshot(window="run").routes == board.snapshot(window="run").routes
+    assert copy.snapshot(window="run").routes[0].pace is not None
+
+
 def folded(yard: Yard) -> Snapshot:
-    """Return what a board makes of it, with a tick a second as an engine tells them."""
+    """Return what a board makes of it."""
+    return board_of(yard).snapshot(window="run")
+
+
+def board_of(yard: Yard) -> Board:
+    """Return a board that has folded it, with a tick a second as an engine tells them."""
     route, counts = yard.runner.route, yard.runner.counts()
     board = Board()
     board.fold(
@@ -128,7 +144,7 @@ def folded(yard: Yard) -> Snapshot:
         due = second * 6 + 1
         told = msgspec.structs.replace(counts, due=due, due_waiting=due - seen)
         board.fold(Tick(at_ns=upto_ns, wall_ns=0, health=Health(), routes=(told,)))
-    return board.snapshot(window="run")
+    return board
 
 
 async def test_a_queue_that_only_grows_is_bounded_and_what_it_lost_is_counted() -> None:

@@ -10,6 +10,7 @@ from test_probe import SECRET, Desk
 from probes.answers.check_server import CheckReply
 from probes.answers.right_answer import Expectation
 from probes.config import Expect
+from probes.config.prompts import Message, Prompt
 from probes.events import AttemptFinished, Notice, ProbeFinished
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +111,7 @@ async def test_an_answer_that_its_cap_cut_is_not_wrong_for_what_is_missing() -> 
     assert attempt.right is None
     (notice,) = desk.of(Notice)
     assert notice.text == (
-        "the cap of 64 tokens ends answers before what is expected of them has come:"
+        "answers are cut by the cap of 64 tokens before what is expected of them has come:"
         " raise max_tokens"
     )
 
@@ -158,6 +159,18 @@ async def test_what_is_said_of_it_is_said_once() -> None:
     await desk.run()
     assert len(attempts(desk)) == 2
     assert len(desk.of(Notice)) == 1
+
+
+async def test_what_a_prompt_expects_takes_the_place_of_what_its_route_does() -> None:
+    says = (Message(role="user", text="Where?"),)
+    for own, outcome in ((Expect(contains="sea"), "ok"), (None, "content_error"), (Expect(), "ok")):
+        prompt = Prompt(name="a", messages=says, expect=own)
+        desk = Desk(chat("The sea."), expect=HARBOUR, prompts=(prompt,))
+        desk.tools.checker = checker = InThisProcess()
+        finished = await desk.run()
+        assert finished is not None
+        assert finished.outcome == outcome
+        assert len(checker.asked) == (0 if own == Expect() else 1)
 
 
 async def test_nothing_is_looked_at_where_nothing_is_expected() -> None:

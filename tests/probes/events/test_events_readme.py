@@ -91,11 +91,15 @@ def test_the_fields_of_a_record_are_those_that_it_has(title: str) -> None:
 
 
 def test_the_fields_of_the_summary_are_those_that_it_has() -> None:
-    board = Board()
-    route = route_info(Route(name="r", base_url="https://h", model="m"))
-    board.fold(Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(route,), schema=1))
-    (row,) = board.summary().values()
-    assert sorted(first_cells(PAGE.rows("`summary`"))) == sorted(row)
+    closed = Route(name="closed", base_url="https://h", model="m")
+    paced = Route(name="paced", base_url="https://h", model="m", pace="poisson", rate=1.0)
+    routes, board = tuple(map(route_info, (closed, paced))), Board()
+    board.fold(Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=routes, schema=1))
+    summary = board.summary()
+    assert sorted(first_cells(PAGE.rows("`summary`"))) == sorted(summary["paced"])
+    of_open = {"pace", "rate", "due_waiting", "skipped_for"}
+    more = summary["paced"].keys() - summary["closed"].keys()
+    assert {name for name in more if not name.startswith("scheduled_")} == of_open
 
 
 TITLED = {**{f"`{tag}`": kind for tag, kind in EVENTS.items()}, **RECORDS}

@@ -122,6 +122,23 @@ async def test_leased_is_what_will_be_in_flight_in_two_seconds(
     assert of_route(allow).more is (probes > 0)
 
 
+@pytest.mark.parametrize(
+    ("concurrency", "rate", "probes"),
+    [
+        (8, 0.1, 2),  # a slow pace needs no lease for all of its places
+        (8, 2.0, 5),  # two seconds of it, and one more
+        (8, 100.0, 9),  # no more than there are places for
+        (8, 0.0, 1),  # an engine without a part of the pace: for whoever asks for one probe
+    ],
+)
+async def test_leased_is_what_an_open_pace_begins_in_two_seconds(
+    concurrency: int, rate: float, probes: int
+) -> None:
+    route = msgspec.structs.replace(ROUTE, concurrency=concurrency, pace="poisson", rate=rate)
+    allow = await Money(Ledger(None), route).topped_up()
+    assert of_route(allow).tokens == probes * PROBE
+
+
 async def test_what_is_in_flight_is_leased_and_the_next_of_each_worker() -> None:
     route = msgspec.structs.replace(ROUTE, concurrency=8, interval=0.0)
     money = Money(Ledger(None), route)

@@ -218,6 +218,9 @@ def test_the_route_is_asked_in_no_other_way_than_the_sweep_does() -> None:
         None,
     )
     assert (closed.retries, closed.evidence, closed.paused) == (0, False, True)
+    assert not plan_of(
+        msgspec.structs.replace(route, adaptive=True), "concurrency", None
+    ).route.adaptive
     opened = plan_of(route, "rate", 4.0).route
     assert (opened.pace, opened.rate, opened.concurrency) == ("poisson", 0.125, 32)
 

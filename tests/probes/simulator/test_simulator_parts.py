@@ -6,7 +6,7 @@ import pytest
 
 from probes.simulator.access import is_loopback_host
 from probes.simulator.prefix_cache import PrefixCache
-from probes.simulator.prose import Prose, count_tokens
+from probes.simulator.prose import Prose, asked_word, count_tokens
 from probes.simulator.truth import TruthLog, TruthRecord
 
 
@@ -32,6 +32,23 @@ def test_prose_gives_one_word_a_token_and_repeats_with_its_seed() -> None:
     assert len(text.split()) == 40
     assert Prose(Random(5)).tokens(40) == text
     assert Prose(Random(6)).tokens(40) != text
+
+
+def test_a_model_begins_with_the_word_that_it_is_asked_for() -> None:
+    asked = b"<|system|>Be brief.<|user|>Answer with the one word: harbour"
+    assert asked_word(asked) == b"harbour"
+    assert asked_word(b"Say the one word: harbour. \n") == b"harbour"
+    for other in (
+        b"Write about the sea.",
+        b"the one word: harbour, or not",
+        b"the one word: ",
+        b"",
+    ):
+        assert asked_word(other) == b""
+    said = Prose(Random(5), "harbour")
+    assert said.tokens(1) == "harbour."
+    assert said.tokens(2).startswith(" ")
+    assert len(Prose(Random(5), "harbour").tokens(40).split()) == 40
 
 
 def test_a_prompt_has_a_token_for_every_four_bytes_begun() -> None:

@@ -178,6 +178,11 @@ def test_a_provider_that_changed_is_told_and_nothing_is_claimed(factor: float) -
     assert told.points
 
 
+def test_it_may_have_been_this_machine() -> None:
+    late = swept(lambda load: msgspec.structs.replace(point(load), lag_s=0.12), slower(2.0))[0]
+    assert "perhaps it was this machine, which woke 0.12 s late" in late.view().sentence
+
+
 def test_what_changed_is_not_closed_in_on() -> None:
     assert swept(slow_from(12), slower(2.0))[1] == [1, 2, 4, 8, 16, 1]
 
@@ -250,7 +255,7 @@ def test_what_is_not_sure_is_told_as_perhaps() -> None:
     assert view(provider, goals=(unsure,)).sentence.startswith("Perhaps within goals up to 32")
 
 
-def test_it_tells_how_long_it_takes_at_most() -> None:
+def test_it_tells_how_long_it_takes() -> None:
     sweep = Sweep(plan(), COST)
     sweep.end("running")
     before = sweep.view().left_s

@@ -33,7 +33,7 @@ def test_what_init_comments_out_is_what_is_built_in() -> None:
     text = config_text({})
     lines = text.split("[routes.local]")[0]
     as_set = re.sub(r"^# (\w+ = )", r"\1", lines, flags=re.MULTILINE)
-    assert len(re.findall(r"^\w+ = ", as_set, re.MULTILINE)) == 13
+    assert len(re.findall(r"^\w+ = ", as_set, re.MULTILINE)) == 14
     path = Path("routes.toml")
     built_in = parse_config(text, path, {})
     uncommented = parse_config(text.replace(lines, as_set), path, {})

@@ -45,7 +45,7 @@ def _parts(route: RouteView, view: ViewState) -> list[tuple[Line, float]]:
         (((f" {model} ·", "dim"),) if model else (), 6),
         (((f" {host} ·", "dim"),) if host else (), 5),
         (((f" {route.dialect} ·", "dim"),) if route.dialect else (), 6.2),
-        (((f" CONC {route.in_flight}/{route.target}", "text"),), 2),
+        (((f" CONC {route.in_flight}/{route.target}{' auto' * route.adaptive}", "text"),), 2),
         (((f" · {pace_of(route)}", "dim"),), 3),
         (((f" · {BEHIND} {lamp_words(route)}", "slow"),) if is_behind(route) else (), 1.5),
         (((f" · cap {route.max_tokens}", "dim"),), 3.2),
