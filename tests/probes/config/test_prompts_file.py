@@ -238,11 +238,3 @@ def test_a_late_system_message_is_refused_where_it_must_be_the_first(file: Path)
     (problem,) = refused(file, 'dialect = "messages"')
     assert "line 1: messages.1.role: " in problem
     assert route_of(file).prompts
-
-
-def test_a_line_may_say_what_its_answers_must_be(file: Path) -> None:
-    file.write_text(f'{line(expect={"contains": "Oslo"})}\n{line()}')
-    first, second = read_prompts(file)
-    assert (first.expect.contains, second.expect.is_set) == (("Oslo",), False)
-    (told,) = problems_of(file, line(expect={"contians": "Oslo"}))
-    assert told == "line 1: expect.contians: unknown key, did you mean contains?"
