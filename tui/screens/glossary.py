@@ -334,7 +334,7 @@ _LEADERBOARD: Final = Section(
              "tok/s from the first output on."),
         Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
         Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
-        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("0.2 to 0.3", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
         Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
         Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
     ),
