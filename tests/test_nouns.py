@@ -12,6 +12,7 @@ NO_NOUNS = frozenset(
         "as",
         "belongs",
         "does",
+        "finds",
         "has",
         "hurts",
         "is",

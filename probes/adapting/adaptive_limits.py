@@ -6,7 +6,9 @@ Rule 2: a move counts from when an engine says that it has obeyed. What began be
 limit before; so is what began beyond it, as a burst does.
 Rule 3: nothing is raised while a budget is about spent, and what a budget holds back is halved:
 more at a time would only spend it sooner.
-Rule 4: what counts is what the limit can change. A probe beside the pace, an answer that a gap of
+Rule 4: where probes start when they are due, whatever the others do (an open pace), a limit that
+is not used up is not raised: nobody asks for more.
+Rule 5: what counts is what the limit can change. A probe beside the pace, an answer that a gap of
 ours has spoiled, and what failed on our side say nothing.
 """
 
@@ -98,6 +100,9 @@ class _RouteLimit:
         self.search: EdgeSearch | None = None
         """None where the concurrency is set by hand."""
         self._concurrency = info.concurrency
+        self._is_spent = False
+        self._most_open = 0
+        """At once, since the last move."""
         self._open: dict[tuple[str, int], _Open] = {}
         if info.adaptive:
             self._begin(now_s)
@@ -125,13 +130,15 @@ class _RouteLimit:
                 move = self._finished(event)
         if move is not None and self.search is not None:
             self.search.await_effect()
+            self._most_open = 0
         return move
 
     def count(self, target: int, is_spent: bool, event: Tick) -> None:
         """Note what a tick says: what an engine works by, and whether money is left."""
+        self._concurrency = target
         if self.search is None:
             return
-        self.search.may_grow = not is_spent
+        self._is_spent = is_spent
         if target == self.search.limit:
             self.search.took_effect(seconds(event.at_ns))
 
@@ -150,6 +157,10 @@ class _RouteLimit:
             del self._open[next(iter(self._open))]
         if not event.evidence:
             at_once = len(self._open) + 1
+            self._most_open = max(self._most_open, at_once)
+            if self.search is not None:
+                is_used = self.info.pace == "interval" or self._most_open >= self.search.limit
+                self.search.may_grow = is_used and not self._is_spent
             self._open[event.probe, event.attempt] = _Open(seconds(event.at_ns), at_once)
 
     def _first_token(self, event: FirstToken) -> Move | None:
@@ -214,7 +225,7 @@ class _RouteLimit:
                 if self.search is not None:
                     self.search.set_to(self._concurrency, at_s)
                     self.search.took_effect(at_s)
-            case "interval" | "max_tokens":
+            case "interval" | "rate" | "max_tokens":
                 if self.search is not None:
                     self.search.forget(at_s)
             case _:

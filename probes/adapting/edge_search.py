@@ -12,9 +12,10 @@ may cost: so refusals stay below a hundredth.
 Rule 4: a queue is a refusal that nobody says. By Little's law the requests that wait at the server
 are the answers a second times what each waits beyond the least wait known. Between a little queue
 and a longer one nothing is done, so that the limit rests.
-Rule 5: going back has to help. Where the wait stays and the answers become fewer, the queue is
-somebody else's: the limit goes back up, and that wait is the least one from then on.
-Rule 6: what misses the route's goals is above the edge, whatever else it bears.
+Rule 5: what misses the route's goals is above the edge, whatever else it bears.
+Rule 6: going back has to help. Where the wait stays and the answers become fewer, the queue is
+somebody else's: the limit goes back up, and that wait is the least one from then on. So it is with
+a goal that most answers miss with far fewer at once, too.
 
 Time is the caller's, in seconds of any origin.
 """
@@ -60,6 +61,8 @@ BASE_S: Final = 600.0
 GOAL_SAMPLES: Final = 20
 GOAL_SHARE: Final = 0.05
 """More than a twentieth of so many answers beyond a goal: that is its p95."""
+MOSTLY: Final = 0.5
+"""A goal that so many still miss, with so many fewer at once, is not missed for their number."""
 RUNS_OUT_S: Final = 15.0
 """A bucket that is empty so soon, at its slope, is gone below; later where it refills later."""
 FULL: Final = 0.8
@@ -136,6 +139,10 @@ class EdgeSearch:
         since."""
         self._missed: list[bool] = []
         """Of answers since the last move, whether each misses a goal."""
+        self._missed_from: tuple[str, int] | None = None
+        """The goal that is being gone below, and the limit that missed it first."""
+        self._beyond_us: set[str] = set()
+        """Goals that are missed however few there are at once, until what is asked changes."""
         self._left: dict[str, list[tuple[float, float]]] = {}
         """What is left of each bucket since the last move, with when that was told."""
         self._buckets: dict[str, Limit] = {}
@@ -168,7 +175,7 @@ class EdgeSearch:
         if one.outcome == "answered":
             self._paid += 1
             if one.began_s >= self._moved_s:
-                self._missed.append(bool(one.missed))
+                self._missed.append(bool(one.missed) and one.missed not in self._beyond_us)
         told = self._go_to_told(one.at_s)
         return told or self._within_goal(one)
 
@@ -176,6 +183,8 @@ class EdgeSearch:
         """Forget every edge: what is asked is another thing from now on."""
         self._edge = self._raised_from = self._before = None
         self._beyond = 0
+        self._missed_from = None
+        self._beyond_us.clear()
         self._bases.clear()
         self._begin(at_s)
 
@@ -221,11 +230,11 @@ class EdgeSearch:
             return None
         if self._edge is not None and self.limit < self._told:
             return None  # it has refused below what it states
-        if self.limit < self._told and self._runs_out(at_s) is not None:
+        if self.limit < self._told and self._runs_out() is not None:
             return None
         return self._move(self._told, f"told: {self._told} at a time", at_s)
 
-    def _runs_out(self, at_s: float) -> tuple[str, float] | None:
+    def _runs_out(self) -> tuple[str, float] | None:
         """Return the bucket that is soon empty, in words, and what share of the limit would last.
 
         None where none is told, or all of them last.
@@ -294,10 +303,16 @@ class EdgeSearch:
 
     def _within_goal(self, one: Heard) -> Move | None:
         beyond = sum(self._missed)
-        if len(self._missed) < GOAL_SAMPLES or not one.missed:
+        if len(self._missed) < GOAL_SAMPLES or not one.missed or one.missed in self._beyond_us:
             return None
         if beyond <= GOAL_SHARE * len(self._missed):
             return None
+        if self._missed_from is None or self._missed_from[0] != one.missed:
+            self._missed_from = (one.missed, self.limit)
+        elif self.limit <= IN_VAIN * self._missed_from[1] and beyond > MOSTLY * len(self._missed):
+            self._beyond_us.add(one.missed)
+            was, self._missed_from, self._edge = self._missed_from[1], None, None
+            return self._move(was, f"beyond {one.missed} with fewer, too", one.at_s)
         reason = f"{beyond} of {len(self._missed)} beyond {one.missed}"
         self._edge = _Edge(self.limit, "goal", one.at_s)
         return self._move(min(self.limit - 1, int(self.limit * 0.9)), reason, one.at_s)
@@ -332,7 +347,7 @@ class EdgeSearch:
         base_s = self._bases[0][1]
         queue, short = self._queue(at_s), self._short
         self._surprised = False
-        runs_out = self._runs_out(at_s)
+        runs_out = self._runs_out()
         if runs_out is not None:
             reason, share = runs_out
             self._edge = _Edge(self.limit, "told", at_s)

@@ -305,9 +305,11 @@ def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:
     left_s, parts = route.cool_down_s(now_ns), route.limits.parts
     if not parts and left_s is None:
         return None
+    limits = tightest(parts)
     return LimitsView(
         route=route.info.name,
-        limits=tightest(parts),
+        limits=limits,
+        headroom=route.headroom.view(limits, now_ns, route.target, route.interval),
         cool_down_s=left_s,
         cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
     )

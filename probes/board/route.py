@@ -17,6 +17,7 @@ from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.alert_log import AlertLog
 from probes.board.happenings import HappeningLog
 from probes.board.header import Header
+from probes.board.headroom import HeadroomWatch
 from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
 from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
@@ -150,6 +151,7 @@ class RouteBoard:
         self.standings = Standings()
         self.failures = FailureStamps()
         self.limits = LimitState()
+        self.headroom = HeadroomWatch()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
         """What holds back new attempts of this route alone, beside a cool-down."""
@@ -415,6 +417,7 @@ class RouteBoard:
             self.accounts.attempt_ended(probe, event)
         self.probe_log.attempt_ended(event, self.run.log_bytes_a_route)
         self.limits.hear(event)
+        self.headroom.hear(event)
         guessed_tokens = 0
         if event.output_tokens is None:
             guessed_tokens = self.lanes.sizes.tokens_of(event.characters)
@@ -494,6 +497,19 @@ class RouteBoard:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
         goal_s = self._goal_e2e_at(self.max_tokens)
+        self._set_knob(event)
+        more, new_s = "", self._goal_e2e_at(self.max_tokens)
+        if new_s != goal_s:
+            more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
+        if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
+            self._tell_effect(self.knob_effects.broken_off(event.at_ns))
+        elif event.knob != "usual":  # it says what is usual, and changes nothing of what we do
+            still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
+            self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
+        self.run.happenings.turned(event, more)
+        self.is_due = True  # a pause is seen at once: the same key ends it
+
+    def _set_knob(self, event: Knob) -> None:
         match event.knob:
             case "concurrency":
                 self.target = int(event.after)
@@ -511,18 +527,10 @@ class RouteBoard:
                 self.cool_down = None
             case _:
                 pass
-        if self.pace is not None and event.knob in ("rate", "concurrency", "paused"):
+        # A limit that finds itself moves all the time: the rate is to be kept all the same.
+        is_other_pace = event.knob in ("rate", "concurrency", "paused") and event.who != BY_ITSELF
+        if self.pace is not None and is_other_pace:
             self.pace.restart()
-        more, new_s = "", self._goal_e2e_at(self.max_tokens)
-        if new_s != goal_s:
-            more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
-        if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
-            self._tell_effect(self.knob_effects.broken_off(event.at_ns))
-        elif event.knob != "usual":  # it says what is usual, and changes nothing of what we do
-            still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
-            self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
-        self.run.happenings.turned(event, more)
-        self.is_due = True  # a pause is seen at once: the same key ends it
 
     def known_usual(self, event: Usual) -> None:
         """Note what its figures are while it is well; of a mix that shape is shown from now on."""

@@ -457,6 +457,25 @@ class ThrottleEntry(msgspec.Struct, frozen=True):
     """Of the limit: `minute`, `day`, … or empty where the server does not say."""
 
 
+class LimitLasts(msgspec.Struct, frozen=True):
+    """How long a limit lasts at the slope of what is left of it."""
+
+    kind: str
+    window: str
+    lasts_s: float
+
+
+class Headroom(msgspec.Struct, frozen=True):
+    """How far a route is from its next refusal, by what its server told."""
+
+    lasts: tuple[LimitLasts, ...] = ()
+    """Of limits that are empty before they are replenished."""
+    most: int | None = None
+    """Most at once that fit the limits, at this interval and these sizes; None where not known."""
+    shortest_s: float | None = None
+    """Shortest interval that fits them with the present concurrency; 0 is back to back."""
+
+
 class LimitsView(msgspec.Struct, frozen=True):
     """What one route has left of its limits."""
 
@@ -465,6 +484,8 @@ class LimitsView(msgspec.Struct, frozen=True):
     """Of each kind and period the tightest, each with when the server stated it."""
     cool_down_s: float | None
     cool_down_asked_s: float | None
+    headroom: Headroom | None = None
+    """None where nothing is known of it."""
 
 
 class RetryRow(msgspec.Struct, frozen=True):

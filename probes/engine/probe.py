@@ -388,8 +388,8 @@ class Probe:
             self._say_once("unchecked", now_ns, f"an answer was not checked: {words}")
         elif is_cut:
             cap = counted(self._attempt.asked.max_tokens, "token")
-            text = f"the cap of {cap} ends answers before what is"
-            self._say_once("cut", now_ns, f"{text} expected of them has come: raise max_tokens")
+            text = f"answers are cut by the cap of {cap} before what is expected of them has come"
+            self._say_once("cut", now_ns, f"{text}: raise max_tokens")
         else:
             text = f"of an answer the first {MOST_CHECKED:,} characters are checked"
             self._say_once("long", now_ns, f"{text}, and what is expected is not in them")

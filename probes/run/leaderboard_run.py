@@ -1,7 +1,7 @@
 """A leaderboard measured on purpose: some probes of each route, all asked alike.
 
-Rule 1: what it may cost is known before anything is sent, and nothing is sent beyond that: where a
-tokenizer counts more than was expected, fewer probes go.
+Rule 1: what it may cost is known before anything is sent, and no probe begins that may pass it:
+where a tokenizer counts more than was expected, fewer go.
 Rule 2: the first probe of a route warms its connection up and teaches how its server counts; it is
 in no figure.
 Rule 3: a route is asked one probe at a time, all routes at once; what refuses the first request
@@ -220,9 +220,9 @@ class LeaderboardRun:
             match event:
                 case AttemptFinished():
                     asked.spent += event.charged_tokens
-                    asked.learned.learn(event.charged_tokens)
                     asked.last = event
-                    if asked.done:
+                    if asked.done:  # from the first one the engine learns to send less
+                        asked.learned.learn(event.charged_tokens)
                         asked.standings.attempt_ended(event, seconds_per_token(event))
                 case ProbeFinished():
                     self._ended(asked, event)

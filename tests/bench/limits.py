@@ -244,7 +244,7 @@ class Seen:
         return found
 
 
-async def race(provider: Provider, limit: Finder, seed: int) -> Seen:
+async def race(provider: Provider, limit: Finder, seed: int) -> Seen:  # noqa: C901 - one client
     """Run one candidate on one provider."""
     (hosted,) = load_scenario(provider.name).models
     clock = VirtualClock()
@@ -410,7 +410,7 @@ def table(options: argparse.Namespace) -> Iterator[tuple[str, str, int, float, F
                 runs.append(figures(provider, seen, BEGINS_AT))
                 if options.trace and name == "ours":
                     for at, to, why in seen.moves:
-                        print(f"    {at:7.1f} s → {to:2d}  {why}")
+                        _say(f"    {at:7.1f} s → {to:2d}  {why}")
             worst = Figures(
                 max(one.refused for one in runs),
                 min(one.rate for one in runs),
@@ -419,6 +419,11 @@ def table(options: argparse.Namespace) -> Iterator[tuple[str, str, int, float, F
                 max(one.ttft_s for one in runs),
             )
             yield name, provider.name, fixed, rate, worst
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -430,16 +435,14 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--assert", dest="holds", action="store_true")
     options = parser.parse_args()
-    print(
-        "| limit | provider | 429s | throughput | TTFT | follows | rests |\n|---|---|---|---|---|---|---|"
-    )
+    _say("| limit | provider | 429s | throughput | TTFT | follows | rests |")
+    _say("|---|---|---|---|---|---|---|")
     fails = 0
     for name, provider, fixed, rate, one in table(options):
         follows = ", ".join(f"{s:.0f} s" for s in one.follows_s) or "–"
-        print(
+        _say(
             f"| {name} | `{provider}` | {one.refused:.1%} | {one.rate / rate:.0%} of {fixed}'s "
-            f"{rate:.1f}/s | {one.ttft_s:.2f} s | {follows} | ±{one.restless:.1f} |",
-            flush=True,
+            f"{rate:.1f}/s | {one.ttft_s:.2f} s | {follows} | ±{one.restless:.1f} |"
         )
         holds = (
             one.refused <= MOST_REFUSED

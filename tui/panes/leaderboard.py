@@ -41,6 +41,7 @@ _NAME_LIMIT: Final = 120
 _LEAST_NAME: Final = 10
 _VALUE: Final = 6
 _RANGE: Final = 14  # "0.812 to 0.934"
+_BOLD: Final[tuple[LeaderOrder, ...]] = ("ttft", "speed", "e2e", "price")
 _REASONED: Final = "*"
 """Marks an E2E that begins with the first token of the answer, not of the reasoning."""
 
@@ -52,7 +53,8 @@ class _Row(NamedTuple):
     leader: LeaderView
     route: RouteView | None
     now_ns: int
-    best: LeaderGroup
+    best: frozenset[str]
+    """Figures in which it is the best of its table."""
 
 
 def leaderboard_lines(
@@ -65,8 +67,9 @@ def leaderboard_lines(
     lines: list[Line] = []
     reasoned = False
     for group in leader_groups(snapshot.standings, order, reverse=reverse):
+        best = _best_of(group)
         rows = [
-            _Row(place, leader, routes.get(leader.route), snapshot.now_ns, group)
+            _Row(place, leader, routes.get(leader.route), snapshot.now_ns, best[leader.route])
             for place, leader in enumerate(group.rows, 1)
         ]
         table = _table(rows, width)
@@ -76,14 +79,23 @@ def leaderboard_lines(
     return [*lines, (), *_foot(width, reasoned=reasoned)]
 
 
+def _best_of(group: LeaderGroup) -> dict[str, frozenset[str]]:
+    """Return by route the figures in which it is the best; of one route alone nothing is."""
+    best: dict[str, set[str]] = {row.route: set() for row in group.rows}
+    for order in _BOLD if len(group.rows) > 1 else ():
+        (ordered,) = leader_groups(group.rows, order)
+        best[ordered.rows[0].route].add(order)
+    return {route: frozenset(figures) for route, figures in best.items()}
+
+
 def _head(group: LeaderGroup, width: int) -> list[Line]:
     """Return what a table's routes were asked."""
     counts = [row.input_tokens for row in group.rows if row.input_tokens]
     parts = [cohort_words(group.cohort), counted(len(group.rows), "route")]
     if counts:
-        told = counted(max(counts), "token", short=True)
-        if count(min(counts)) != count(max(counts)):
-            told = f"{count(min(counts))} to {told}"
+        told = counted(max(counts), "token")
+        if min(counts) != max(counts):
+            told = f"{min(counts):,} to {told}"
         parts.append(f"prompts of {told}, as the servers count them")
     if not group.shape and len(group.rows) > 1:
         parts.append("each its own prompt: like with like only where these are alike")
@@ -113,20 +125,20 @@ def _table(rows: Sequence[_Row], width: int) -> Table[_Row]:
     columns: list[Column[_Row]] = [
         Column("", len(str(len(rows))), lambda row: Cell(str(row.place), "dim")),
         Column("ROUTE", min(longest, _LEAST_NAME), _name, key="name", flush_left=True),
-        Column("MODEL", 12, _model, 9, key="model", flush_left=True, room=20),
-        Column("HOST", 12, _host, 10, key="host", flush_left=True, room=30),
+        Column("MODEL", 12, _model, 10, key="model", flush_left=True, room=20),
+        Column("HOST", 12, _host, 11, key="host", flush_left=True, room=30),
         _figure("TTFT", "ttft", lambda leader: leader.ttft_s, 0),
-        _interval(lambda leader: leader.ttft_s, 5),
+        _interval(lambda leader: leader.ttft_s, 6),
         _figure("tok/s", "speed", lambda leader: leader.tokens_per_s, 0),
-        _interval(lambda leader: leader.tokens_per_s, 6),
+        _interval(lambda leader: leader.tokens_per_s, 7),
         _figure(f"E2E{ANSWER_TOKENS}", "e2e", lambda leader: leader.e2e_s, 0, marked=True),
-        _interval(lambda leader: leader.e2e_s, 4),
-        Column("$/M", _VALUE, _price, 1, key="price"),
-        Column("n", 4, lambda row: Cell(count(row.leader.e2e_s.n or row.leader.ttft_s.n), "dim")),
-        Column("FAIL", 4, _failed, 2),
-        Column("IN", 5, lambda row: Cell(_count(row.leader.input_tokens), "dim"), 7),
-        Column("OUT", 5, lambda row: Cell(_count(row.leader.output_tokens), "dim"), 8),
-        Column("AGE", 4, _age, 3),
+        _interval(lambda leader: leader.e2e_s, 5),
+        Column("$/M", _VALUE, _price, 2, key="price"),
+        Column("n", 4, _samples, 1),
+        Column("FAIL", 4, _failed, 3),
+        Column("IN", 6, lambda row: Cell(_count(row.leader.input_tokens), "dim"), 8),
+        Column("OUT", 6, lambda row: Cell(_count(row.leader.output_tokens), "dim"), 9),
+        Column("AGE", 6, _age, 4),
     ]
     table = fit(columns, width, gap=1)
     return table.grown(("name", longest), ("model", widest_model), ("host", 30))
@@ -170,11 +182,7 @@ def _figure(
 def _role(figure: LeaderFigure, key: str, row: _Row) -> Role:
     if figure.low is None or figure.high is None:
         return "dim"
-    first = leader_groups(row.best.rows, _ORDER_OF[key])[0].rows[0]
-    return "title" if first is row.leader else "text"
-
-
-_ORDER_OF: Final[dict[str, LeaderOrder]] = {"ttft": "ttft", "speed": "speed", "e2e": "e2e"}
+    return "title" if key in row.best else "text"
 
 
 def _interval(pick: Callable[[LeaderView], LeaderFigure], priority: int) -> Column[_Row]:
@@ -191,7 +199,13 @@ def _interval(pick: Callable[[LeaderView], LeaderFigure], priority: int) -> Colu
 
 def _price(row: _Row) -> Cell:
     price = row.leader.price
-    return Cell(NO_FIGURE, "dim") if price is None else Cell(three_digits(price))
+    if price is None:
+        return Cell(NO_FIGURE, "dim")
+    return Cell(three_digits(price), "title" if "price" in row.best else "text")
+
+
+def _samples(row: _Row) -> Cell:
+    return Cell(count(row.leader.e2e_s.n or row.leader.ttft_s.n), "dim")
 
 
 def _failed(row: _Row) -> Cell:
@@ -204,4 +218,4 @@ def _age(row: _Row) -> Cell:
 
 
 def _count(value: int | None) -> str:
-    return NO_FIGURE if value is None else count(value)
+    return NO_FIGURE if value is None else f"{value:,}"

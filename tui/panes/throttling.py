@@ -60,6 +60,10 @@ _NEWS_NS: Final = 5 * _MINUTE_NS
 """How long after a 429 the pane has lines of its own: as long as a recovery is told."""
 
 
+_SOON_S: Final = 300.0
+"""A limit that runs out so soon is told as what it will be: a refusal."""
+
+
 class _Style(msgspec.Struct, frozen=True):
     """Widths of a limits line: cool-down, label, bar, countdown; 0 leaves a part out."""
 
@@ -194,7 +198,9 @@ def throttling_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG00
 
 def throttling_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
     """Return lines for each limit and for as many 429s as there are; one where none is new."""
-    limits = sum(max(1, len(view.limits)) for view in _reported(snapshot))
+    limits = sum(
+        max(1, len(view.limits)) + (view.headroom is not None) for view in _reported(snapshot)
+    )
     entries = min(len(snapshot.throttles), _MOST_LOGGED)
     return Want(_LEAST_LINES, limits + 1 + entries, quiet=not _is_news(snapshot))
 
@@ -245,6 +251,24 @@ def limit_words(view: LimitsView, now_ns: int) -> list[Span]:
     return words
 
 
+def headroom_words(view: LimitsView) -> list[Span]:
+    """Return how far a route is from its next refusal, a part each; nothing of what is unknown."""
+    room = view.headroom
+    if room is None:
+        return []
+    words: list[Span] = []
+    for one in room.lasts:
+        role: Role = "throttled" if one.lasts_s < _SOON_S else "dim"
+        words.append((f"{_label(one.kind, one.window)} run out in {age(one.lasts_s)}", role))
+    if room.most is not None:
+        # Not even one at a time: only a longer interval fits.
+        words.append((f"at most {room.most} at once" if room.most else "not even 1 at once", "dim"))
+    if room.shortest_s is not None:
+        pace = f"{three_digits(room.shortest_s)} s" if room.shortest_s else "back to back"
+        words.append((f"shortest interval {pace}", "dim"))
+    return words
+
+
 def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:
     views = _reported(snapshot)
     views.sort(key=lambda view: view.cool_down_s is None)
@@ -283,6 +307,11 @@ def _gauges_of(view: LimitsView, now_ns: int, width: int) -> list[Line]:
     blank: Line = ((" " * line_width(start), "text"),)
     room = width - line_width(start)
     limits = [_gauge_cells(limit, _age_s(limit, now_ns), room) for limit in view.limits] or [()]
+    parts = headroom_words(view)
+    if parts:
+        between: Line = ((" · ", "faint"),)
+        told: Line = (("headroom ", "dim"), parts[0])
+        limits.append(sum(((*between, part) for part in parts[1:]), told))
     starts = [start, *[blank] * (len(limits) - 1)]
     return [clip((*begin, *cells), width) for begin, cells in zip(starts, limits, strict=True)]
 

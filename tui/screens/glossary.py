@@ -167,8 +167,8 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "timeouts": "timeouts a minute",
     "retry": "attempts a probe",
     "tokens": "tokens of an attempt, the mean",
-    "conc": "attempts in flight / the most at once; `⇡` while it is probed more often because"
-    " something is suspected; `«` where its rate cannot be kept",
+    "conc": "attempts in flight / the most at once; `a` where that finds itself; `⇡` while it is "
+    "probed more often because something is suspected; `«` where its rate cannot be kept",
     "open": "age of the oldest open request; `!` when it has been open for longer than three "
     "times the p95 (its goal where too few are known) and 8 s: for whole answers once"
     " it writes, for first tokens before",
@@ -334,7 +334,7 @@ _LEADERBOARD: Final = Section(
              "tok/s from the first output on."),
         Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
         Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
-        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("0.2 to 0.3", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
         Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
         Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
     ),

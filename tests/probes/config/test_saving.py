@@ -233,3 +233,16 @@ def test_a_turned_rate_is_written_where_it_stands(tmp_path: Path) -> None:
     assert [change.words for change in changes] == ["routes.a: rate 2.0 → 3.0"]
     saving.write(changes)
     assert file.read_text() == HEAD + 'pace = "poisson"\nrate = 3 # two\n'
+
+
+def test_a_concurrency_that_finds_itself_is_saved_as_auto_and_back(tmp_path: Path) -> None:
+    path = settings(tmp_path)
+    there = opened(path)
+    (change,) = there.propose({"alpha": {"concurrency": "auto"}}, {})
+    assert change.words.endswith('→ "auto"') or '→ "auto",' in change.words
+    there.write((change,))
+    assert 'concurrency = "auto"' in path.read_text()
+    assert opened(path).propose({"alpha": {"concurrency": "auto"}}, {}) == ()
+    (back,) = opened(path).propose({"alpha": {"concurrency": 6.0}}, {})
+    opened(path).write((back,))
+    assert "concurrency = 6" in path.read_text()

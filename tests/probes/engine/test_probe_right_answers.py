@@ -111,7 +111,7 @@ async def test_an_answer_that_its_cap_cut_is_not_wrong_for_what_is_missing() -> 
     assert attempt.right is None
     (notice,) = desk.of(Notice)
     assert notice.text == (
-        "the cap of 64 tokens ends answers before what is expected of them has come:"
+        "answers are cut by the cap of 64 tokens before what is expected of them has come:"
         " raise max_tokens"
     )
 

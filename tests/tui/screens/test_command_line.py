@@ -58,12 +58,12 @@ def test_a_line_is_read(text: str, asked: TypedCommand) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("conc 4000", "conc: got 4000, expected a whole number from 1 to 1,000"),
-        ("conc 1.5", "conc: got 1.5, expected a whole number from 1 to 1,000"),
-        ("conc 0", "conc: got 0, expected a whole number from 1 to 1,000"),
-        ("conc nan", "conc: got nan, expected a whole number from 1 to 1,000"),
-        ("conc many", "conc: got many, expected a whole number from 1 to 1,000"),
-        ("conc", "conc: expected N: a whole number from 1 to 1,000"),
+        ("conc 4000", "conc: got 4000, expected a whole number from 1 to 1,000, or auto"),
+        ("conc 1.5", "conc: got 1.5, expected a whole number from 1 to 1,000, or auto"),
+        ("conc 0", "conc: got 0, expected a whole number from 1 to 1,000, or auto"),
+        ("conc nan", "conc: got nan, expected a whole number from 1 to 1,000, or auto"),
+        ("conc many", "conc: got many, expected a whole number from 1 to 1,000, or auto"),
+        ("conc", "conc: expected N|auto: a whole number from 1 to 1,000, or auto"),
         ("interval -1", "interval: got -1, expected seconds from 0 to 86,400"),
         ("cap inf", "cap: got inf, expected a whole number from 1 to 1,000,000"),
         ("window 2m", "window: got 2m, expected one of 1m, 5m, 15m, 1h, run"),
@@ -114,7 +114,7 @@ def test_whatever_is_completed_is_read() -> None:
 def test_the_hint_says_what_can_follow() -> None:
     assert hint("", KNOWN).split() == [verb.name for verb in VERBS]
     assert hint("c", KNOWN) == "conc  cap  compare"
-    assert hint("conc ", KNOWN).endswith("a whole number from 1 to 1,000")
+    assert hint("conc ", KNOWN).endswith("a whole number from 1 to 1,000, or auto")
     assert hint("route al", KNOWN).endswith("alpha  alpine")
     assert hint("xyz", KNOWN).startswith("got xyz, expected one of ")
 

@@ -84,7 +84,7 @@ async def test_what_cannot_be_done_is_said_and_the_line_stays() -> None:
     async with cockpit() as it:
         await it.press("j")
         await typed(it, "conc 4000")
-        assert hint(it) == "conc: got 4000, expected a whole number from 1 to 1,000"
+        assert hint(it) == "conc: got 4000, expected a whole number from 1 to 1,000, or auto"
         await it.press("backspace", "backspace", "backspace", "enter")
         assert it.session.commands == [SetKnob(route="busy-llama", knob="concurrency", value=4.0)]
         await typed(it, "conc 4")
@@ -188,7 +188,7 @@ async def test_what_is_left_in_one_go_leaves_nothing_behind() -> None:
         await it.press("j")
         await press_in_one_go(it, *":conc 4⎋mdeploy⏎:conc 4000⏎")
         assert it.session.commands == [MarkTime(text="deploy")]
-        assert hint(it) == "conc: got 4000, expected a whole number from 1 to 1,000"
+        assert hint(it) == "conc: got 4000, expected a whole number from 1 to 1,000, or auto"
 
 
 async def test_frames_go_on_above_the_line() -> None:

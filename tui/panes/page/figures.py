@@ -48,7 +48,7 @@ from tui.panes.page.axis import t0_is_of
 from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.page.wrapping import wrapped
 from tui.panes.routes import FEW_SAMPLES, NOTABLE_RATIO, figure_cell
-from tui.panes.throttling import limit_words
+from tui.panes.throttling import headroom_words, limit_words
 from tui.panes.view import ViewState
 
 _LABEL: Final = 8
@@ -368,6 +368,8 @@ def _below(
         if limits.route == route.name and (limits.limits or limits.cool_down_s):
             words = limit_words(limits, snapshot.now_ns)
             lines += wrapped("limits", [((text, role),) for text, role in words], width)
+            room = headroom_words(limits)
+            lines += wrapped("headroom", [((text, role),) for text, role in room], width)
     turned = [
         one
         for one in snapshot.happenings

@@ -89,9 +89,10 @@ def gaps(stamps: list[float]) -> list[float]:
 
 def test_the_provider_is_asked_at_exponential_gaps(came: dict[str, list[float]]) -> None:
     found = gaps(came["poisson"])
-    assert len(found) > LASTS_S * RATE * 0.75
-    assert kolmogorov_smirnov(found, exponential(RATE)) > 0.001
-    assert kolmogorov_smirnov(found, exponential(RATE * 1.5)) < 0.001
+    # Of chance each is allowed so little that a right pace is called wrong once in a million runs.
+    assert len(found) > LASTS_S * RATE * 0.65
+    assert kolmogorov_smirnov(found, exponential(RATE)) > 1e-6
+    assert kolmogorov_smirnov(found, exponential(RATE * 2)) < 1e-6
 
 
 def test_the_provider_is_asked_at_equal_gaps(came: dict[str, list[float]]) -> None:
@@ -101,5 +102,5 @@ def test_the_provider_is_asked_at_equal_gaps(came: dict[str, list[float]]) -> No
     # moves no other, however busy the machine.
     off = [stamp - number / RATE for number, stamp in enumerate(stamps)]
     late = sorted(one - min(off) for one in off)
-    assert late[len(late) // 2] < 0.25 / RATE
+    assert late[len(late) // 2] < 0.5 / RATE
     assert kolmogorov_smirnov(gaps(stamps), exponential(RATE)) < 0.001
