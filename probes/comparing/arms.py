@@ -127,9 +127,10 @@ def _other_prompt(route: Route, value: str) -> tuple[dict[str, Any], str]:
     if not value.isascii() or not value.isdecimal() or not 1 <= int(value) <= MOST_PROMPT_TOKENS:
         raise ArmError(f"prompt: got {neutralise(value, 40) or 'nothing'}, {expected}")
     prompt = generated_prompt(int(value))
-    if prompt == route.prompt:
+    if prompt == route.prompt and not route.prompts:
         raise ArmError(f"prompt: {route.name} has that very prompt: nothing would be changed")
-    return {"prompt": prompt}, f"prompt of {int(value):,}"
+    settings = {"prompt": prompt, "prompts": (), "workload": None}
+    return settings, f"prompt of {int(value):,}"
 
 
 def _other_base_url(route: Route, value: str) -> tuple[dict[str, Any], str]:

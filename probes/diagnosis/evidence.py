@@ -68,6 +68,8 @@ def evidence_of(
     found = [(tuple(_speaking(cause, watch, alarm)), watch, alarm) for watch, alarm in ill]
     speaking, watch, _ = max(found, key=lambda one: len(one[0]))
     used = {one.figure for one in speaking}
+    if cause == "wrong_answers":
+        used.add("failed_share")  # a wrong answer is no failure of its server, but one of its user
     unmoved = tuple(one for one in _unmoved(watch) if one.figure not in used)
     return speaking[:_FOR_MOST], unmoved[:_AGAINST_MOST]
 

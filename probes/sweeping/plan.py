@@ -29,6 +29,9 @@ MOST_CLOSING: Final = 8
 """Steps that close in: three halve a doubling down to a tenth, for two edges, and two to spare."""
 MOST_CHECKS: Final = 2
 """Of the first load once more: when the growth ends, and at the end of all."""
+MOST_CONFIRMS: Final = 2
+"""Of the load at which the growth met an edge: a moment's trouble is no edge, and the growth goes
+on; the second edge is believed only when it is met twice, too."""
 STEP_S: Final = 30.0
 """Seconds that a step may take, its warm-up not counted."""
 LEAST_MEASURED: Final = 40
@@ -76,7 +79,11 @@ class SweepPlan(msgspec.Struct, frozen=True):
         growing = self.growing
         if len(growing) == 1:
             return growing
-        return (*growing, *[self.most] * MOST_CLOSING, *[self.first] * MOST_CHECKS)
+        return (
+            *growing,
+            *[self.most] * (MOST_CONFIRMS + MOST_CLOSING),
+            *[self.first] * MOST_CHECKS,
+        )
 
     @property
     def growing(self) -> tuple[float, ...]:

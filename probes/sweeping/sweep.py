@@ -2,7 +2,8 @@
 
 Rule 1: loads double until an edge is met (`probes.sweeping.edges`) or the most is reached. Then the
 first load is asked for once more, and only if the provider still is what it was are the edges
-closed in on. At the very end the first load is asked for again.
+closed in on. Before that the load that met one is asked for again: where the edge is gone it was a
+moment's, and loads go on to double. At the very end the first load is asked for again.
 Rule 2: a provider that fails at the first load, or is slower or faster there than it was, has
 changed meanwhile: the points are told, and nothing is concluded from them.
 Rule 3: a limit that the server tells is not run into from far above: the load is asked for that it
@@ -25,7 +26,15 @@ from probes.sweeping.edges import (
     limit_of,
     load_of_limit,
 )
-from probes.sweeping.plan import CLOSE, GROWTH, LEAST_COMPARED, MOST_CHECKS, MOST_CLOSING, SweepPlan
+from probes.sweeping.plan import (
+    CLOSE,
+    GROWTH,
+    LEAST_COMPARED,
+    MOST_CHECKS,
+    MOST_CLOSING,
+    MOST_CONFIRMS,
+    SweepPlan,
+)
 from probes.sweeping.step import SweepStep
 from probes.sweeping.views import (
     SweepCost,
@@ -106,15 +115,23 @@ class Sweep:
             return None
         if not checks:
             return SweepStep(plan, plan.first, "check")
-        closing = sum(one.purpose == "close_in" for one in own)
-        if closing < MOST_CLOSING:
-            for edge in edges:
-                load = self._between(edge, own)
-                if load is not None:
-                    return SweepStep(plan, load, "close_in")
-        if closing and checks < MOST_CHECKS:
+        load = self._closing(own, edges)
+        if load is not None:
+            return SweepStep(plan, load, "confirm" if load == own[-1].load else "close_in")
+        if self.points[-1].purpose != "check" and checks < MOST_CHECKS:
             return SweepStep(plan, plan.first, "check")
         return None
+
+    def _closing(self, own: list[SweepPoint], edges: Sequence[SweepEdge]) -> float | None:
+        """Return the load that tells most of the edges that were met, first whether there are any;
+        None where nothing is left to tell."""
+        confirms = sum(one.purpose == "confirm" for one in own)
+        if edges and own[-1].purpose == "grow" and confirms < MOST_CONFIRMS:
+            return own[-1].load
+        if sum(one.purpose == "close_in" for one in own) >= MOST_CLOSING:
+            return None
+        loads = (self._between(edge, own) for edge in edges)
+        return next((load for load in loads if load is not None), None)
 
     def _may_be_chance(self, edges: Sequence[SweepEdge], last: SweepPoint) -> bool:
         """Tell whether all there is is a queue that one step by rate has seen: queues come and go,

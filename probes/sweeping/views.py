@@ -15,8 +15,9 @@ from probes.sweeping.estimates import Estimate
 from probes.sweeping.goals import GoalState, SweepGoal
 from probes.sweeping.plan import SweepBy
 
-StepPurpose: TypeAlias = Literal["grow", "close_in", "check"]
-"""Ask for more; look for the edge between two loads; ask for the first load once more, to see
+StepPurpose: TypeAlias = Literal["grow", "confirm", "close_in", "check"]
+"""Ask for more; ask for that again at which an edge was met, for it may have been a moment's; look
+for the edge between two loads; ask for the first load once more, to see
 whether the provider is still what it was."""
 StepEnd: TypeAlias = Literal["tight", "time", "probes", "stopped"]
 """Why a step ended: its intervals were tight enough; its time or its probes were used up; somebody

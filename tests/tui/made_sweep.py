@@ -34,6 +34,9 @@ def view(route: str = "eastus-gpt", state: SweepState = "running", **changes: An
         missed(point(32.0, served=15.5, ttft=1.3, ok=60, throttled=38, failed=2, refused_at=at,
                      refused_for="concurrency", failure="throttled / rate_limit.concurrency")),
         point(1.0, ttft=0.2, purpose="check", end="time"),
+        missed(point(32.0, served=15.5, ttft=1.3, ok=60, throttled=38, failed=2, refused_at=at,
+                     refused_for="concurrency", failure="throttled / rate_limit.concurrency",
+                     purpose="confirm")),
     ):  # fmt: skip
         sweep.take(one)
     sweep.end("running")

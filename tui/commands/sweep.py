@@ -305,7 +305,7 @@ def _width(estimate: Estimate | None) -> str:
 
 def _ended(point: SweepPoint) -> str:
     words = {"tight": "tight", "time": "time over", "probes": "probes used", "stopped": "stopped"}
-    again = ", again" if point.purpose == "check" else ""
+    again = {"check": ", checked", "confirm": ", again"}.get(point.purpose, "")
     return words[point.end] + again
 
 

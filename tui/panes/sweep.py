@@ -14,7 +14,7 @@ from typing import Final
 from probes.kit.sanitise import neutralise
 from probes.sweeping.estimates import Estimate
 from probes.sweeping.picture import look_of, picture_of
-from probes.sweeping.views import StepEnd, SweepPoint, SweepState, SweepView
+from probes.sweeping.views import StepEnd, StepPurpose, SweepPoint, SweepState, SweepView
 from probes.sweeping.words import goal_words, load_number
 from tui.draw.load_chart import LEAST_HEIGHT, load_chart, sign_of
 from tui.draw.table import Cell, Column, Table, fit
@@ -52,6 +52,7 @@ _STATE_ROLES: Final[dict[SweepState, Role]] = {
     "stopped": "dim",
     "failed": "missed",
 }
+PURPOSES: Final[dict[StepPurpose, str]] = {"check": "checked, ", "confirm": "again, "}
 _NAME_LIMIT: Final = 120
 _SENTENCE_LIMIT: Final = 900
 _BAR: Final = 20
@@ -226,4 +227,4 @@ def _width(found: Estimate | None) -> str:
 
 def _why(point: SweepPoint) -> str:
     """Return what a row was for, and why it ended."""
-    return ("checked, " if point.purpose == "check" else "") + _ENDS[point.end]
+    return PURPOSES.get(point.purpose, "") + _ENDS[point.end]

@@ -309,6 +309,7 @@ _SWEEP: Final = Section(
             "time over", "It ended because its 30 s were; the intervals say what is known.", "dim"
         ),
         Term("checked", "The first load once more: is the provider still what it was?", "dim"),
+        Term("again", "The load that met an edge, once more: was it only a moment's?", "dim"),
         Term(SWEEP_STATES["ill"], "It is not: no knee and no limit is claimed.", "missed"),
         Term(SWEEP_STATES["budget"], "Another step might have spent more than was told.", "slow"),
     ),
@@ -333,7 +334,7 @@ _LEADERBOARD: Final = Section(
              "tok/s from the first output on."),
         Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
         Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
-        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("0.2 to 0.3", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
         Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
         Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
     ),

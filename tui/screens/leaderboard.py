@@ -66,7 +66,8 @@ class LeaderboardScreen(PagedScreen):
     def _title(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         words = ORDER_WORDS[view.leader_order]
         first = "last" if view.leader_reversed else "first"
-        return f"leaderboard · {words}, best {first}{self.part_words(view)}"
+        # How much is not shown comes first: a narrow border cuts what it has no room for.
+        return f"leaderboard{self.part_words(view)} · {words}, best {first}"
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         pairs = (("leader_sort", "sorts by the next"), ("leader_reverse", "turns it round"))

@@ -11,7 +11,8 @@ from probes.comparing.arms import (
     arms_of_routes,
 )
 from probes.config import Route
-from probes.config.prompts import estimate_tokens
+from probes.config.prompts import estimate_tokens, generated_prompt
+from probes.config.workloads import WORKLOADS
 
 
 def route(name: str = "alpha", **settings: object) -> Route:
@@ -70,6 +71,16 @@ def test_a_route_that_has_the_change_is_compared_without_it() -> None:
     assert changed(route(connection="fresh"), "fresh").connection == "reuse"
     assert changed(route(), "stream").stream is False
     assert changed(route(stream=False), "stream").stream is True
+
+
+def test_another_prompt_takes_the_place_of_a_workload_s() -> None:
+    workload = WORKLOADS["aa-1k"]
+    assert workload.prompt is not None
+    asked = route(workload="aa-1k", prompts=(workload.prompt,))
+    first, second = arms_of_change(asked, ArmChange("prompt", "50"))
+    assert first.route.prompts == (workload.prompt,)
+    assert (second.route.prompts, second.route.workload) == ((), None)
+    assert second.route.prompt == generated_prompt(50)
 
 
 def test_a_prompt_has_the_length_that_was_asked_for() -> None:

@@ -5,11 +5,15 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from clocks import ManualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.config import Route
+from probes.config.expect import Expect
 from probes.config.prompts import Message, Prompt
 from probes.engine.prompts import FreshPrompts, PromptRotation
+from probes.engine.single import SingleProbe
 
 FRESH = Prompt(name="aa", fresh_tokens=1_000)
 
@@ -71,3 +75,20 @@ def test_a_count_that_no_tokenizer_comes_to_teaches_nothing(count: int | None) -
     fresh.learn(before, count)
     after = fresh.make(FRESH, max_tokens=100)
     assert len(after.messages[0].text) == pytest.approx(len(before.messages[0].text), rel=0.01)
+
+
+@pytest.mark.parametrize(("own", "held"), [(Expect(contains=("yes",)), ("yes",)), (None, ("ja",))])
+def test_what_a_prompt_expects_comes_before_what_the_route_does(
+    own: Expect | None, held: tuple[str, ...]
+) -> None:
+    said = (Message(role="user", text="x"),)
+    route = Route(
+        name="r",
+        base_url="http://127.0.0.1",
+        model="m",
+        prompts=(Prompt(name="a", messages=said, expect=own),),
+        expect=Expect(contains=("ja",)),
+    )
+    clock = ManualClock()
+    probe = SingleProbe(route, {}, clock=clock, random=Random(1), transport=lambda *_: None)  # type: ignore[arg-type]
+    assert probe._probe.expect.contains == held

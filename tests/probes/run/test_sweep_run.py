@@ -229,7 +229,7 @@ def test_the_cost_is_of_all_steps_that_there_can_be() -> None:
     route = Route(name="r", base_url="http://127.0.0.1/v1", model="m", max_tokens=64)
     plan = plan_of(route, "concurrency", 32)
     cost = cost_of(plan)
-    assert cost.steps == 6 + 8 + 2
+    assert cost.steps == 6 + 2 + 8 + 2
     assert cost.probes == sum(map(plan.most_probes, plan.step_loads))
     assert cost.tokens == cost.probes * (route.input_tokens + 64)
     assert cost.usd is None

@@ -76,13 +76,26 @@ def test_where_the_first_load_is_too_much_nothing_more_is_asked() -> None:
     assert sweep.view().sentence == "Not within goals even at 1 at once: TTFT p95 1.70 s."
 
 
+def test_a_moments_trouble_is_no_edge() -> None:
+    met = []
+
+    def provider(load: float) -> SweepPoint:
+        met.append(load)
+        troubled = load == 8 and met.count(8) == 1
+        return missed(point(load)) if troubled else kept(point(load))
+
+    sweep, asked = swept(provider)
+    assert asked == [1, 2, 4, 8, 1, 8, 16, 32, 1]
+    assert (sweep.view().best, sweep.view().edges) == (32, ())
+
+
 def test_a_knee_is_looked_for_where_the_queue_says_it_is() -> None:
     def batch(load: float) -> SweepPoint:
         return point(load, served=min(load, 13.0), ttft=0.1 + max(0.0, load - 13.0) / 13.0)
 
     sweep, asked = swept(batch)
     # At 16 three of eight more wait, which is no proof; at 32 it is one.
-    assert asked == [1, 2, 4, 8, 16, 32, 1, 13, 14, 1]
+    assert asked == [1, 2, 4, 8, 16, 32, 1, 32, 13, 14, 1]
     assert sweep.view().knee == 13
     assert "knee at 13 at once, beyond it more only queues" in sweep.view().sentence
 
@@ -99,7 +112,7 @@ def refusing(limit: int, kind: str = "concurrency") -> Provider:
 
 def test_a_limit_is_tried_and_a_tenth_more() -> None:
     sweep, asked = swept(refusing(20))
-    assert asked == [1, 2, 4, 8, 16, 32, 1, 20, 22, 1]
+    assert asked == [1, 2, 4, 8, 16, 32, 1, 32, 20, 22, 1]
     assert sweep.view().sentence.endswith("429 from 22 on (concurrency limit 20).")
 
 
@@ -112,7 +125,7 @@ def test_a_limit_that_is_told_is_not_run_into_from_far_above() -> None:
         asked.append(step.load)
         made = refusing(20)(step.load)
         sweep.take(msgspec.structs.replace(made, purpose=step.purpose))
-    assert asked == [1, 2, 4, 8, 16, 20, 22, 1]
+    assert asked == [1, 2, 4, 8, 16, 20, 22, 1, 22, 1]
     assert "(concurrency limit 20, as the server says)" in sweep.view().sentence
 
 

@@ -163,7 +163,7 @@ def test_on_a_terminal_it_is_asked_and_a_bar_is_drawn(config: list[str], tmp_pat
     asked = argv("sweep", "quick", "--step", "3", *config)
     with TerminalReader(asked, (100, 30), environment) as terminal:
         terminal.wait_for("Begin? [y/N]")
-        assert "at most 16 steps" in terminal.text
+        assert "at most 18 steps" in terminal.text
         terminal.press("y", "\r")
         terminal.wait_for("left · asks for 1 at once")
         terminal.process.send_signal(signal.SIGINT)
@@ -216,7 +216,7 @@ def test_what_it_may_cost_is_told_with_its_budget() -> None:
 def test_progress_is_a_bar_with_what_is_left() -> None:
     told = progress_words(made_sweep.view())
     assert told.startswith("━━━━━━━━━━━━━━━───── about 1m04s left · asks for 20 at once · n 41")
-    assert "at 1 p95 260 ms, 0 429s" in told
+    assert "at 32 p95 1.70 s, 38 429s" in told
 
 
 def test_a_sweep_of_nothing_is_a_sentence() -> None:

@@ -186,3 +186,26 @@ def test_init_tells_what_it_found_and_asks_nobody_where_told_so(
     monkeypatch.setattr("tui.commands.init.found_servers", lambda: pytest.fail("it was asked"))
     assert main(["init", "--stdout", "--no-scan"]) == 0
     assert "[routes.local]" in capsys.readouterr().out
+
+
+def test_init_offers_a_long_profile_of_each_route_that_can_be_uncommented() -> None:
+    text = config_text(KEYS)
+    as_set = re.sub(
+        r"^# (\[routes\.\S+-long\]\n)((?:# .*\n)+?# interval = \d+\n)",
+        lambda found: found[1] + re.sub(r"^# ", "", found[2], flags=re.MULTILINE),
+        text,
+        flags=re.MULTILINE,
+    )
+    routes = {route.name: route for route in parse_config(as_set, Path("routes.toml"), KEYS).routes}
+    assert len(routes) == 2 * len(PROVIDERS)
+    for provider in PROVIDERS:
+        short, long = routes[provider.name], routes[f"{provider.name}-long"]
+        assert (long.model, long.base_url, long.dialect) == (
+            short.model,
+            short.base_url,
+            short.dialect,
+        )
+        assert long.api_key_env == provider.variable
+        assert (short.workload, long.workload) == (None, "long")
+        an_hour = 3_600 / long.interval * (long.input_tokens + long.max_tokens)
+        assert an_hour == pytest.approx(250_000, rel=0.05)

@@ -60,11 +60,12 @@ def test_every_step_is_a_row_and_the_one_that_runs_is_told_apart() -> None:
     lines = text(sweep_lines(made_sweep.view(), 160, 60)).splitlines()
     (head,) = [at for at, line in enumerate(lines) if " AT " in line and "429" in line]
     rows = lines[head + 1 :]
-    assert [row.split()[1] for row in rows] == ["1", "2", "4", "8", "16", "32", "1", "20"]
+    assert [row.split()[1] for row in rows] == ["1", "2", "4", "8", "16", "32", "1", "32", "20"]
     assert rows[5].split()[0] == "⊘"
     assert rows[5].split()[2:5] == ["100", "38", "2"]
     assert "checked, time over" in rows[6]
-    assert rows[7].rstrip().endswith("by now")
+    assert "again, tight" in rows[7]
+    assert rows[8].rstrip().endswith("by now")
 
 
 def test_without_a_step_there_is_neither_chart_nor_table() -> None:
