@@ -517,3 +517,27 @@ def test_shares_that_may_be_usual_are_accepted_too_and_failures_never() -> None:
     assert (watch.uncached.rank, watch.cold.rank, watch.failed.rank) == (0, 0, 3)
     watched.seconds(30, cached_tokens=0, connect_s=0.05)
     assert (watch.uncached.rank, watch.cold.rank) == (0, 0)
+
+
+def every_fourth_429(**info: Any) -> RouteWatch:
+    one = Watched(**info)
+    for number in range(300):
+        hit = number > 150 and number % 4 == 0
+        one.seconds(1, **({"outcome": "throttled", "reason": "rate_limit"} if hit else {}))
+    return one.watch
+
+
+def test_a_share_of_429s_is_how_a_concurrency_that_finds_itself_works() -> None:
+    assert every_fourth_429(concurrency=4).throttled.rank
+    assert not every_fourth_429(concurrency=4, adaptive=True).throttled.rank
+    assert every_fourth_429(concurrency=1, adaptive=True).throttled.rank, "it can go no lower"
+
+
+@pytest.mark.parametrize(("after", "is_more"), [(21, False), (30, True)])
+def test_a_limit_that_is_tried_one_further_explains_nothing(after: int, is_more: bool) -> None:
+    watch = RouteWatch(probed(concurrency=20, adaptive=True))
+    watch.turned(
+        Knob(at_ns=at(1), route="alpha", knob="concurrency", before=20, after=after, who="auto")
+    )
+    assert (watch.raised is not None) == is_more
+    assert watch.concurrency == after
