@@ -18,6 +18,7 @@ from probes.config.prompts_file import (
     LARGEST_IMAGE_MB,
     LARGEST_IN_ALL_MB,
     MOST_LINES,
+    MOST_SHAPES,
     read_prompts,
 )
 from probes.config.reference import TABLES, prompt_line_table, table
@@ -64,7 +65,7 @@ NUMBERS = {
     ),
     "Workloads": (),
     "Prompts of your own": (
-        f"at most {LARGEST_FILE_MB} MB and {MOST_LINES} lines",
+        f"at most {LARGEST_FILE_MB} MB and {MOST_LINES} lines of {MOST_SHAPES} shapes",
         f"a picture {LARGEST_IMAGE_MB} MB, all together {LARGEST_IN_ALL_MB} MB",
     ),
     "Budgets, recordings, the screen": (

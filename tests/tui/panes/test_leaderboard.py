@@ -79,7 +79,7 @@ def test_no_line_is_wider_than_its_room(width: int, count: int) -> None:
     told = "\n".join(map(line_text, lines))
     for head in ("ROUTE", "TTFT", "tok/s", "E2E500"):
         assert told.count(head) >= 2
-    assert "…" in told
+    assert ("…" in told) == (width < 300)  # where all names have room nothing is cut
 
 
 def test_what_names_a_route_is_neutralised() -> None:
