@@ -117,7 +117,15 @@ def carries_secret(route: Route) -> bool:
 
 def _arm(route: Route, name: str, of: str = "") -> Arm:
     alone = msgspec.structs.replace(
-        route, name=name, concurrency=0, retries=0, evidence=False, paused=False
+        route,
+        name=name,
+        concurrency=0,
+        adaptive=False,
+        pace="interval",
+        rate=None,
+        retries=0,
+        evidence=False,
+        paused=False,
     )
     return Arm(name, alone, of or name)
 

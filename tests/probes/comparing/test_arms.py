@@ -33,9 +33,12 @@ def changed(one: Route, kind: ChangeKind, value: str = "") -> Route:
 
 
 def test_arms_are_asked_probe_by_probe_and_nothing_goes_beside_that() -> None:
-    for arm in arms_of_routes([route("a"), route("b", retries=3, concurrency=7, paused=True)]):
+    by_itself = route("b", retries=3, concurrency=7, paused=True, adaptive=True)
+    paced = route("c", pace="poisson", rate=2.0)
+    for arm in arms_of_routes([route("a"), by_itself, paced]):
         made = arm.route
         assert (made.concurrency, made.retries, made.evidence) == (0, 0, False)
+        assert (made.adaptive, made.pace, made.rate) == (False, "interval", None)
         assert not made.paused
 
 
