@@ -146,6 +146,8 @@ ROOMS: Final = {
             "probes/events/knob_turns.py",
         ),
         (
+            "tests/probes/board/test_standings.py",
+            "tests/probes/board/test_headroom.py",
             "tests/probes/stats/test_windows.py",
             "tests/probes/stats/test_ladders.py",
             "tests/probes/stats/test_log_buckets.py",

@@ -168,8 +168,10 @@ def shown_at(width: int, snapshot: Snapshot) -> tuple[str, list[str], list[str]]
 
 
 def test_every_column_of_the_table_is_known_here() -> None:
-    assert list(ROUTE_HEADS) == ["name", *(column.key for column in COLUMNS)]
-    assert list(SORTED_BY) == [column.key for column in COLUMNS]
+    # All but that of an open pace, which this row's is not.
+    known = [column.key for column in COLUMNS if column.key != "sched_p95"]
+    assert list(ROUTE_HEADS) == ["name", *known]
+    assert list(SORTED_BY) == known
 
 
 def test_each_cell_of_a_row_is_its_own_at_full_width() -> None:

@@ -472,7 +472,7 @@ GLOSSARY: Final = (
 """All but the states."""
 
 HelpPage: TypeAlias = Literal[
-    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "sweep", "time"
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "time"
 ]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
@@ -585,11 +585,10 @@ def sections_of(
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
         case "compare":
-            of_comparison = _keys_of(COMPARISON, "keys of its page", keys)
+            of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
+            of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)
             of_board = _keys_of(LEADERBOARD, "keys of the leaderboard", keys)
-            return (_COMPARISON, of_comparison, _LEADERBOARD, of_board)
-        case "sweep":
-            return (_SWEEP, _keys_of(SWEEP, "keys of its page", keys))
+            return (_COMPARISON, of_comparison, _SWEEP, of_sweep, _LEADERBOARD, of_board)
 
 
 def _of_here(

@@ -79,7 +79,7 @@ def test_a_sweep_is_a_sentence_a_chart_and_a_row_a_step(config: list[str], capsy
     # The cost was said, and on a pipe nothing else.
     (cost,) = told.err.splitlines()
     assert cost.startswith("llmtop: quick from 1 at once up to 2 at once (TTFT p95 ≤ 5.00 s)")
-    assert "12 steps" in cost
+    assert "14 steps" in cost
 
 
 def test_it_is_one_json_object_which_another_one_is_drawn_beside(

@@ -21,6 +21,8 @@ from tui.screens.masking import Mask, mask_of, masked_status
 pytestmark = pytest.mark.anyio
 
 OURS = {
+    "LimitLasts.kind",
+    "LimitLasts.window",
     # Figures and words of a vocabulary of ours.
     *(
         "RouteView.dialect",
