@@ -28,6 +28,9 @@ from probes.sweeping.views import JudgedGoal, StepEnd, StepPurpose, SweepPoint
 LEAST_WARM_S: Final = 1.0
 MOST_WARM: Final = 0.5
 """Of a step's time: where an answer takes longer than that, it is measured as it is."""
+MOST_EMPTY: Final = 5
+"""Times of a step after which one in which nothing ended is over: starts that come by chance may
+all be late, and where they are few that says nothing of who answers."""
 TIGHT_RATE: Final = 0.05
 """Half the interval of throughput, as a share of it: half of what an edge is closed in on."""
 TIGHT_GROWING: Final = 0.1
