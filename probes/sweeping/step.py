@@ -124,6 +124,8 @@ class SweepStep:
 
     def _patience_s(self, n: int) -> float:
         """Return how long it may measure: the first load is what others are judged by."""
+        if not n:
+            return self._plan.step_s * MOST_EMPTY
         is_short = self.load == self._plan.first and n < LEAST_COMPARED
         return self._plan.step_s * (PATIENCE if is_short else 1.0)
 

@@ -8,7 +8,7 @@ from sweeping.swept import ROUTE, plan, served
 from probes.sweeping.goals import SweepGoal
 from probes.sweeping.plan import FEWEST_OF_STEP, ROUNDS_OF_STEP
 from probes.sweeping.results import SweepProbe
-from probes.sweeping.step import HUNG, LEAST_WARM_S, SweepStep
+from probes.sweeping.step import HUNG, LEAST_WARM_S, MOST_EMPTY, SweepStep
 
 
 def probe(at_s: float, took_s: float = 1.0, **changes: object) -> SweepProbe:
@@ -89,6 +89,14 @@ def test_it_ends_when_its_time_is_over_and_says_so() -> None:
     served(step, 2)
     assert step.end == "time"
     assert 30.0 <= step.point().seconds < 31.5
+
+
+def test_one_in_which_nothing_ended_goes_on_for_a_while() -> None:
+    step = warm()
+    step.look(140.0)
+    assert step.end is None
+    step.look(103.0 + MOST_EMPTY * 30.0)
+    assert step.end == "time"
 
 
 def test_it_ends_when_its_probes_are_used_up() -> None:
