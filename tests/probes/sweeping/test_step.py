@@ -118,7 +118,7 @@ def test_the_first_load_is_given_more_time_where_answers_take_long() -> None:
     step.take(probe(100.0, 10.0))
     step.look(141.0)
     assert step.end is None
-    step.look(201.0)
+    step.look(261.0)
     assert step.end == "time"
     quick = begun(1.0)
     for number in range(9):
