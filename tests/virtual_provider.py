@@ -34,7 +34,7 @@ from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.signals import Signal
 from probes.simulator.model import Refusal, ServingModel
 from probes.simulator.scenario import HostedModel
-from probes.simulator.sequence import Prompt, SequenceCutError
+from probes.simulator.sequence import SentPrompt, SequenceCutError
 
 STAGGER_S = 0.1
 """Between two workers that come back after a cool-down, as in `probes.engine.gate`."""
@@ -228,7 +228,7 @@ class VirtualSession:
         """Return what came of an attempt, when that has come."""
         replace = msgspec.structs.replace
         prompt_tokens = estimate_tokens(self.route.prompt) + 4
-        prompt = Prompt(self.route.prompt.encode(), prompt_tokens, self.route.max_tokens)
+        prompt = SentPrompt(self.route.prompt.encode(), prompt_tokens, self.route.max_tokens)
         await self.clock.sleep(self.network_s)
         admitted = self.model.admit(prompt)
         if isinstance(admitted, Refusal):

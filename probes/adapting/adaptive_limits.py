@@ -14,7 +14,7 @@ ours has spoiled, and what failed on our side say nothing.
 
 from typing import Final, NamedTuple
 
-from probes.adapting.edge_search import EdgeSearch, Heard, Move, Outcome
+from probes.adapting.edge_search import EdgeSearch, HeardAttempt, Move, Outcome
 from probes.board.throttles import throttle_kind
 from probes.events import (
     AttemptFinished,
@@ -185,7 +185,7 @@ class _RouteLimit:
             # It came whole: all of it was a wait for its first token, as far as is known.
             move = self.search.waited(at_s, one.began_s, at_s - one.began_s)
         missed = self._missed(event, one, at_s) if outcome == "answered" else ""
-        heard = Heard(at_s, one.began_s, outcome, one.at_once, kind, missed, event.limits)
+        heard = HeardAttempt(at_s, one.began_s, outcome, one.at_once, kind, missed, event.limits)
         return self.search.heard(heard) or move
 
     def _missed(self, event: AttemptFinished, one: _Open, at_s: float) -> str:

@@ -82,7 +82,7 @@ class Move(NamedTuple):
     """Such as `429 concurrency at 7`; no server's words are in it."""
 
 
-class Heard(NamedTuple):
+class HeardAttempt(NamedTuple):
     """One attempt that has ended."""
 
     at_s: float
@@ -167,7 +167,7 @@ class EdgeSearch:
             enough = came if self._queue(at_s) < self._short else enough
         return self._round(at_s) if len(self._waits) >= enough else None
 
-    def heard(self, one: Heard) -> Move | None:
+    def heard(self, one: HeardAttempt) -> Move | None:
         """Hear of an attempt that has ended."""
         self._note(one)
         if one.outcome == "refused":
@@ -211,7 +211,7 @@ class EdgeSearch:
 
     # What is told.
 
-    def _note(self, one: Heard) -> None:
+    def _note(self, one: HeardAttempt) -> None:
         for limit in one.limits:
             if limit.kind == "concurrency":
                 if limit.limit is not None:
@@ -278,7 +278,7 @@ class EdgeSearch:
 
     # What is refused.
 
-    def _refuse(self, one: Heard) -> Move | None:
+    def _refuse(self, one: HeardAttempt) -> Move | None:
         self._refused_s, self._paid = one.at_s, 0
         reason = f"{one.kind} at {one.at_once}"
         if one.began_s < self._moved_s:
@@ -301,7 +301,7 @@ class EdgeSearch:
 
     # What misses a goal.
 
-    def _within_goal(self, one: Heard) -> Move | None:
+    def _within_goal(self, one: HeardAttempt) -> Move | None:
         beyond = sum(self._missed)
         if len(self._missed) < GOAL_SAMPLES or not one.missed or one.missed in self._beyond_us:
             return None

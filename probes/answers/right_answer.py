@@ -39,7 +39,7 @@ Finding: TypeAlias = Literal[
 ]
 
 
-class Judgement(NamedTuple):
+class AnswerJudgement(NamedTuple):
     """What came of the look at an answer."""
 
     finding: Finding
@@ -73,15 +73,15 @@ class Expectation:
         )
         self._schema = None if expect.json_schema is None else JsonSchema(expect.json_schema)
 
-    def judge(self, text: str, *, is_cut: bool = False) -> Judgement:
+    def judge(self, text: str, *, is_cut: bool = False) -> AnswerJudgement:
         """Hold an answer's text against it; `is_cut` where there would have been more of it."""
         if len(text) > MOST_CHECKED:
             text, is_cut = text[:MOST_CHECKED], True
         text = text.lstrip() if is_cut else text.strip()
         wrong, missing = self._wrong(text, is_cut=is_cut)
         if wrong:
-            return Judgement("wrong", self._told(wrong, text))
-        return Judgement("open" if missing else "right")
+            return AnswerJudgement("wrong", self._told(wrong, text))
+        return AnswerJudgement("open" if missing else "right")
 
     def _wrong(self, text: str, *, is_cut: bool) -> tuple[str, bool]:
         """Return what is wrong for sure, and else whether something is missing that may have been

@@ -51,7 +51,7 @@ _NAME: Final = Shape(
 _IMAGE_WORDS: Final = "a data URL of a PNG, JPEG, GIF or WebP picture, or such a file"
 
 
-class PromptLine(Settings, frozen=True, kw_only=True):
+class PromptsFileLine(Settings, frozen=True, kw_only=True):
     """The keys of a line."""
 
     messages: Annotated[
@@ -175,7 +175,7 @@ class _LineReader:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             self._noted.add((), "is no JSON, expected one object a line")
             return None
-        fields = fields_of(PromptLine)
+        fields = fields_of(PromptsFileLine)
         if not isinstance(raw, dict):
             self._noted.add((), f"got {shown(raw)}, expected an object with messages")
             return None

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from probes.config.fields import Field, Settings, fields_of
-from probes.config.prompts_file import PromptLine
+from probes.config.prompts_file import PromptsFileLine
 from probes.config.settings import Alerting, Budget, Display, PromptSource, Recording, Route
 
 TABLES: Final[Mapping[str, Sequence[type[Settings]]]] = {
@@ -104,7 +104,7 @@ def table(name: str) -> str:
 
 def prompt_line_table() -> str:
     """Return the keys of a line of a prompts file, in Markdown; its `expect` is that of a route."""
-    rows = _settings_of("prompts_file", PromptLine, "")
+    rows = _settings_of("prompts_file", PromptsFileLine, "")
     return _table("key", (one for one in rows if "." not in one.key))
 
 

@@ -28,7 +28,7 @@ from probes.simulator.ollama import (
 )
 from probes.simulator.prose import Prose, asked_word
 from probes.simulator.scenario import Conditions, HostedModel
-from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
+from probes.simulator.sequence import SentPrompt, Sequence, SequenceCutError
 from probes.simulator.truth import TruthLog, TruthRecord
 from probes.simulator.wire import ClientConnection, HttpRequest
 
@@ -179,7 +179,7 @@ def _only(method: str, request: HttpRequest) -> None:
         raise ApiError(405, message, code="method_not_allowed", headers=(("allow", method),))
 
 
-def _check_context(prompt: Prompt, context_tokens: int) -> None:
+def _check_context(prompt: SentPrompt, context_tokens: int) -> None:
     asked = prompt.tokens + prompt.cap
     if asked > context_tokens:
         message = f"The context holds {context_tokens} tokens; prompt and answer cap are {asked}."

@@ -13,7 +13,7 @@ from msgspec import Meta
 from probes.config import Price
 from probes.kit.clock import seconds
 from probes.simulator.prose import count_tokens
-from probes.simulator.sequence import Prompt, Sequence
+from probes.simulator.sequence import SentPrompt, Sequence
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -83,7 +83,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
         """Whether the stream ends with a usage chunk."""
         return self.stream_options is not None and self.stream_options.include_usage
 
-    def prompt(self, factor: float = 1.0) -> Prompt:
+    def prompt(self, factor: float = 1.0) -> SentPrompt:
         """Return the conversation as the model sees it, which counts it `factor` times."""
         cap = self.max_completion_tokens or self.max_tokens or DEFAULT_CAP
         return prompt_of(self.messages, cap, factor)
@@ -92,10 +92,10 @@ class ChatRequest(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(ChatRequest)
 
 
-def prompt_of(messages: SequenceOf[ChatMessage], cap: int, factor: float) -> Prompt:
+def prompt_of(messages: SequenceOf[ChatMessage], cap: int, factor: float) -> SentPrompt:
     """Return a conversation as a model sees it that counts it `factor` times."""
     data = b"".join(_message_bytes(message) for message in messages)
-    return Prompt(data=data, tokens=max(1, round(count_tokens(data) * factor)), cap=cap)
+    return SentPrompt(data=data, tokens=max(1, round(count_tokens(data) * factor)), cap=cap)
 
 
 def _message_bytes(message: ChatMessage) -> bytes:

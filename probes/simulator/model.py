@@ -29,7 +29,7 @@ from probes.simulator.scenario import (
     RefusalKind,
     Serving,
 )
-from probes.simulator.sequence import Fate, Prompt, Sequence
+from probes.simulator.sequence import Fate, SentPrompt, Sequence
 
 _MADE_GOOD_NS: Final = 10_000_000
 """By how much a step may begin before its time because the one before ended late."""
@@ -175,7 +175,7 @@ class ServingModel:
         """Return the phase of the timeline that holds now."""
         return self.hosted.timeline.at(seconds(self._clock.monotonic_ns() - self._started_ns))
 
-    def admit(self, prompt: Prompt) -> Sequence | Refusal:
+    def admit(self, prompt: SentPrompt) -> Sequence | Refusal:
         """Let a request in, or say what becomes of it instead."""
         now_ns, conditions = self._clock.monotonic_ns(), self.phase().conditions
         self._gate.retune(conditions.limits, now_ns)
@@ -226,7 +226,7 @@ class ServingModel:
         refusal = _REFUSALS[faults.refuse]
         return replace(refusal, status=faults.refuse_status or refusal.status)
 
-    def _limited(self, prompt: Prompt, limits: Limits, now_ns: int) -> Refusal | None:
+    def _limited(self, prompt: SentPrompt, limits: Limits, now_ns: int) -> Refusal | None:
         verdict = self._gate.enter(prompt.tokens + prompt.cap, self.in_flight, now_ns)
         return None if verdict is None else _too_many(verdict, limits)
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from probes.simulator.chat import DEFAULT_CAP, ApiError, Cap, ChatMessage, decoded, prompt_of
-from probes.simulator.sequence import Prompt, Sequence
+from probes.simulator.sequence import SentPrompt, Sequence
 
 _WARM_LOAD_NS: Final = 15_000_000
 """What it reports of a model that is in memory already: it makes sure of that each time."""
@@ -33,7 +33,7 @@ class OllamaRequest(msgspec.Struct, frozen=True):
     stream: bool = True
     options: Options = Options()
 
-    def prompt(self, factor: float = 1.0) -> Prompt:
+    def prompt(self, factor: float = 1.0) -> SentPrompt:
         """Return the conversation as the model sees it, which counts it `factor` times."""
         return prompt_of(self.messages, self.options.num_predict or DEFAULT_CAP, factor)
 

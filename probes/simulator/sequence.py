@@ -21,7 +21,7 @@ class SequenceCutError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class SentPrompt:
     """The input of a request as its model sees it."""
 
     data: bytes
@@ -79,7 +79,7 @@ class Sequence:
         "taken_ns",
     )
 
-    def __init__(self, prompt: Prompt, fate: Fate) -> None:
+    def __init__(self, prompt: SentPrompt, fate: Fate) -> None:
         """Start before the queue."""
         self.prompt = prompt
         self.fate = fate

@@ -34,7 +34,7 @@ class Dot(NamedTuple):
     look: Look
 
 
-class Curve(NamedTuple):
+class SweepCurve(NamedTuple):
     """One sweep in a picture."""
 
     dots: tuple[Dot, ...]
@@ -69,15 +69,15 @@ class Axes(NamedTuple):
         return log10(value / self.y_low) / log10(self.y_top / self.y_low)
 
 
-class Picture(NamedTuple):
+class SweepPicture(NamedTuple):
     """All that is drawn."""
 
     axes: Axes
-    curves: tuple[Curve, ...]
+    curves: tuple[SweepCurve, ...]
     """The sweep first, then what it is compared with."""
 
 
-def picture_of(views: Sequence[SweepView]) -> Picture | None:
+def picture_of(views: Sequence[SweepView]) -> SweepPicture | None:
     """Return what there is to draw of sweeps; None where none has a point with both figures."""
     streamed = all(one.ttft_p95 is not None for view in views for one in view.points)
     in_tokens = all(
@@ -94,7 +94,7 @@ def picture_of(views: Sequence[SweepView]) -> Picture | None:
     goals = [curve.goal_s for curve in curves if curve.goal_s is not None]
     seen = [dot.y.value for dot in dots if 0 < dot.y.value < inf]
     y_low, y_top, y_ticks = _logarithmic([*seen, *goals] or [1.0])
-    return Picture(
+    return SweepPicture(
         Axes(
             "output tokens a second" if in_tokens else "requests a minute",
             "TTFT p95" if streamed else "E2E p95",
@@ -117,7 +117,7 @@ def look_of(point: SweepPoint) -> Look:
     return "within" if point.within else "beyond"
 
 
-def _curve(view: SweepView, *, streamed: bool, in_tokens: bool) -> Curve:
+def _curve(view: SweepView, *, streamed: bool, in_tokens: bool) -> SweepCurve:
     by_load = {one.load: one for one in view.points if one.purpose != "check"}
     dots = []
     for load in sorted(by_load):
@@ -128,7 +128,7 @@ def _curve(view: SweepView, *, streamed: bool, in_tokens: bool) -> Curve:
             dots.append(Dot(x, y, load, look_of(point)))
     name = "ttft_p95" if streamed else "e2e_p95"
     goal_s = next((goal.value for goal in view.goals if goal.name == name), None)
-    return Curve(tuple(dots), goal_s, _at_knee(view.knee, dots))
+    return SweepCurve(tuple(dots), goal_s, _at_knee(view.knee, dots))
 
 
 def throughput(point: SweepPoint, *, in_tokens: bool) -> float | None:

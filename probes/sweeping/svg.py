@@ -14,7 +14,7 @@ from typing import Final
 
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import three_digits
-from probes.sweeping.picture import Axes, Curve, Dot, picture_of
+from probes.sweeping.picture import Axes, Dot, SweepCurve, picture_of
 from probes.sweeping.views import SweepView
 from probes.sweeping.words import load_number
 
@@ -96,7 +96,7 @@ def _frame(axes: Axes, top: int) -> Iterator[str]:
     yield f'<text class="small" x="{_LEFT}" y="{top - 4}">↑ {axes.y_name}, log scale</text>'
 
 
-def _curve(curve: Curve, axes: Axes, view: SweepView, top: int, place: int) -> Iterator[str]:
+def _curve(curve: SweepCurve, axes: Axes, view: SweepView, top: int, place: int) -> Iterator[str]:
     colour, bottom, right = _COLOURS[place], top + _PLOT, WIDTH - _RIGHT
     if curve.goal_s is not None and not place:
         y = _y(axes, curve.goal_s, top)

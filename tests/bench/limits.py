@@ -36,7 +36,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "probes" / "simulator")]
 
 from simulator_kit import Client, VirtualClock, prompt  # noqa: E402
 
-from probes.adapting import EdgeSearch, Heard, Move  # noqa: E402
+from probes.adapting import EdgeSearch, HeardAttempt, Move  # noqa: E402
 from probes.answers.limits.reading import read_limits  # noqa: E402
 from probes.engine.gate import STAGGER_S  # noqa: E402
 from probes.engine.retry import FIRST_BACK_OFF_S  # noqa: E402
@@ -63,7 +63,7 @@ class Finder(Protocol):
     def waited(self, at_s: float, began_s: float, wait_s: float) -> Move | None:
         """Hear of a first token."""
 
-    def heard(self, one: Heard) -> Move | None:
+    def heard(self, one: HeardAttempt) -> Move | None:
         """Hear of the end of an attempt."""
 
 
@@ -76,7 +76,7 @@ class Fixed:
     def waited(self, at_s: float, began_s: float, wait_s: float) -> None:
         """Do nothing."""
 
-    def heard(self, one: Heard) -> None:
+    def heard(self, one: HeardAttempt) -> None:
         """Do nothing."""
 
 
@@ -89,7 +89,7 @@ class Aimd:
     def waited(self, at_s: float, began_s: float, wait_s: float) -> None:
         """Nothing is made of it."""
 
-    def heard(self, one: Heard) -> Move | None:
+    def heard(self, one: HeardAttempt) -> Move | None:
         """Go up or down."""
         if one.outcome == "refused":
             wanted = max(1, min(self.limit - 1, int(self.limit * 0.9)))
@@ -128,7 +128,7 @@ class Vegas:
             return self._set(self._estimate + step)
         return self._set(self._estimate - step) if queue > 6 * step else None
 
-    def heard(self, one: Heard) -> Move | None:
+    def heard(self, one: HeardAttempt) -> Move | None:
         """Go down for a refusal."""
         step = max(1, int(math.log10(self._estimate)))
         return self._set(self._estimate - step) if one.outcome == "refused" else None
@@ -158,7 +158,7 @@ class Gradient2:
         gradient = min(1.0, max(0.5, self._tolerance * self._long_s / wait_s))
         return self._set(gradient)
 
-    def heard(self, one: Heard) -> Move | None:
+    def heard(self, one: HeardAttempt) -> Move | None:
         """Go down for a refusal."""
         return self._set(0.5, queue=0.0) if one.outcome == "refused" else None
 
@@ -297,7 +297,7 @@ async def race(provider: Provider, limit: Finder, seed: int) -> Seen:  # noqa: C
                 cool_until_s, released = max(cool_until_s, now_s() + wait_s), 0
         seen.ended.append((now_s(), outcome))
         limits = read_limits(headers, None, wall_ns=clock.wall_ns())
-        moved(limit.heard(Heard(now_s(), started_s, outcome, at_once, kind, "", limits)))
+        moved(limit.heard(HeardAttempt(now_s(), started_s, outcome, at_once, kind, "", limits)))
         return wait_s
 
     async def cooled() -> None:

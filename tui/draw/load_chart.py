@@ -12,7 +12,7 @@ from math import inf
 from typing import Final
 
 from probes.kit.short_figures import three_digits
-from probes.sweeping.picture import Axes, Curve, Dot, Look, Picture
+from probes.sweeping.picture import Axes, Dot, Look, SweepCurve, SweepPicture
 from probes.sweeping.views import SweepView
 from probes.sweeping.words import load_number
 from tui.draw.chart import join_cells
@@ -90,7 +90,7 @@ class _Canvas:
 
 
 def load_chart(
-    picture: Picture, view: SweepView, width: int, height: int, *, former_name: str = ""
+    picture: SweepPicture, view: SweepView, width: int, height: int, *, former_name: str = ""
 ) -> list[Line]:
     """Return a chart of so many lines at most: its heads, the plot, its axis, and what signs mean.
 
@@ -120,7 +120,9 @@ def load_chart(
     return [clip(line, width) for line in lines]
 
 
-def _draw(plot: _Canvas, curve: Curve, axes: Axes, view: SweepView, *, is_former: bool) -> None:
+def _draw(
+    plot: _Canvas, curve: SweepCurve, axes: Axes, view: SweepView, *, is_former: bool
+) -> None:
     def at(dot: Dot) -> tuple[float, float]:
         return axes.x_share(dot.x), axes.y_share(dot.y.value)
 
@@ -139,7 +141,7 @@ def _draw(plot: _Canvas, curve: Curve, axes: Axes, view: SweepView, *, is_former
             plot.line((x, axes.y_share(dot.y.low)), (x, axes.y_share(dot.y.high)), "graph_dim")
 
 
-def _loads(plot: _Canvas, curve: Curve, axes: Axes, view: SweepView) -> None:
+def _loads(plot: _Canvas, curve: SweepCurve, axes: Axes, view: SweepView) -> None:
     """Write each load beside its point, where there is room; the largest first."""
     for dot in reversed(curve.dots):
         row, column = plot.place(axes.x_share(dot.x), axes.y_share(dot.y.value))
@@ -149,7 +151,7 @@ def _loads(plot: _Canvas, curve: Curve, axes: Axes, view: SweepView) -> None:
                 break
 
 
-def _goal_and_knee(plot: _Canvas, curve: Curve, axes: Axes, view: SweepView) -> None:
+def _goal_and_knee(plot: _Canvas, curve: SweepCurve, axes: Axes, view: SweepView) -> None:
     if curve.goal_s is not None:
         share = axes.y_share(curve.goal_s)
         row, _ = plot.place(0, share)
@@ -166,7 +168,7 @@ def _goal_and_knee(plot: _Canvas, curve: Curve, axes: Axes, view: SweepView) -> 
             plot.put(row, column, "┊", "accent")
 
 
-def _legend(picture: Picture, former_name: str) -> Iterator[Span]:
+def _legend(picture: SweepPicture, former_name: str) -> Iterator[Span]:
     words: dict[Look, str] = {
         "within": "goals kept",
         "beyond": "goal missed",

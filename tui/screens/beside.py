@@ -55,7 +55,7 @@ class Running(Protocol[ViewOut]):
         ...
 
 
-class Beside(Generic[View]):
+class RunBeside(Generic[View]):
     """One kind of what may run beside a cockpit."""
 
     KIND: str

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from probes.comparing.arms import ArmChange
 from probes.comparing.views import ComparisonView
-from tui.screens.beside import Beside
+from tui.screens.beside import RunBeside
 from tui.session import RunningComparison
 
 
-class ComparisonDesk(Beside[ComparisonView]):
+class ComparisonDesk(RunBeside[ComparisonView]):
     """The comparison of one cockpit. What is asked and counted is its session's to do."""
 
     KIND = "comparison"

@@ -6,11 +6,11 @@ that whoever reads a verdict of that time knows who else was asking.
 
 from probes.sweeping.views import SweepView
 from probes.sweeping.words import load_words
-from tui.screens.beside import Beside
+from tui.screens.beside import RunBeside
 from tui.session import RunningSweep
 
 
-class SweepDesk(Beside[SweepView]):
+class SweepDesk(RunBeside[SweepView]):
     """The sweep of one cockpit. What is asked and counted is its session's to do."""
 
     KIND = "sweep"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from probes.adapting import EdgeSearch, Heard, Move
+from probes.adapting import EdgeSearch, HeardAttempt, Move
 from probes.adapting.edge_search import AGAIN_S, GROWTH, PAID
 from probes.events import Limit
 
@@ -33,11 +33,13 @@ def grown(to: int, most: int = 40) -> tuple[EdgeSearch, float]:
 
 
 def refused(one: EdgeSearch, at_s: float, at_once: int, kind: str = "429") -> Move | None:
-    return one.heard(Heard(at_s, at_s, "refused", at_once, kind))
+    return one.heard(HeardAttempt(at_s, at_s, "refused", at_once, kind))
 
 
 def answer(one: EdgeSearch, at_s: float, times: int, missed: str = "") -> list[Move]:
-    found = (one.heard(Heard(at_s, at_s, "answered", one.limit, "", missed)) for _ in range(times))
+    found = (
+        one.heard(HeardAttempt(at_s, at_s, "answered", one.limit, "", missed)) for _ in range(times)
+    )
     return [move for move in found if move is not None]
 
 
@@ -55,7 +57,7 @@ def test_it_grows_by_half_while_nothing_is_in_the_way_and_never_above_its_most()
 
 def test_a_stated_concurrency_is_gone_to_at_once_and_never_passed() -> None:
     one = search()
-    told = Heard(1.0, 0.5, "answered", 1, limits=(Limit(kind="concurrency", limit=20),))
+    told = HeardAttempt(1.0, 0.5, "answered", 1, limits=(Limit(kind="concurrency", limit=20),))
     assert one.heard(told) == Move(20, "told: 20 at a time")
     assert [play_round(one, 2.0 * number) for number in range(2, 60)] == [None] * 58
 
@@ -143,7 +145,7 @@ def test_a_bucket_that_runs_out_is_gone_below_while_some_is_left() -> None:
     one = search(20)
     for second in range(8):
         left = Limit(kind="tokens", limit=6000, remaining=2000 - 100 * second, window="minute")
-        one.heard(Heard(float(second), float(second), "answered", 20, limits=(left,)))
+        one.heard(HeardAttempt(float(second), float(second), "answered", 20, limits=(left,)))
     move = play_round(one, 8.0)
     assert move is not None
     # It fills by 100 a second and falls by as much: half of the load lasts.
@@ -155,7 +157,7 @@ def test_a_bucket_that_falls_lets_nothing_grow() -> None:
     one = search(20)
     for second in range(8):
         left = Limit(kind="tokens", limit=60_000, remaining=40_000 - 100 * second, window="minute")
-        one.heard(Heard(float(second), float(second), "answered", 20, limits=(left,)))
+        one.heard(HeardAttempt(float(second), float(second), "answered", 20, limits=(left,)))
     one._fullest = {"tokens/minute/": 60_000.0}
     assert play_round(one, 8.0) is None
 

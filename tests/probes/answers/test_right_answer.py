@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answers.right_answer import MOST_CHECKED, PIECE, Expectation, Judgement
+from probes.answers.right_answer import MOST_CHECKED, PIECE, AnswerJudgement, Expectation
 from probes.config import Expect
 from probes.kit.sanitise import neutralise
 
@@ -21,7 +21,7 @@ PERSON: dict[str, Any] = {
 TREE: dict[str, Any] = {"type": "array", "items": {"$ref": "#"}}
 
 
-def judged(text: str, *, is_cut: bool = False, **expected: Any) -> Judgement:
+def judged(text: str, *, is_cut: bool = False, **expected: Any) -> AnswerJudgement:
     return Expectation(Expect(**expected)).judge(text, is_cut=is_cut)
 
 

@@ -24,7 +24,7 @@ from probes.simulator import (
     steady,
 )
 from probes.simulator.model import Refusal, ServingModel
-from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
+from probes.simulator.sequence import SentPrompt, Sequence, SequenceCutError
 
 CHAT = "/v1/chat/completions"
 
@@ -95,9 +95,9 @@ class VirtualClock:
         self.now_ns = end_ns
 
 
-def prompt(tokens: int = 10, cap: int = 100, fill: bytes = b"x") -> Prompt:
+def prompt(tokens: int = 10, cap: int = 100, fill: bytes = b"x") -> SentPrompt:
     """A prompt of `tokens` tokens, four bytes each."""
-    return Prompt(data=fill * (4 * tokens), tokens=tokens, cap=cap)
+    return SentPrompt(data=fill * (4 * tokens), tokens=tokens, cap=cap)
 
 
 def hosted(
@@ -123,7 +123,7 @@ async def running(
 class Client:
     """Sends one request to a model, and writes down when its tokens came."""
 
-    def __init__(self, model: ServingModel, clock: VirtualClock, asked: Prompt) -> None:
+    def __init__(self, model: ServingModel, clock: VirtualClock, asked: SentPrompt) -> None:
         self.model, self.clock, self.asked = model, clock, asked
         self.sequence: Sequence | None = None
         self.refusal: Refusal | None = None
@@ -195,7 +195,7 @@ class Story:
 
 
 async def ask_all(
-    model: ServingModel, clock: VirtualClock, prompts: list[Prompt], seconds: float = 60.0
+    model: ServingModel, clock: VirtualClock, prompts: list[SentPrompt], seconds: float = 60.0
 ) -> list[Client]:
     """Send all prompts at once and let `seconds` pass."""
     clients = [Client(model, clock, asked) for asked in prompts]
