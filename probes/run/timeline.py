@@ -46,13 +46,13 @@ BYTES_KEPT: Final = 40 << 20
 """Of all checkpoints of a run: an hour of 8 routes with 50 streams has one each 150 s."""
 STEP_NS: Final = 10 * NS_PER_S
 """One step back; so far apart are the checkpoints prepared before the place that is shown."""
-_PREPARED_NS: Final = 240 * NS_PER_S
-_NEEDED_NS: Final = 120 * NS_PER_S
+_PREPARED_NS: Final = 400 * NS_PER_S
+_NEEDED_NS: Final = 200 * NS_PER_S
 """So far back the next steps are prepared, as soon as those of the second are not: the way there
 begins at a checkpoint of the run, and takes as long for one step as for all on it."""
 _AT_ONCE_NS: Final = 3 * NS_PER_S
 """Folded in one piece meanwhile: a key waits for as long as that takes."""
-_PREPARED_MOST: Final = 28
+_PREPARED_MOST: Final = 48
 """Prepared checkpoints: those of the way here stay for the way forth."""
 
 _AHEAD_NS: Final = 30 * NS_PER_S
