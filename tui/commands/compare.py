@@ -34,8 +34,9 @@ from probes.kit.short_figures import age, counted
 from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
 from probes.money.ledger_file import LedgerError
 from probes.run.comparison_run import ComparisonRun, Comparisons
+from tui.commands.consent import may_begin
 from tui.commands.once import as_json
-from tui.commands.output import FAILED, UsageError, complain, say, warn
+from tui.commands.output import FAILED, UsageError, say
 from tui.commands.settings import needed_settings
 from tui.commands.waiting import Interrupt, OverwrittenLine
 from tui.draw.probe_figures import duration
@@ -92,7 +93,7 @@ def run(arguments: Namespace) -> int:
         if arguments.budget_usd is not None and view.cost.unpriced:
             names = ", ".join(map(_shown, view.cost.unpriced))
             raise UsageError(f"--budget-usd cannot be held: no price is known of {names}")
-        if not _may_begin(view, arguments):
+        if not may_begin(cost_words(view), agreed=arguments.yes):
             return FAILED
         comparing = _Comparing(comparison)
         anyio.run(comparing.run)
@@ -150,25 +151,6 @@ def _usd_words(cost: ComparisonCost) -> str:
     return f", ${cost.usd:.3g}" + (
         f" without {unpriced}, of which no price is known" * bool(unpriced)
     )
-
-
-def _may_begin(view: ComparisonView, arguments: Namespace) -> bool:
-    """Say what it may cost, and ask; return whether it may begin.
-
-    Raises:
-        UsageError: nobody can be asked.
-    """
-    if arguments.yes:
-        complain([cost_words(view)])
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{cost_words(view)}: where nobody can be asked, say --yes")
-    complain([cost_words(view)])
-    warn(["Begin? [y/N] "])
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    complain(["nothing was sent"])
-    return False
 
 
 class _Comparing:

@@ -38,8 +38,9 @@ from probes.store.recording_reader import (
     read_recording,
     recorded_parts,
 )
+from tui.commands.consent import may_begin
 from tui.commands.once import as_json
-from tui.commands.output import FAILED, OK, UsageError, complain, say, warn
+from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.waiting import Interrupt, OverwrittenLine
 from tui.draw.text import line_text
@@ -122,7 +123,7 @@ def _measured(arguments: Namespace) -> int:
             ledger=ledger,
             apart=emergency_ledger_path(),
         )
-        if not _may_begin(cost_words(measuring.cost, workload), arguments):
+        if not may_begin(cost_words(measuring.cost, workload), agreed=arguments.yes):
             return FAILED
         interrupt = Interrupt()
         anyio.run(_send, measuring, interrupt)
@@ -150,25 +151,6 @@ def cost_words(cost: LeaderboardCost, workload: WorkloadName | None) -> str:
         names = ", ".join(neutralise(name, _NAME) for name in cost.unpriced)
         words += f" without {names}, of which no price is known"
     return words
-
-
-def _may_begin(words: str, arguments: Namespace) -> bool:
-    """Say what it may cost, and ask; return whether it may begin.
-
-    Raises:
-        UsageError: nobody can be asked.
-    """
-    if arguments.yes:
-        complain([words])
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{words}: where nobody can be asked, say --yes")
-    complain([words])
-    warn(["Begin? [y/N] "])
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    complain(["nothing was sent"])
-    return False
 
 
 async def _send(measuring: LeaderboardRun, interrupt: Interrupt) -> None:

@@ -33,8 +33,9 @@ from probes.sweeping.picture import picture_of
 from probes.sweeping.svg import svg_of
 from probes.sweeping.views import SweepPoint, SweepState, SweepView
 from probes.sweeping.words import goal_words, load_number, load_words
+from tui.commands.consent import may_begin
 from tui.commands.once import as_json
-from tui.commands.output import FAILED, UsageError, complain, say, warn
+from tui.commands.output import FAILED, UsageError, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.waiting import Interrupt, OverwrittenLine
 from tui.draw.load_chart import load_chart
@@ -91,7 +92,7 @@ def run(arguments: Namespace) -> int:
         if arguments.budget_usd is not None and sweep.view.cost.usd is None:
             name = _shown(sweep.view.route)
             raise UsageError(f"--budget-usd cannot be held: no price is known of {name}")
-        if not _may_begin(sweep.view, arguments):
+        if not may_begin(cost_words(sweep.view), agreed=arguments.yes):
             return FAILED
         sweeping = _Sweeping(sweep)
         anyio.run(sweeping.run)
@@ -153,25 +154,6 @@ def cost_words(view: SweepView) -> str:
         parts.append(f"it ends at its budget of {' and '.join(held)}")
     parts.append("it ends where the route carries no more")
     return "; ".join(parts)
-
-
-def _may_begin(view: SweepView, arguments: Namespace) -> bool:
-    """Say what it may cost, and ask; return whether it may begin.
-
-    Raises:
-        UsageError: nobody can be asked.
-    """
-    if arguments.yes:
-        complain([cost_words(view)])
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{cost_words(view)}: where nobody can be asked, say --yes")
-    complain([cost_words(view)])
-    warn(["Begin? [y/N] "])
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    complain(["nothing was sent"])
-    return False
 
 
 class _Sweeping:
