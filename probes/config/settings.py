@@ -126,8 +126,9 @@ class Route(Settings, frozen=True, kw_only=True):
     """One thing to probe, with all defaults filled in."""
 
     # The only fields that are no keys, beside `adaptive`: what stands in [routes.NAME], and what
-    # `workload` or `prompts_file` have brought.
+    # `workload` or `prompts_file` have brought, and where it is probed from.
     name: str
+    place: str = ""
     prompts: tuple[Prompt, ...] = ()
     base_url: Annotated[str, _BASE_URL]
     """Up to and without the dialect's path."""
@@ -228,6 +229,11 @@ class Route(Settings, frozen=True, kw_only=True):
     """Start paused."""
 
     @property
+    def shared_name(self) -> str:
+        """The name that it has at every place, as the file has it: budgets are by this one."""
+        return self.name.removesuffix(f"@{self.place}") if self.place else self.name
+
+    @property
     def is_open(self) -> bool:
         """Whether its pace is an open loop: a probe begins when it is due, whatever the others
         do."""
@@ -262,7 +268,7 @@ class Route(Settings, frozen=True, kw_only=True):
         return estimate_tokens((self.system or "") + self.prompt) + OVERHEAD_TOKENS
 
 
-NO_KEYS: Final = ("name", "prompts", "adaptive")
+NO_KEYS: Final = ("name", "prompts", "adaptive", "place")
 """Fields of a route that are none in the file."""
 
 

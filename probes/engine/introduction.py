@@ -43,4 +43,5 @@ def route_info(route: Route) -> RouteInfo:
         adaptive=route.adaptive,
         concurrency_min=route.concurrency_min,
         concurrency_max=route.concurrency_max,
+        place=route.place,
     )

@@ -381,6 +381,14 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     concurrency_min: int = 1
     """Where a concurrency that finds itself goes at least, and at most."""
     concurrency_max: int = 32
+    place: str = ""
+    """Where it is probed from, which ends its name then: `chat@eu`; empty where one place is all
+    there is."""
+
+    @property
+    def shared_name(self) -> str:
+        """The name that it has at every place."""
+        return self.name.removesuffix(f"@{self.place}") if self.place else self.name
 
     @property
     def is_mix(self) -> bool:

@@ -75,6 +75,8 @@ class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     digests: str = ""
     """Package that holds the percentiles of the run's summary: another one may give other last
     digits. Empty where the writer did not say."""
+    place: str = ""
+    """Of several places, the one that this is about: it says nothing of the routes of another."""
 
 
 class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="attempt_started"):
@@ -301,6 +303,8 @@ class Held(Record, frozen=True, kw_only=True, tag_field="type", tag="held"):
     """For a cool-down: what the server asked for."""
     detail: str = ""
     """For a person."""
+    place: str = ""
+    """Of several places, the one of whose routes it tells."""
 
 
 class Gap(Record, frozen=True, kw_only=True, tag_field="type", tag="gap"):
@@ -309,6 +313,8 @@ class Gap(Record, frozen=True, kw_only=True, tag_field="type", tag="gap"):
 
     at_ns: int
     started_ns: int
+    place: str = ""
+    """Of several places, the one whose engine did not run."""
 
 
 class Mark(Record, frozen=True, kw_only=True, tag_field="type", tag="mark"):
@@ -340,6 +346,8 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     text: str
     price: PriceInfo | None = None
     """The route's price from now on, where that is what the notice is about."""
+    place: str = ""
+    """Of several places, the one that says so."""
 
 
 class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagnosis"):
@@ -434,6 +442,8 @@ class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     health: Health
     routes: tuple[RouteCounts, ...]
     budgets: tuple[BudgetState, ...] = ()
+    place: str = ""
+    """Of several places, the one whose health, routes and budgets these are."""
 
 
 class Batch(Record, frozen=True, kw_only=True, tag_field="type", tag="batch"):
@@ -446,6 +456,8 @@ class Batch(Record, frozen=True, kw_only=True, tag_field="type", tag="batch"):
     routes: tuple[RouteCounts, ...] = ()
     money: MoneyReport | None = None
     """To whoever leases for this engine; absent from the stream of several."""
+    place: str = ""
+    """Of several places, the one that wrote it."""
 
 
 class Arrivals(Record, frozen=True, kw_only=True, tag_field="type", tag="arrivals"):

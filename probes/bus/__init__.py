@@ -1,0 +1,1 @@
+"""The bus that joins places: names, messages, and the connection to it."""
