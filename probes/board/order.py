@@ -12,6 +12,7 @@ chance would swap two rows that suffer alike.
 Rule 5. For five seconds after the rows have moved they stand, so that an eye can follow them.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from probes.board.route import UNANSWERED, RouteBoard
@@ -50,9 +51,9 @@ class RowOrder:
         """Those of which it has lasted, and that have not been well for long since."""
         self._moved_ns: int | None = None
 
-    def add(self, route: RouteBoard) -> None:
-        """Take a route in its place."""
-        self.routes.append(route)
+    def add(self, routes: Iterable[RouteBoard]) -> None:
+        """Take routes, each in its place."""
+        self.routes.extend(routes)
         self.routes.sort(key=self._place)
 
     def note(self, route: RouteBoard, hurt_share: float | None, now_ns: int) -> None:

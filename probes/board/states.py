@@ -293,7 +293,7 @@ def _graded(at: RouteAt, latency: "_Latency", is_ill: bool) -> Standing:
 
 def _shown(at: RouteAt, health: Standing) -> Standing:
     """Return the state of a route with what we do ourselves."""
-    route, everywhere = at.route, at.route.run.held
+    route, everywhere = at.route, at.route.place.held
     state: RouteState = health.state
     if route.paused or "paused" in route.held or "paused" in everywhere:
         state = "paused"

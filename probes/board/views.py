@@ -707,6 +707,8 @@ class RouteDetail(msgspec.Struct, frozen=True):
     """Everything the panes below the table show of one route."""
 
     route: str
+    now_ns: int
+    """Newest stamp of its place, at which its lanes stand."""
     lanes: tuple[LaneView, ...]
     """Open ones first, oldest first; then just-finished ones, newest first."""
     percentiles: PercentileTable
@@ -763,6 +765,9 @@ class HeaderView(msgspec.Struct, frozen=True):
     reads_per_s: float = 0.0
     clock: ClockSource = "user"
     """Who stamps arrivals: `kernel`, or `user`, which is the engine itself when it wakes."""
+    observer_place: str = ""
+    """Of several places, the one whose engine can be trusted least: what is told of the engine is
+    told of that one, but for `drops`."""
     short_of: Shortage = ""
     """What the engine's machine has too little of to send probes."""
     last_batch_ns: int | None = None
