@@ -59,6 +59,7 @@ from probes.events import (
     LimitReading,
     Mark,
     Notice,
+    PlaceReport,
     Preview,
     ProbeFinished,
     RouteInfo,
@@ -106,14 +107,6 @@ class Board:
         """What is of no named place: all of a stream of one place."""
         self._routes: dict[str, RouteBoard] = {}
         self._order = RowOrder()
-        self._turns: tuple[RouteBoard, ...] = ()
-        """The second is divided among them in this order."""
-        self._due_ns = 0
-        """When the next route has its turn."""
-        self._step = self._sorted_s = -1
-        self._closing: deque[RouteBoard] = deque()
-        """Routes with slices that may be sealed."""
-        self._seal_from_ns = 0
         self._figures: dict[str, RouteFigures] = {}
         """What was read of the routes that are looked at, by route."""
         self._window: WindowName = "5m"
@@ -157,7 +150,8 @@ class Board:
             route = self._routes.get(_route_of(event))
             place = self._here if route is None else route.place
         else:
-            place = self._place(getattr(event, "place", ""))
+            # Whether a place is heard is told by who listens, and says nothing of its time.
+            place = self._place("" if kind is PlaceReport else getattr(event, "place", ""))
         if at_ns > self._now_ns:
             self._now_ns = at_ns
         if at_ns > place.now_ns:
@@ -184,10 +178,10 @@ class Board:
             if route.is_due:
                 self._take_turn(route)
         if is_durable:
-            if self._closing and self._durable_ns >= self._seal_from_ns:
-                self._seal()
-            if self._durable_ns >= self._due_ns:
-                self._take_turns()
+            if place.closing and place.durable_ns >= place.seal_from_ns:
+                _seal(place)
+            if place.durable_ns >= place.due_ns:
+                self._take_turns(place)
 
     def snapshot(
         self,
@@ -217,7 +211,6 @@ class Board:
         counts = summed(figures.tally for _, figures in read)
         whole = totals(rows, counts)
         counted = [Counted(route.place, figures.tally, figures.window_s) for route, figures in read]
-        elapsed_s = max(0, now_ns - run.origin_ns) / NS_PER_S
         details = [
             route_detail(route, figures)
             for route, figures in read
@@ -229,7 +222,9 @@ class Board:
             now_ns=now_ns,
             wall_anchor_ns=self._wall_anchor_ns,
             window=window,
-            header=run.header.view(rows, whole, counts, counted, self._places.values(), elapsed_s),
+            header=run.header.view(
+                rows, whole, counts, counted, self._places.values(), run.origin_ns, now_ns
+            ),
             routes=rows,
             totals=whole,
             throttles=run.throttles.view(),
@@ -322,7 +317,8 @@ class Board:
                 self._routes[info.name] = RouteBoard(info, self._run, place)
                 new.append(self._routes[info.name])
         self._order.add(new)
-        self._turns = tuple(self._routes.values())
+        for one in self._places.values():
+            one.turns = tuple([route for route in self._routes.values() if route.place is one])
         self._run.log_bytes_a_route = BYTES_KEPT // max(1, len(self._routes))
 
     # Events of the run.
@@ -347,7 +343,7 @@ class Board:
                 self._settle(route)
                 route.engine_died(event.at_ns)
         self._configure(event.routes, place)
-        self._due_ns, self._step = 0, -1  # the goals that the new engine has hold from here on
+        place.due_ns, place.step = 0, -1  # the goals that the new engine has hold from here on
         self._wall_anchor_ns = event.wall_ns - event.at_ns
 
     def _ticked(self, event: Tick) -> None:
@@ -412,6 +408,15 @@ class Board:
         about = event.route or event.place
         self._run.header.note(f"{about}: {event.text}" if about else event.text)
 
+    def _heard_of(self, event: PlaceReport) -> None:
+        """Note whether a place is heard; its rows are not what they were from now on."""
+        place = self._place(event.place)
+        place.report = event
+        self._run.happenings.heard_of(event)
+        for route in self._routes.values():
+            if route.place is place:
+                self._take_turn(route)
+
     def _failed(self, event: Fault) -> None:
         self._run.happenings.failed(event)
         again = f"restarts in {event.restart_in_s:g} s"
@@ -431,20 +436,21 @@ class Board:
             if route is not None:
                 route.arrivals(event)
 
-    def _take_turns(self) -> None:
-        """Read the routes whose turn has come; once a second begin to seal slices."""
-        if not self._turns:
+    def _take_turns(self, place: PlaceBoard) -> None:
+        """Read the routes of a place whose turn has come; once a second begin to seal slices."""
+        count = len(place.turns)
+        if not count:
             return
-        count = len(self._turns)
-        step = self._durable_ns * count // NS_PER_S
-        self._due_ns = -(-(step + 1) * NS_PER_S // count)
-        for due in range(max(self._step, step - count) + 1, step + 1):
-            self._take_turn(self._turns[due % count])
-        self._step = step
-        second = self._durable_ns // NS_PER_S
-        if second != self._sorted_s:
-            self._sorted_s = second
-            self._closing = self._closing or deque(self._order.routes)
+        step = place.durable_ns * count // NS_PER_S
+        place.due_ns = -(-(step + 1) * NS_PER_S // count)
+        for due in range(max(place.step, step - count) + 1, step + 1):
+            self._take_turn(place.turns[due % count])
+        place.step = step
+        second = place.durable_ns // NS_PER_S
+        if second != place.second:
+            place.second = second
+            if not place.closing:
+                place.closing.extend(one for one in self._order.routes if one.place is place)
             self._order.update(self._durable_ns)
 
     def _take_turn(self, route: RouteBoard) -> None:
@@ -512,15 +518,16 @@ class Board:
         if owed is not None:
             owed.page()
 
-    def _seal(self) -> None:
-        """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
-        self._seal_from_ns = self._durable_ns + _SEALING_NS
-        left = _SEALED_A_ROUTE * len(self._routes)
-        while self._closing and left > 0:
-            size = self._closing[0].seal(self._closing[0].place.durable_ns)
-            left -= size
-            if not size:
-                self._closing.popleft()
+
+def _seal(place: PlaceBoard) -> None:
+    """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
+    place.seal_from_ns = place.durable_ns + _SEALING_NS
+    left = _SEALED_A_ROUTE * len(place.turns)
+    while place.closing and left > 0:
+        size = place.closing[0].seal(place.durable_ns)
+        left -= size
+        if not size:
+            place.closing.popleft()
 
 
 def _read_at(route: RouteBoard) -> RouteAt:
@@ -551,5 +558,6 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Alert: Board._alerted,
     Notice: Board._noticed,
     Fault: Board._failed,
+    PlaceReport: Board._heard_of,
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

@@ -65,6 +65,8 @@ def route_row(route: RouteBoard, figures: RouteFigures, stream_ns: int) -> Route
         model=info.model,
         base_url=info.base_url,
         dialect=info.dialect,
+        place=info.place,
+        shared_name=info.shared_name,
         tags=info.tags,
         state=state.state,
         since_ns=state.since_ns,

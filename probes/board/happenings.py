@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.board.incident_log import KnownIncident
+from probes.board.place import unheard_words
 from probes.board.throttles import hit_limit, remaining_text, throttle_kind
 from probes.board.views import (
     Happening,
@@ -38,6 +39,7 @@ from probes.events import (
     Knob,
     Mark,
     Notice,
+    PlaceReport,
 )
 from probes.events.diagnosis_words import evidence_parts, recovery_words, what_words
 from probes.events.knob_turns import (
@@ -151,6 +153,8 @@ class HappeningLog:
     """Route → the last turn of a knob that has an effect."""
     _holds: dict[tuple[str, str, HeldReason], _Hold] = field(default_factory=dict)
     """By place, route and reason."""
+    _unheard: dict[str, _Line] = field(default_factory=dict)
+    """Place of which nothing is heard → the line that says so."""
     _alike: dict[tuple[HappeningKind, str], _Line] = field(default_factory=dict)
     """The newest line of some words, the least recently used first."""
     _view: tuple[Happening, ...] | None = ()
@@ -339,6 +343,23 @@ class HappeningLog:
         lasted_s = (event.at_ns - event.started_ns) / NS_PER_S
         text = _at(event.place, f"we did not run for {lasting(lasted_s)}")
         self._add("gap", event.started_ns, text, until_ns=event.at_ns)
+
+    def heard_of(self, event: PlaceReport) -> None:
+        """Take that nothing is heard of a place, or that it is again."""
+        line = self._unheard.get(event.place)
+        if event.state != "heard":
+            detail = f": {event.detail}" if event.detail else ""
+            text = _at(event.place, f"silent, {unheard_words(event)}{detail}")
+            if line is None or not line.is_kept:
+                self._unheard[event.place] = self._add("gap", event.since_ns, text)
+            else:
+                self._change(line, text=text)
+        elif line is not None:
+            del self._unheard[event.place]
+            lasted_s = max(0, event.at_ns - line.at_ns) / NS_PER_S
+            self._change(line, until_ns=event.at_ns)
+            text = _at(event.place, f"heard again, was silent {lasting(lasted_s)}")
+            self._add("gap", event.at_ns, text, until_ns=event.at_ns)
 
     def greeted(self, at_ns: int, engine: str, place: str = "") -> None:
         """Take an engine that begins where another one was: it says anew what it holds back."""

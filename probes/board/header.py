@@ -5,6 +5,7 @@ Of several places what is shown of budgets and health is that of the worst, with
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from probes.board.place import ARRIVAL_NS, PlaceBoard
@@ -19,6 +20,7 @@ _NOTICES_KEPT: Final = 20
 
 _NO_ROUTES: Final = RouteView(name="", state="starting")
 _NO_HEALTH: Final = Health()
+_NAME: Final = attrgetter("name")
 
 
 class Counted(NamedTuple):
@@ -71,13 +73,16 @@ class Header:
         counts: Tally,
         counted: Sequence[Counted],
         places: Collection[PlaceBoard],
-        elapsed_s: float,
+        origin_ns: int,
+        now_ns: int,
     ) -> HeaderView:
         """Return the strip over the routes of a frame.
 
         Its rates are those of the table's totals, `whole`, and so the sums of the rows, as are its
         `counts`; `counted` is what each route has counted, and in how many seconds.
         """
+        elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
+        named = sorted((place for place in places if place.name), key=_NAME)
         tokens, estimated = _tokens_per_s(counted, places, elapsed_s)
         budgets = [(budget, place.name) for place in places for budget in place.budgets]
         worst, worst_at = max(budgets, key=lambda one: budget_share(one[0]), default=(None, ""))
@@ -116,6 +121,7 @@ class Header:
             short_of=health.short_of,
             clock=badly.clock,
             observer_place=badly.name,
+            places=tuple([place.view(now_ns) for place in named]),
             last_batch_ns=max(batches, default=None),
             notices=tuple(self._notices),
         )

@@ -103,6 +103,7 @@ class RowOrder:
         name, is_untold = route.info.name, route.onset_ns is None
         step = self._steps.get(name)
         if step is None or (step == 0 and is_untold):
-            # Of what has lasted the state may change and the row shall not.
-            return (name not in self._lasting, 0, True, 0, name)
+            # Of what has lasted the state may change and the row shall not. What is not heard of
+            # stands before what is well.
+            return (name not in self._lasting, 0, True, route.state != "silent", name)
         return (False, -step, is_untold, RANK[route.state], name)

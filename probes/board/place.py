@@ -8,11 +8,26 @@ Rule 3: a stream of one place that has no name is one place: all of it is that p
 """
 
 from collections import deque
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from probes.board.lanes import SlotTokens
-from probes.events import Batch, BudgetState, ClockSource, Gap, Health, HeldReason, Tick
+from probes.board.views import PlaceView
+from probes.events import (
+    Batch,
+    BudgetState,
+    ClockSource,
+    Gap,
+    Health,
+    HeldReason,
+    PlaceReport,
+    PlaceState,
+    Tick,
+)
 from probes.kit.clock import NS_PER_S
+
+if TYPE_CHECKING:
+    from probes.board.route import RouteBoard  # it knows its place
 
 _DROPS_SHOWN_NS: Final = 60 * NS_PER_S
 """A lane keeps a minute of cells: for so long a gap in them may be seen."""
@@ -20,8 +35,21 @@ ARRIVAL_NS: Final = 5 * NS_PER_S
 """Over how long the live tokens/s is taken: short enough to be seen move, and still readable."""
 _SLOTS_KEPT: Final = 4096
 """80 routes' slots of 100 ms over that time."""
+_BEHIND_NS: Final = 5 * NS_PER_S
+"""A batch is a second and a half late where all is well."""
 _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
+_UNHEARD: Final[Mapping[PlaceState, str]] = {
+    "heard": "",
+    "silent": "nothing comes from there",
+    "gone": "nobody probes there",
+    "unknown": "the way there is lost from here",
+}
+
+
+def unheard_words(report: PlaceReport | None) -> str:
+    """Return why nothing is heard of a place."""
+    return "" if report is None else _UNHEARD[report.state]
 
 
 class PlaceBoard:
@@ -33,6 +61,8 @@ class PlaceBoard:
         "batch_ns",
         "budgets",
         "clock",
+        "closing",
+        "due_ns",
         "durable_ns",
         "engine",
         "gaps",
@@ -40,6 +70,11 @@ class PlaceBoard:
         "held",
         "name",
         "now_ns",
+        "report",
+        "seal_from_ns",
+        "second",
+        "step",
+        "turns",
     )
 
     def __init__(self, name: str, at_ns: int) -> None:
@@ -47,6 +82,17 @@ class PlaceBoard:
         """Empty where one place is all there is."""
         self.now_ns = self.durable_ns = at_ns
         """Stamps of its newest event, and of its newest durable one."""
+        self.turns: tuple[RouteBoard, ...] = ()
+        """Its routes: a second of its time is divided among them in this order."""
+        self.due_ns = 0
+        """When the next of them has its turn."""
+        self.step = self.second = -1
+        """Turn that was taken last, and the second that it was in."""
+        self.closing: deque[RouteBoard] = deque()
+        """Routes with slices that may be sealed."""
+        self.seal_from_ns = 0
+        self.report: PlaceReport | None = None
+        """What was told last of whether it is heard; None where nobody told."""
         self.engine = ""
         """Id of the engine that runs there; empty before one has said hello."""
         self.clock: ClockSource = "user"
@@ -61,6 +107,27 @@ class PlaceBoard:
         """When its engine last said that it had dropped transient events."""
         self._arrivals: deque[tuple[int, SlotTokens]] = deque(maxlen=_SLOTS_KEPT)
         """Output by the stamp of its 100 ms slot."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what is known of it may be how it is."""
+        return self.report is None or self.report.state == "heard"
+
+    def view(self, stream_ns: int) -> PlaceView:
+        """Return how it is while the stream is at a stamp."""
+        report = self.report
+        if report is None:
+            return PlaceView(name=self.name)
+        # What it could not send meanwhile comes with the stamps of then.
+        behind_ns = report.at_ns - self.now_ns if report.state == "heard" else 0
+        return PlaceView(
+            name=self.name,
+            state=report.state,
+            since_ns=report.since_ns,
+            since_s=max(0, stream_ns - report.since_ns) / NS_PER_S,
+            behind_s=behind_ns / NS_PER_S if behind_ns > _BEHIND_NS else 0.0,
+            detail=report.detail,
+        )
 
     def engine_ran(self, started_ns: int, ended_ns: int) -> bool:
         """Return whether the engine ran all the time between two stamps, so that they hold."""
