@@ -2,18 +2,25 @@
 
 Rule 1. A sweep loads a provider that the run itself probes: its marks say from when to when, so
 that whoever reads a verdict of that time knows who else was asking.
+Rule 2. What the run's probes suffer of that load calls nobody: it is ours, and on purpose.
 """
 
+from probes.control.attention import Attention
 from probes.sweeping.views import SweepView
 from probes.sweeping.words import load_words
 from tui.screens.beside import RunBeside
-from tui.session import RunningSweep
+from tui.session import CockpitSession, RunningSweep
 
 
 class SweepDesk(RunBeside[SweepView]):
     """The sweep of one cockpit. What is asked and counted is its session's to do."""
 
     KIND = "sweep"
+
+    def __init__(self, session: CockpitSession, attention: Attention) -> None:
+        """`attention` is whom the run's alerts are held back by."""
+        super().__init__(session)
+        self._attention = attention
 
     @property
     def can_sweep(self) -> bool:
@@ -39,4 +46,8 @@ class SweepDesk(RunBeside[SweepView]):
         """Let it ask. Must be called in an event loop, while no other one runs."""
         shown = sweep.view
         most = load_words(shown.most, shown.by)
+        self._attention.load(shown.route, shown.cost.seconds)
         self._begin(sweep, f"{shown.route}, up to {most}: its load is ours")
+
+    def _ended(self, shown: SweepView) -> None:
+        self._attention.load(shown.route, 0)

@@ -11,6 +11,7 @@ from made_sweep import FakeSweep, FakeSweeps
 from test_comparing import marks, question, strip, toasts
 from test_home_screen import Cockpit, cockpit
 
+from probes.events import Alert, Harm
 from tui.panes.pane import Pane
 from tui.screens.prompt import PromptLine
 from tui.screens.route import RouteScreen
@@ -75,6 +76,25 @@ async def test_a_yes_begins_it_shows_its_page_and_marks_the_timeline() -> None:
         await drawn(it)
         assert marks(it)[-1].startswith("sweep over: Within goals up to 16 at once")
         assert "✓ done" in shown(it)
+
+
+async def test_nobody_is_called_for_what_its_route_suffers_meanwhile() -> None:
+    async with sweeping() as (it, source):
+        sweep = await ask_and_agree(it, source)
+        name = source.proposed[0][0]
+        harm = Harm("nothing_answered", name)
+        suffers = Alert(
+            at_ns=2, id="a1", state="firing", kind="incident", routes=(name,), since_ns=1, harm=harm
+        )
+        attention = it.app.screen.cockpit.desk.attention
+        during_ns = attention.muted_until_ns(suffers)
+        sweep.go_on(made_sweep.view(name, state="done"))
+        await drawn(it)
+        after_ns = attention.muted_until_ns(suffers)
+        assert during_ns is not None
+        assert after_ns is not None
+        # Of the eight minutes that it was to take at most, none had passed.
+        assert 470 < (during_ns - after_ns) / 1e9 <= 480
 
 
 async def test_it_goes_on_behind_other_screens_and_the_header_tells_for_how_much_it_asks() -> None:
