@@ -109,6 +109,8 @@ class StreamMessage(NamedTuple):
     """Its number in the stream; those of one stream only grow, with gaps."""
     at_ns: int
     """When the server took it, in Unix ns of the server's clock."""
+    pending: int = 0
+    """How many were behind it, of those that a reader asked for, when it was sent to the reader."""
 
 
 class Entry(NamedTuple):
@@ -310,13 +312,16 @@ class BusConnection:
         async def take(message: "Msg") -> None:
             about = message.metadata
             headers = message.headers or {}
-            at_ns = _ns_of(about.timestamp)
+            taken = StreamMessage(
+                message.subject,
+                message.data,
+                headers,
+                about.sequence.stream,
+                _ns_of(about.timestamp),
+                about.num_pending,
+            )
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                await send.send(
-                    StreamMessage(
-                        message.subject, message.data, headers, about.sequence.stream, at_ns
-                    )
-                )
+                await send.send(taken)
 
         async def subscribe(link: _Link) -> Any:
             return await link.stream.subscribe(

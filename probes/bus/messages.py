@@ -47,7 +47,7 @@ class KeptHello(msgspec.Struct, frozen=True, kw_only=True):
 class CommandReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an agent answers to a command, as JSON; `{}` is "done"."""
 
-    error: str = ""
+    refusal: str = ""
     """Why it was not done, in a line for a person; empty where it was."""
 
 

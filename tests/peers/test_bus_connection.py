@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 import trustme
-from nats_server import NatsServer, nats_server, needs_nats_server, with_users
+from nats_server import NatsServer, nats_server, with_users
 
 from probes.bus.address import bus_address
 from probes.bus.connection import (
@@ -31,7 +31,7 @@ from probes.bus.names import (
 )
 from probes.kit.clock import SystemClock
 
-pytestmark = [pytest.mark.anyio, needs_nats_server]
+pytestmark = pytest.mark.anyio
 
 PATIENCE_S = 20.0
 
