@@ -455,7 +455,7 @@ class BusSource:
             reply = await self._bus.request(
                 commands_of(place), encode_command(command), timeout_s=_ANSWER_S
             )
-            return neutralise(decode_reply(reply).error, _WORDS_LIMIT)
+            return neutralise(decode_reply(reply).refusal, _WORDS_LIMIT)
         except BusError as error:
             return neutralise(str(error), _WORDS_LIMIT)
         except (msgspec.DecodeError, UnicodeDecodeError):
