@@ -142,7 +142,6 @@ class PlaceStreams:
         """Take a message. `kept` is the greeting of the place's newest engine, with that engine's
         stamps, where it is needed and to be had."""
         place = self._place(message.place)
-        place.silent_ns = 0
         lines = message.lines.split(b"\n")
         if not lines[-1]:
             lines.pop()
@@ -153,14 +152,15 @@ class PlaceStreams:
             while len(place.next_of) >= _RUNS_KEPT:
                 del place.next_of[next(iter(place.next_of))]
         known = max(0, expected - message.first)
-        if known < len(lines):
-            place.missing += max(0, message.first - expected)
-            place.next_of[message.run] = message.first + len(lines)
-            events = self._decoded(place, lines[known:])
-            if events:
-                self._give(place, message, events, kept)
+        if known >= len(lines):
+            return  # no sign of life: after a loss what was read last is read again
+        place.silent_ns = 0
+        place.missing += max(0, message.first - expected)
+        place.next_of[message.run] = message.first + len(lines)
+        events = self._decoded(place, lines[known:])
+        if events:
+            self._give(place, message, events, kept)
         if place.state != "heard" and place.greeted is not None:
-            # Doubles, too, are a sign of life. What it says is of now or not: its stamps say that.
             at_ns = max(message.taken_ns, self.newest_ns)
             self._report(place, at_ns, "heard", place.newest_ns or at_ns)
         self._tell_trouble(place, message.taken_ns)

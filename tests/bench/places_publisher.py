@@ -39,7 +39,7 @@ from probes.bus.names import (  # noqa: E402
 from probes.events import DURABLE_TYPES, AttemptFinished, Hello, encode_event  # noqa: E402
 from probes.kit.clock import NS_PER_S, SystemClock  # noqa: E402
 
-RUN = "1"
+RUN = str(time.time_ns())
 NAMES = ("eu", "us", "ap", *(f"p{number}" for number in range(4, 200)))
 
 
@@ -133,13 +133,14 @@ async def run(options: argparse.Namespace) -> None:
             )
             await bus.bucket(HELLOS_BUCKET).put(place.name, encode(kept))
         tasks.start_soon(keep_presence, bus, places)
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         async with anyio.create_task_group() as publishing:
             for place in places:
                 publishing.start_soon(publish, bus, place, start_ns)
         tasks.cancel_scope.cancel()
     await bus.close()
-    print(json.dumps({place.name: place.events for place in places}), flush=True)
+    sys.stdout.write(json.dumps({place.name: place.events for place in places}) + "\n")
 
 
 def main() -> None:
