@@ -6,8 +6,11 @@ from typing import Final, Protocol
 import anyio
 from anyio.abc import TaskStatus
 
+from probes.board import Board
+from probes.control.status import HostStatus
 from probes.events import Event
 from probes.exports.json_lines import JsonLines
+from probes.run.sinks import Sink
 
 _HOLD_BYTES: Final = 4 << 20
 """Unwritten output above which the source is held: an engine holds its admissions then."""
@@ -27,6 +30,32 @@ class _Flow(Protocol):
     def release(self) -> None: ...
 
     def stop(self) -> None: ...
+
+
+class HeadlessRun(_Flow, Protocol):
+    """A run, as far as it is printed from its beginning to its end."""
+
+    @property
+    def board(self) -> Board:
+        """All that it has told."""
+        ...
+
+    @property
+    def status(self) -> HostStatus:
+        """How its source is."""
+        ...
+
+    def subscribe(self, sink: Sink) -> None:
+        """Call back with every batch."""
+        ...
+
+    async def outlast(self, duration_s: float) -> None:
+        """Return so many seconds after its first hello."""
+        ...
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        ...
 
 
 class Printing:
