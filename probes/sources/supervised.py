@@ -585,6 +585,9 @@ class OpenWork:
         """Take one event of the stream."""
         self.last_ns = max(self.last_ns, event.at_ns)
         match event:
+            case Hello():
+                # Its machine may have started anew: then its clock has, and stands far behind.
+                self.last_ns = event.at_ns
             case AttemptStarted():
                 known = self._probes.get(event.probe)
                 first = known.first if known else event
