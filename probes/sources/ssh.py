@@ -114,7 +114,7 @@ def _explained_by_ssh(host: str, words: str) -> EngineEnd:
     for pattern, told in _FINAL:
         if found := pattern.search(words):
             return EngineEnd(told.format(host=host, found=found[0]), "never")
-    last = words.rpartition("\n")[2]
+    last = words.rpartition("\n")[2].removesuffix(".")
     if not last:
         # Killed there by a signal; or by who killed sshd, which says nothing either.
         return EngineEnd(f"the engine at {host} was killed, or the way to it was cut")
