@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
@@ -152,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
+    _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
     _add_engine(commands.add_parser("engine", help="probe for a cockpit elsewhere"))
     return top
@@ -436,6 +438,13 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
         "--lift", action="store_true", help="count from what is known, after a broken ledger"
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_deploy(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.deploy", file=None)
+    command.add_argument(
+        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help="without one: what there is"
+    )
 
 
 def _add_manual(command: argparse.ArgumentParser) -> None:
