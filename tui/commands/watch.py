@@ -12,6 +12,7 @@ import msgspec
 
 from probes.board import Board
 from probes.config import Config
+from probes.config.places import GivenPlace, config_at
 from probes.config.secrets import resolve_headers
 from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
@@ -64,10 +65,15 @@ def watch(
     """
     if arguments.in_process and arguments.engines > 1:
         raise UsageError("--engines and --in-process exclude each other")
+    places: list[GivenPlace] = getattr(arguments, "place", [])
+    if places:
+        config = config_at(config, *(place.name for place in places))
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
-    headers = resolve_headers(config, os.environ)
+    here = {place.name for place in places if place.way == "local"}
+    probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
+    headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)
 
     def compare() -> "Comparisons":
         from probes.run.comparison_run import Comparisons  # no start should pay for it
@@ -90,8 +96,10 @@ def watch(
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
-        compare=compare,
-        sweep=sweep,
+        places=places,
+        # They have engines of their own, on this machine.
+        compare=None if places else compare,
+        sweep=None if places else sweep,
     )
     if accompany is not None:
         accompany(session)
