@@ -56,6 +56,7 @@ from probes.events import (
     Notice,
     Preview,
     ProbeFinished,
+    Reference,
     RouteInfo,
     Tick,
     Usual,
@@ -498,5 +499,6 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Alert: Board._alerted,
     Notice: Board._noticed,
     Fault: Board._failed,
+    Reference: lambda _board, _event: None,  # what the detector starts from; no figure of this run
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

@@ -32,6 +32,7 @@ from probes.events.stream import (
     Notice,
     Preview,
     ProbeFinished,
+    Reference,
     Tick,
     Usual,
 )
@@ -165,6 +166,7 @@ _MOVES: Final[Mapping[type[Event], Callable[[Any, str, int], Event]]] = {
     Notice: _of_the_place,
     Diagnosis: _since,
     Usual: _at,
+    Reference: _at,
     Alert: _alert,
     Tick: _of_the_place,
     Batch: _of_the_place,
