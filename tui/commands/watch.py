@@ -17,6 +17,7 @@ from probes.money.ledger import Ledger
 from probes.run.pass_or_fail import PassOrFail
 from probes.run.session import Session
 from probes.store.recording import Recorder, default_folder
+from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
 from tui.terminal.capabilities import no_screen_because
 
@@ -39,7 +40,8 @@ def watch(
     the session before it runs.
 
     Raises:
-        UsageError: --record cannot be written, or several engines were to share this process.
+        UsageError: --record cannot be written, an export cannot be had, or several engines were to
+            share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
@@ -80,6 +82,7 @@ def watch(
     if complaint is not None and ledger.shared:
         session.note(complaint)
     try:
+        export(session, arguments)
         return _face(session, config, arguments)
     finally:
         ledger.close()
