@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar
 
 from probes import __version__
 from probes.config.errors import ConfigError
@@ -24,7 +24,11 @@ from tui.draw.glyphs import make_streams_readable
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
+if TYPE_CHECKING:
+    from probes.config.places import GivenPlace
+
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
@@ -129,9 +133,10 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
-    top.set_defaults(module="tui.commands.live", engines=1, only=None)
+    top.set_defaults(module="tui.commands.live", engines=1, only=None, place=[])
     _add_settings(top)
     _add_run_options(top)
+    _add_places(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
     _add_demo(commands.add_parser("demo", help="watch the embedded provider"))
     _add_simulate(commands.add_parser("simulate", help="serve the embedded provider"))
@@ -148,7 +153,9 @@ def parser() -> argparse.ArgumentParser:
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
+    _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
+    _add_engine(commands.add_parser("engine", help="probe for a cockpit elsewhere"))
     return top
 
 
@@ -205,6 +212,16 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
         type=_listen,
         metavar="ADDR:PORT",
         help="serve metrics there; a port alone is on loopback",
+    )
+
+
+def _add_places(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--place",
+        action="append",
+        type=_place,
+        metavar="NAME=WHERE",
+        help="probe from there, too: NAME=ssh:HOST or NAME=local; may stand several times",
     )
 
 
@@ -433,6 +450,13 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
+def _add_deploy(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.deploy", file=None)
+    command.add_argument(
+        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help="without one: what there is"
+    )
+
+
 def _add_manual(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.manual", topic=[])
     command.description = (
@@ -440,6 +464,17 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
         "beginning is enough. Without one, all topics are listed."
     )
     command.add_argument("topic", nargs="*", default=[], metavar="TOPIC", help="such as states")
+
+
+def _add_engine(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.engine", no_commands=False)
+    command.description = (
+        "Probe for a cockpit on another machine, which starts this over ssh (llmtop --place "
+        "NAME=ssh:HOST) and names the routes. Keys are of this machine's environment."
+    )
+    command.add_argument(
+        "--no-commands", action="store_true", help="refuse routes that name an api_key_cmd"
+    )
 
 
 def _read(
@@ -486,6 +521,12 @@ def _path(text: str) -> Path:
         return path_of(text)
     except PathError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _place(text: str) -> "GivenPlace":
+    from probes.config.places import read_place  # only now, for it takes time to import
+
+    return read_place(text)
 
 
 def _types(text: str) -> frozenset[str]:

@@ -54,6 +54,7 @@ from probes.events import (
     LimitReading,
     Mark,
     Notice,
+    PlaceReport,
     Preview,
     ProbeFinished,
     RouteInfo,
@@ -364,6 +365,9 @@ class Board:
         self._run.happenings.noticed(event)
         self._run.header.note(f"{event.route}: {event.text}" if event.route else event.text)
 
+    def _heard_of(self, event: PlaceReport) -> None:
+        self._run.places[event.place] = event
+
     def _failed(self, event: Fault) -> None:
         self._run.happenings.failed(event)
         again = f"restarts in {event.restart_in_s:g} s"
@@ -498,5 +502,6 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Alert: Board._alerted,
     Notice: Board._noticed,
     Fault: Board._failed,
+    PlaceReport: Board._heard_of,
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

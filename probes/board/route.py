@@ -40,6 +40,7 @@ from probes.events import (
     Knob,
     LimitReading,
     OpenPhase,
+    PlaceReport,
     Preview,
     PriceInfo,
     ProbeFinished,
@@ -113,6 +114,8 @@ class RunState:
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
         """What holds back new attempts of every route."""
+        self.places: dict[str, PlaceReport] = {}
+        """Of several places, what was told last of each that it is heard."""
         self.log_bytes_a_route = BYTES_KEPT
         """Most bytes of probes that a route keeps."""
 

@@ -132,6 +132,15 @@ HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused
 """Why new attempts are held back; what is in flight goes on."""
 
 
+PlaceState: TypeAlias = Literal[
+    "heard",  # its events come
+    "silent",  # nothing of it came for longer than it may be
+    "gone",  # it is silent, and says itself no longer that it probes
+    "unknown",  # the way to it is lost from here: nobody knows how it is
+]
+"""Whether what is shown of a place still holds."""
+
+
 OpenPhase: TypeAlias = Literal[
     "connecting",  # the request is not wholly sent
     "sent",  # no response headers yet

@@ -34,6 +34,7 @@ from probes.events.parts import (
     Limit,
     MoneyReport,
     Outcome,
+    PlaceState,
     PriceInfo,
     Record,
     RetryPlan,
@@ -350,6 +351,24 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     """Of several places, the one that says so."""
 
 
+class PlaceReport(Record, frozen=True, kw_only=True, tag_field="type", tag="place"):
+    """Whether one of several places is heard; told by whoever reads their streams, once a change.
+
+    In any state but `heard` what is known of the place is old: nothing of it is well, and nothing
+    of it ages, for nobody knows what became of it.
+    """
+
+    at_ns: int
+    """When that was known."""
+    place: str
+    state: PlaceState
+    since_ns: int
+    """Stamp of the last that was heard of it; of `heard` the first since it was not; of `unknown`
+    when the way to it was lost."""
+    detail: str = ""
+    """For a person."""
+
+
 class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagnosis"):
     """What is wrong, since when, and why one thinks so; again with the same id when that changes.
 
@@ -493,6 +512,7 @@ Event: TypeAlias = (
     | Mark
     | Fault
     | Notice
+    | PlaceReport
     | Diagnosis
     | Usual
     | Alert
@@ -515,6 +535,7 @@ DURABLE_TYPES: Final = (
     Mark,
     Fault,
     Notice,
+    PlaceReport,
     Diagnosis,
     Usual,
     Alert,

@@ -261,6 +261,12 @@ METRICS: Final[tuple[MetricFamily, ...]] = (
         "1 for each route that is probed.",
     ),
     MetricFamily(
+        "llmtop_place_heard",
+        "gauge",
+        ("place",),
+        "1 while one of several places is heard; 0: nobody knows how its routes are.",
+    ),
+    MetricFamily(
         "llmtop_engine_last_tick_timestamp_seconds",
         "gauge",
         ("place",),

@@ -33,6 +33,7 @@ from probes.events import (
     Hello,
     Limit,
     LimitReading,
+    PlaceReport,
     ProbeFinished,
     RouteInfo,
     SkipReason,
@@ -130,6 +131,7 @@ class MetricsFold:
             LimitReading: self._limit,
             Held: self._held,
             Gap: self._gap,
+            PlaceReport: self._place,
             Fault: self._fault,
             Diagnosis: self._diagnosis,
             Alert: self._alert,
@@ -327,6 +329,9 @@ class MetricsFold:
         self._count("llmtop_engine_gaps_total", labels, 1)
         lasted_s = max(0.0, seconds(event.at_ns - event.started_ns))
         self._count("llmtop_engine_gap_seconds_total", labels, lasted_s)
+
+    def _place(self, event: PlaceReport) -> None:
+        self._values["llmtop_place_heard"][event.place,] = float(event.state == "heard")
 
     def _fault(self, event: Fault) -> None:
         where = self._where.get(event.route)

@@ -42,6 +42,7 @@ from probes.money.budget_lease import BudgetLease, unenforceable_budgets
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
+from probes.money.shared_ledger import SharedLedger
 from probes.run.exporting import Export, close_exports
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
@@ -79,7 +80,7 @@ class Session:
         headers: Mapping[str, Mapping[str, str]],
         *,
         recorder: Recorder | None,
-        ledger: Ledger,
+        ledger: Ledger | SharedLedger,
         in_process: bool = False,
         engines: int = 1,
         clock: Clock | None = None,

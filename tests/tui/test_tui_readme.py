@@ -29,6 +29,7 @@ from probes.board.probe_log import PROBES_KEPT
 from probes.board.standings import ANSWER_TOKENS, KEPT, SURE
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
+from probes.control.attention import CALMS_S
 from probes.diagnosis import incidents, paging
 from probes.engine.health import SHORT_FOR_NS
 from probes.engine.introduction import route_info
@@ -119,6 +120,7 @@ NUMBERS = {
         f"sure at {per_cent(SURE_OVER_ALL)}, over all figures",
         f"there are not {LOOKS[0]} samples on both sides yet",
     ),
+    "Alerts": (f"until {CALMS_S / 60:g} minutes after its end",),
     "Keys": (f"back and forth in the run by {STEP_S} s", f"by {SMALL_STEP_S} s"),
     "Going back": (
         f"as it was {STEP_S} s earlier, `,` {SMALL_STEP_S} s;",

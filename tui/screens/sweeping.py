@@ -85,7 +85,7 @@ def _proposal(view: SweepView, called: str, *, is_live: bool) -> list[str]:
         f"sweep {neutralise(called, _NAME_LIMIT)} from {load_words(view.first, view.by)} up to"
         f" {load_words(view.most, view.by)}, some {age(view.cost.seconds)} at most",
         f"until a goal is missed ({goals}), 429s come, or it only queues",
-        "beside the run, whose own probes wait longer meanwhile: marks say from when to when",
+        "the run's own probes of it pause meanwhile, and nobody is called for it; marks say when",
     ]
     if view.cost.usd is None:
         lines.append("no price is known of it: only tokens hold it")

@@ -17,7 +17,7 @@ def test_a_name_of_a_place_is_taken_as_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "EU", "eu west", "eu.west", "a" * 33, "eu\n", "é", "*", ">"])
 def test_what_is_no_name_of_a_place_is_refused_with_what_is_expected(name: str) -> None:
-    with pytest.raises(ConfigError, match="--place: .* expected 1 to 32 of a-z, 0-9 and `-`"):
+    with pytest.raises(ConfigError, match=r"--place: .* expected 1 to 32 of a-z, 0-9 and `-`"):
         check_place(name)
 
 

@@ -17,7 +17,6 @@ DURATIONS = {
     "retry_wait_ns",
     "rtt_ns",
     "rtt_min_ns",
-    "wall_ns",  # Unix time already
     "chunk_offsets_ns",
     "oldest_open_ns",
     "loop_lag_p50_ns",
@@ -94,7 +93,7 @@ def test_every_stamp_of_an_event_is_moved_and_no_duration_is(kind: type[Any]) ->
 
 def test_what_is_of_no_route_is_marked_with_the_place() -> None:
     marked = {kind.__name__ for kind in KINDS if "place" in kind.__struct_fields__}
-    assert marked == {"Hello", "Held", "Gap", "Notice", "Tick", "Batch"}
+    assert marked == {"Hello", "Held", "Gap", "Notice", "Tick", "Batch", "PlaceReport"}
     for kind in KINDS:
         if kind.__name__ in marked:
             assert at_place(filled(kind), "eu", BY_NS).place == "eu"  # type: ignore[union-attr]
@@ -104,6 +103,17 @@ def test_all_places_have_one_clock_in_their_hellos() -> None:
     moved = at_place(filled(Hello), "eu", BY_NS)
     assert isinstance(moved, Hello)
     assert (moved.clock_name, moved.boot_id) == (SHARED_CLOCK, "")
+
+
+@pytest.mark.parametrize("kind", [Hello, Tick])
+def test_wall_time_is_what_the_stamp_is_moved_to_whatever_the_place_takes_for_it(
+    kind: type[Any],
+) -> None:
+    # One line of time has one wall clock: of two whose clocks differ each would turn it back.
+    before = msgspec.structs.replace(filled(kind), wall_ns=123)
+    after = at_place(before, "eu", BY_NS)
+    assert isinstance(after, Hello | Tick)
+    assert after.wall_ns == after.at_ns == before.at_ns + BY_NS
 
 
 def test_an_absent_stamp_stays_absent() -> None:
