@@ -22,6 +22,7 @@ from probes.run.printing import HeadlessRun
 from probes.run.session import Session
 from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
+from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
 from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
@@ -59,7 +60,8 @@ def watch(
     the session before it runs.
 
     Raises:
-        UsageError: --record cannot be written, or several engines were to share this process.
+        UsageError: --record cannot be written, an export cannot be had, or several engines were to
+            share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
@@ -107,6 +109,7 @@ def watch(
     if complaint is not None and ledger.shared:
         session.note(complaint)
     try:
+        export(session, arguments)
         return show(session, config, arguments, call=session.subscribe)
     finally:
         ledger.close()
