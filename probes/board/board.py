@@ -62,6 +62,7 @@ from probes.events import (
     PlaceReport,
     Preview,
     ProbeFinished,
+    Reference,
     RouteInfo,
     Tick,
     Usual,
@@ -563,5 +564,6 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Notice: Board._noticed,
     Fault: Board._failed,
     PlaceReport: Board._heard_of,
+    Reference: lambda _board, _event: None,  # what the detector starts from; no figure of this run
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

@@ -15,6 +15,7 @@ import msgspec
 from probes.answers.limits.state import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.alert_log import AlertLog
+from probes.board.good_probe import e2e_goal_at, is_good_probe
 from probes.board.happenings import HappeningLog
 from probes.board.header import Header
 from probes.board.headroom import HeadroomWatch
@@ -27,7 +28,7 @@ from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.standings import Standings
 from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
-from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
+from probes.config.goals import band_of, cap_of, is_e2e_goal_scaled
 from probes.events import (
     WRONG_ANSWER,
     Arrivals,
@@ -437,7 +438,9 @@ class RouteBoard:
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
         is_measured = not event.flagged and self.place.engine_ran(event.started_ns, event.at_ns)
         self.standings.probe_ended(event, is_measured=is_measured)
-        is_good = event.outcome == "ok" and self._is_good(event, is_measured)
+        # Its own answer cap counts: it may have begun before a knob was turned.
+        goal_s = self._goal_e2e_of(event.cohort) if event.outcome == "ok" else None
+        is_good = is_good_probe(event, self.info, goal_s, is_measured=is_measured)
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
             tally.count_probe(event, is_good, retried_for)
@@ -487,9 +490,9 @@ class RouteBoard:
     def turned(self, event: Knob) -> None:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
-        goal_s = self._goal_e2e_at(self.max_tokens)
+        goal_s = e2e_goal_at(self.info, self.max_tokens)
         self._set_knob(event)
-        more, new_s = "", self._goal_e2e_at(self.max_tokens)
+        more, new_s = "", e2e_goal_at(self.info, self.max_tokens)
         if new_s != goal_s:
             more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
         if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
@@ -617,36 +620,13 @@ class RouteBoard:
     def _tallies(self, at_ns: int) -> tuple[Tally, ...]:
         return self.tallies.at(self._slice_offset(at_ns))
 
-    def _is_good(self, event: ProbeFinished, is_measured: bool) -> bool:
-        """Return whether a probe that ended ok was within its goals; what was not measured was."""
-        cost_goal = self.info.goal_cost_usd_per_probe
-        if cost_goal is not None and (event.cost_usd or 0.0) > cost_goal:
-            return False
-        if not is_measured:
-            return True
-        # Its own answer cap counts: it may have begun before a knob was turned.
-        e2e_goal_s = self._goal_e2e_of(event.cohort)
-        return _is_within(event.first_token_ns, event.started_ns, self.info.goal_ttft_s) and (
-            _is_within(event.done_ns, event.started_ns, e2e_goal_s)
-        )
-
     def _goal_e2e_of(self, cohort: str) -> float | None:
         """Return the E2E goal of a cohort; of an unnamed one, that of the present answer cap."""
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
-            goal_s = self._goal_e2e_at(cap_of(cohort) or self.max_tokens)
+            goal_s = e2e_goal_at(self.info, cap_of(cohort) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
-
-    def _goal_e2e_at(self, cap: int) -> float | None:
-        info = self.info
-        return e2e_goal_s(
-            info.goal_e2e_s, cap, is_own=info.goal_e2e_set, configured_cap=info.max_tokens
-        )
-
-
-def _is_within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> bool:
-    return stamp_ns is None or goal_s is None or (stamp_ns - started_ns) / NS_PER_S <= goal_s
 
 
 def _goal_text(goal_s: float | None) -> str:
