@@ -159,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
+    _add_agent(commands.add_parser("agent", help="probe for a place, and give its events to a bus"))
     _add_engine(commands.add_parser("engine", help="probe for a cockpit elsewhere"))
     return top
 
@@ -482,6 +483,36 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
         "beginning is enough. Without one, all topics are listed."
     )
     command.add_argument("topic", nargs="*", default=[], metavar="TOPIC", help="such as states")
+
+
+def _add_agent(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.agent", record=None, no_record=False, place=None)
+    command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
+    command.set_defaults(duration=None, engines=1, in_process=False)
+    command.description = (
+        "Probe the routes of the settings without a screen, as seen from a place: give what is "
+        "measured to a bus (nats-server -js), and do what a cockpit over that bus asks for "
+        "(llmtop --bus URL). While the bus is away it goes on, and what was not sent is sent later."
+    )
+    _add_config(command)
+    command.add_argument(
+        "--bus", required=True, metavar="URL", help="such as nats://HOST:4222, or tls://"
+    )
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
+    command.add_argument(
+        "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
+    )
+    command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
+    command.add_argument("--no-record", action="store_true", help="record nothing")
+    command.add_argument(
+        "--in-process", action="store_true", help="engine in this process: debugging, Windows"
+    )
+    command.add_argument(
+        "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
+    )
+    _add_exports(command)
 
 
 def _add_engine(command: argparse.ArgumentParser) -> None:

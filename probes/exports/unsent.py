@@ -133,6 +133,11 @@ class UnsentEvents:
         """The same in bytes."""
         return self._given_bytes - self._next_begin
 
+    @property
+    def newest_life(self) -> EngineLife | None:
+        """The engine's that speaks now; None before the first hello."""
+        return self._lives[-1] if self._lives else None
+
     def add(self, lines: bytes) -> None:
         """Take the lines of a batch, as the recorder was given them. The first ever is a hello."""
         at = 0
