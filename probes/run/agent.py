@@ -12,6 +12,7 @@ and the next agent of the place on this machine sends it.
 import platform
 import signal
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +62,7 @@ _ROWS_S: Final = 5.0
 """Between two looks at whether the recording has a new part."""
 _REPAIR_S: Final = 5.0
 """Before sending begins anew after a defect of ours."""
+_REPORTED: Final = 20
 _NAMED_MOST: Final = 8
 """Routes in the first line."""
 
@@ -96,7 +98,7 @@ async def run_agent(
     agent: _Agent | None = None
 
     def changed(state: BusState) -> None:
-        if agent is not None:
+        if agent is not None and agent.is_running:
             agent.bus_changed(state)
 
     connection = BusConnection(address, clock=clock, name=f"llmtop agent {place}", changed=changed)
@@ -172,10 +174,14 @@ class _Agent:
         self._was_lost_ns: int | None = None
         self._status = ExitStatus.OK
         self._has_place = True
+        self._reported: deque[str] = deque(maxlen=_REPORTED)
+        """What was said of ours, and comes again as a notice."""
+        self.is_running = False
 
     async def run(self, duration_s: float | None) -> ExitStatus:
         """Probe, and send what is measured; see `run_agent`."""
         session = self._session
+        self.is_running = True
         session.subscribe(self._events.receive)
         session.subscribe(self._tell_notices)
         session.subscribe(self._look_at_wanted)
@@ -201,6 +207,7 @@ class _Agent:
                 tasks.start_soon(self._stop_after, duration_s)
             await session.run()
             await self._finish()
+            self.is_running = False
             tasks.cancel_scope.cancel()
         return self._status
 
@@ -218,6 +225,7 @@ class _Agent:
     def _report(self, text: str) -> None:
         """Tell something to whoever minds the agent and to whoever reads its events."""
         self._say(text)
+        self._reported.append(text)
         self._session.note(text)
 
     def _lost(self, count: int) -> None:
@@ -228,6 +236,8 @@ class _Agent:
     def _tell_notices(self, events: list[Event], _lines: bytes) -> None:
         for event in events:
             if isinstance(event, Notice):
+                if event.text in self._reported:
+                    continue
                 route = f"{event.route}: " if event.route else ""
                 self._say(neutralise(f"{route}{event.text}"))
             elif isinstance(event, Fault):
@@ -381,7 +391,8 @@ class _Agent:
                 for wait in (self._all_sent.wait, self._hurry.wait):
                     tasks.start_soon(_first_of, tasks.cancel_scope, wait)
                 tasks.start_soon(_first_of, tasks.cancel_scope, self._clock.sleep, bound_s)
-        waiting = self.unsent.waiting
+        waiting, sent = self.unsent.waiting, self.unsent.sent_events
+        self._say(f"ended: {counted(sent, 'event')} in {counted(self._events.messages, 'message')}")
         if waiting:
             told = counted(waiting, "event was", "events were")
             kept = "lost" if self._recorder is None else "recorded"
