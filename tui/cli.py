@@ -207,6 +207,16 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
     )
     command.add_argument("--window", choices=_WINDOWS, help="window of the figures shown")
+    _add_exports(command)
+
+
+def _add_exports(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--prometheus",
+        type=_listen,
+        metavar="ADDR:PORT",
+        help="serve metrics there; a port alone is on loopback",
+    )
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
@@ -586,6 +596,15 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _listen(text: str) -> object:
+    from probes.kit.listen import listen_address  # few have a need
+
+    try:
+        return listen_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:

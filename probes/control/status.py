@@ -34,7 +34,8 @@ class HostStatus(msgspec.Struct, frozen=True):
     read_percent: int | None = None
     """While it starts: how much of what came before has been read; None where nothing is."""
     engine: str = ""
-    """Which of several engines this is, such as `engine 2 of 4`; empty for one that is alone."""
+    """Which of several engines this is, such as `engine 2 of 4` or `place eu`; empty for one that
+    is alone."""
 
 
 # Where nobody probes, and where nobody knows, comes before what mends itself.
@@ -43,8 +44,9 @@ _WORST_FIRST: Final[tuple[HostState, ...]] = (
 )
 
 
-def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
-    """Return how several engines are: as the worst of them, which `engine` names.
+def worst_of(statuses: Sequence[HostStatus], names: Sequence[str] = ()) -> HostStatus:
+    """Return how several engines are: as the worst of them, which `engine` names: by its name, or
+    by its number.
 
     Of those that run, the one that was started again last.
     """
@@ -60,5 +62,5 @@ def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
         statuses[place],
         restarts=sum(status.restarts for status in statuses),
         noise=sum(status.noise for status in statuses),
-        engine=f"engine {place + 1} of {len(statuses)}",
+        engine=names[place] if names else f"engine {place + 1} of {len(statuses)}",
     )

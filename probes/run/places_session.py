@@ -195,6 +195,16 @@ class PlacesSession:
         return self._source.status
 
     @property
+    def given_up(self) -> tuple[tuple[str, str], ...]:
+        """None is: agents come back by themselves, and are waited for."""
+        return ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody will be heard any more: never, for the same reason."""
+        return False
+
+    @property
     def recording_path(self) -> str:
         """The file being recorded to; empty where nothing is, or was."""
         recorder = self._recorder

@@ -1,13 +1,13 @@
 """What a run without a screen minds while it prints: signals, and whoever reads the output."""
 
 import signal
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 
 from probes.board import Board
-from probes.control.status import HostStatus
 from probes.events import Event
 from probes.exports.json_lines import JsonLines
 from probes.run.sinks import Sink
@@ -41,8 +41,13 @@ class HeadlessRun(_Flow, Protocol):
         ...
 
     @property
-    def status(self) -> HostStatus:
-        """How its source is."""
+    def given_up(self) -> Sequence[tuple[str, str]]:
+        """The places that were given up, each with the reason."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody probes, nor will without being asked to."""
         ...
 
     def subscribe(self, sink: Sink) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from probes.board import Board
 from probes.config import Config
+from probes.config.places import GivenPlace, config_at
 from probes.config.secrets import resolve_headers
 from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
@@ -21,6 +22,7 @@ from probes.run.printing import HeadlessRun
 from probes.run.session import Session
 from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
+from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
 from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
@@ -58,16 +60,22 @@ def watch(
     the session before it runs.
 
     Raises:
-        UsageError: --record cannot be written, or several engines were to share this process.
+        UsageError: --record cannot be written, an export cannot be had, or several engines were to
+            share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
     if arguments.in_process and arguments.engines > 1:
         raise UsageError("--engines and --in-process exclude each other")
+    places: list[GivenPlace] = getattr(arguments, "place", [])
+    if places:
+        config = config_at(config, *(place.name for place in places))
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
-    headers = resolve_headers(config, os.environ)
+    here = {place.name for place in places if place.way == "local"}
+    probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
+    headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)
 
     def compare() -> "Comparisons":
         from probes.run.comparison_run import Comparisons  # no start should pay for it
@@ -90,8 +98,10 @@ def watch(
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
-        compare=compare,
-        sweep=sweep,
+        places=places,
+        # They have engines of their own, on this machine.
+        compare=None if places else compare,
+        sweep=None if places else sweep,
     )
     if accompany is not None:
         accompany(session)
@@ -99,6 +109,7 @@ def watch(
     if complaint is not None and ledger.shared:
         session.note(complaint)
     try:
+        export(session, arguments)
         return show(session, config, arguments, call=session.subscribe)
     finally:
         ledger.close()
