@@ -33,6 +33,8 @@ LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
+_LONGEST_SPAN_S: Final = 86_400.0
+"""As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
 _ONCE_OVERRIDES: Final = (
     "route",
@@ -134,9 +136,11 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
     top.set_defaults(module="tui.commands.live", engines=1, only=None, place=[])
+    top.set_defaults(bus=None, bus_credentials=None, since=None)
     _add_settings(top)
     _add_run_options(top)
     _add_places(top)
+    _add_bus(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
     _add_demo(commands.add_parser("demo", help="watch the embedded provider"))
     _add_simulate(commands.add_parser("simulate", help="serve the embedded provider"))
@@ -203,6 +207,16 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
     )
     command.add_argument("--window", choices=_WINDOWS, help="window of the figures shown")
+    _add_exports(command)
+
+
+def _add_exports(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--prometheus",
+        type=_listen,
+        metavar="ADDR:PORT",
+        help="serve metrics there; a port alone is on loopback",
+    )
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
@@ -212,6 +226,20 @@ def _add_places(command: argparse.ArgumentParser) -> None:
         type=_place,
         metavar="NAME=WHERE",
         help="probe from there, too: NAME=ssh:HOST or NAME=local; may stand several times",
+    )
+
+
+def _add_bus(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--bus",
+        metavar="URL",
+        help="watch all places on that bus, or those named by --place: nats://HOST:4222",
+    )
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
+    command.add_argument(
+        "--since", type=_span, metavar="SPAN", help="of the bus, begin so long ago; default: 1h"
     )
 
 
@@ -519,6 +547,15 @@ def _place(text: str) -> "GivenPlace":
     return read_place(text)
 
 
+def _span(text: str) -> float:
+    from probes.kit.durations import wait_until_s
+
+    seconds = None if text[:1] in "+-" else wait_until_s(text, 0)
+    if seconds is None or not 0 < seconds <= _LONGEST_SPAN_S or text.strip("0123456789.") == "":
+        raise argparse.ArgumentTypeError(f"got {text}, expected a time such as 90s, 10m or 6h")
+    return seconds
+
+
 def _types(text: str) -> frozenset[str]:
     from probes.events import LINE_TYPES  # only now, for it takes time to import
 
@@ -559,6 +596,15 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _listen(text: str) -> object:
+    from probes.kit.listen import listen_address  # few have a need
+
+    try:
+        return listen_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:

@@ -89,6 +89,10 @@ class WrongRevisionError(BusError):
     """Somebody else was faster: the key or subject is not where the caller last saw it."""
 
 
+class TooLargeError(BusError):
+    """A message has more bytes than the server takes."""
+
+
 class BusState(msgspec.Struct, frozen=True):
     """Whether there is a connection, and since when."""
 
@@ -232,7 +236,8 @@ class BusConnection:
             WrongRevisionError: another message is the last.
             NoAnswerError: no stream takes it, or the server did not answer: ask before trying
                 again.
-            BusError: it was refused, such as for its size.
+            TooLargeError: it has more bytes than the server takes.
+            BusError: it was refused, such as by a full disk.
         """
         given: dict[str, Any] = dict(headers or {})
         if after is not None:
@@ -241,11 +246,15 @@ class BusConnection:
         async def operate(link: _Link) -> int:
             if len(payload) > link.client.max_payload:
                 most = link.client.max_payload
-                raise BusError(f"{len(payload)} bytes are more than the bus takes ({most})")
+                raise TooLargeError(f"{len(payload)} bytes are more than the bus takes ({most})")
             ack = await link.stream.publish(subject, payload, headers=given, timeout=ANSWER_S)
             return ack.seq
 
         return await self._do(operate)
+
+    async def restore(self) -> None:
+        """Make the stream and the buckets anew that somebody has deleted. Raises BusError."""
+        await self._do(_ensure, timeout_s=4 * ANSWER_S)
 
     async def last(self, subject: str, *, stream: str = STREAM) -> StreamMessage | None:
         """Return the last message of a subject; None without one. Raises BusError."""

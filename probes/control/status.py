@@ -5,7 +5,15 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-HostState: TypeAlias = Literal["starting", "running", "silent", "restarting", "gave_up", "stopped"]
+HostState: TypeAlias = Literal[
+    "starting",
+    "running",
+    "silent",
+    "restarting",
+    "gave_up",
+    "stopped",
+    "lost",  # the way to engines elsewhere: nobody here knows how they are
+]
 
 
 class HostStatus(msgspec.Struct, frozen=True):
@@ -23,6 +31,8 @@ class HostStatus(msgspec.Struct, frozen=True):
     """How it ended and when it starts again, or its last line that was no event; neutralised."""
     noise: int = 0
     """Lines on the pipe that were no events."""
+    read_percent: int | None = None
+    """While it starts: how much of what came before has been read; None where nothing is."""
     engine: str = ""
     """Which of several engines this is, such as `engine 2 of 4` or `place eu`; empty for one that
     is alone."""
@@ -30,7 +40,7 @@ class HostStatus(msgspec.Struct, frozen=True):
 
 # Where nobody probes, and where nobody knows, comes before what mends itself.
 _WORST_FIRST: Final[tuple[HostState, ...]] = (
-    *("gave_up", "silent", "restarting", "starting", "running", "stopped"),
+    *("gave_up", "lost", "silent", "restarting", "starting", "running", "stopped"),
 )
 
 

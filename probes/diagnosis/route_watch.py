@@ -231,6 +231,8 @@ class RouteWatch:
         self.slowest_answer_s = 0.0
         """Of the answers that ended ok, from first output to last."""
         self.held: set[HeldReason] = set()
+        self.is_heard = True
+        """Of several places, something is heard of its own: else nobody knows how it is now."""
         self.has_path = False
         """The kernel told of round trips."""
         self.stale_before_ns = 0
@@ -260,6 +262,7 @@ class RouteWatch:
         """Take the settings an engine begins with; what was learned stays."""
         self.info = info
         self.name = info.name
+        self.place = info.place
         self.host = _host_of(info.base_url)
         self.is_paused = info.paused
         self.concurrency = int(_bounded(info.concurrency))

@@ -8,12 +8,11 @@ import anyio
 from probes.exports.json_lines import JsonLines
 from probes.kit.exit_status import ExitStatus
 from probes.run.pass_or_fail import PassOrFail
-from probes.run.printing import LOOK_S, Printing
-from probes.run.session import Session
+from probes.run.printing import LOOK_S, HeadlessRun, Printing
 
 
 async def run_headless(
-    session: Session,
+    session: HeadlessRun,
     *,
     duration_s: float | None,
     out: BinaryIO,

@@ -45,6 +45,7 @@ from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 from probes.money.shared_ledger import SharedLedger
+from probes.run.exporting import Export, close_exports
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
@@ -162,9 +163,10 @@ class Session:
         self._scrub = Scrubber(secrets).scrub
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
-        self._on_alert = self._alert_command(secrets)
-        if self._on_alert is not None:
-            self._sinks.append(self._on_alert.receive)
+        self._exports: list[Export] = []
+        on_alert = self._alert_command(secrets)
+        if on_alert is not None:
+            self.export(on_alert)
         self._funded: list[FundedEngine] = []
         self._places: SeveralPlaces | None = None
         self._source: Source
@@ -259,6 +261,11 @@ class Session:
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
         self._sinks.append(sink)
+
+    def export(self, export: Export) -> None:
+        """Give every batch to what goes to another program, and close it with the run."""
+        self._exports.append(export)
+        self._sinks.append(export.receive)
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
@@ -361,8 +368,7 @@ class Session:
         )
 
     async def _finish(self) -> None:
-        if self._on_alert is not None:
-            await to_thread.run_sync(self._on_alert.close)
+        await close_exports(self._exports)
         if not self._greeted:
             self._introduce_ourselves()
         try:

@@ -22,6 +22,13 @@ def run(arguments: Namespace) -> int:
         UsageError: there is no terminal, or nothing to watch.
         ConfigError: the settings have mistakes.
     """
+    if arguments.bus is not None:
+        from tui.commands import over_bus  # who watches his own routes needs none of it
+
+        return over_bus.run(arguments)
+    over = [option for option in ("bus_credentials", "since") if getattr(arguments, option)]
+    if over:
+        raise UsageError(f"--{over[0].replace('_', '-')} goes with --bus")
     places: list[GivenPlace] = arguments.place
     check_ways(places)
     for option, is_given in (

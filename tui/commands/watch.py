@@ -5,25 +5,45 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import msgspec
 
+from probes.board import Board
 from probes.config import Config
 from probes.config.places import GivenPlace, config_at
 from probes.config.secrets import resolve_headers
+from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
 from probes.money.ledger import Ledger
 from probes.run.pass_or_fail import PassOrFail
+from probes.run.printing import HeadlessRun
 from probes.run.session import Session
+from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
+from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
+from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
 
 if TYPE_CHECKING:
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
+
+
+class WatchedRun(HeadlessRun, CockpitSession, Protocol):
+    """A run that can be shown either way."""
+
+    @property
+    def board(self) -> Board:
+        """All that it has told."""
+        ...
+
+    @property
+    def attention(self) -> Attention:
+        """What somebody does about its alerts."""
+        ...
 
 
 def watch(
@@ -40,7 +60,8 @@ def watch(
     the session before it runs.
 
     Raises:
-        UsageError: --record cannot be written, or several engines were to share this process.
+        UsageError: --record cannot be written, an export cannot be had, or several engines were to
+            share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
@@ -71,7 +92,7 @@ def watch(
     session = Session(
         config,
         headers,
-        recorder=_recorder(config, arguments),
+        recorder=recorder_of(config, arguments),
         ledger=ledger,
         apart=apart,
         in_process=arguments.in_process,
@@ -88,12 +109,26 @@ def watch(
     if complaint is not None and ledger.shared:
         session.note(complaint)
     try:
-        return _face(session, config, arguments)
+        export(session, arguments)
+        return show(session, config, arguments, call=session.subscribe)
     finally:
         ledger.close()
 
 
-def _face(session: Session, config: Config, arguments: Namespace) -> int:
+def show(
+    session: WatchedRun,
+    config: Config,
+    arguments: Namespace,
+    *,
+    call: Callable[[Sink], object],
+) -> int:
+    """Show a run on the screen, or print it; return the exit status.
+
+    `call` lets the screen take the events of which it calls people.
+
+    Raises:
+        OutputError: the events of a headless run cannot be written.
+    """
     if not arguments.headless:
         from tui.commands.start import run_app
 
@@ -103,7 +138,7 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             session,
             config,
             duration_s=arguments.duration,
-            subscribe=session.subscribe,
+            subscribe=call,
             attention=session.attention,
         )
         return status or asked.status(session.board.summary(), complain)
@@ -149,10 +184,13 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
+def recorder_of(config: Config, arguments: Namespace) -> Recorder | None:
     """Return what records the run, if anything does.
 
     A file that was asked for must be had; the folder of all recordings is a convenience.
+
+    Raises:
+        UsageError: it cannot be had.
     """
     settings = config.recording
     try:

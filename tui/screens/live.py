@@ -815,4 +815,4 @@ def _shown_of(status: HostStatus) -> tuple[object, ...]:
     if status.state == "running" and not status.restarts:
         return status.state, status.detail
     times = int(status.silent_s), int(status.since_s)
-    return status.state, status.detail, *times, status.restarts
+    return status.state, status.detail, *times, status.restarts, status.read_percent
