@@ -16,7 +16,7 @@ from typing import Any, Final
 from probes.diagnosis.causes import RouteCauses, Surroundings
 from probes.diagnosis.incidents import Incidents
 from probes.diagnosis.observer import Observer
-from probes.diagnosis.places import Place, Places
+from probes.diagnosis.places import PlaceTime, PlaceTimes
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.usual import UsualTold
 from probes.events import (
@@ -63,7 +63,7 @@ _THICK_S: Final = 1.0
 class _JudgedPlace:
     """What is judged together: the routes of one place, by its time."""
 
-    place: Place
+    place: PlaceTime
     observer: Observer
     around: Surroundings
     """As it was when all were judged last."""
@@ -76,7 +76,7 @@ class Diagnostician:
 
     def __init__(self) -> None:
         self._clock: tuple[str, str] | None = None
-        self._places = Places()
+        self._places = PlaceTimes()
         self._judged: dict[str, _JudgedPlace] = {}
         """By the name of the place."""
         self._routes: dict[str, RouteCauses] = {}
@@ -93,9 +93,9 @@ class Diagnostician:
         if handle is None:
             return ()
         place = self._places.fold(event)
-        if place is not None and place.hole is not None:
+        if place is not None and (hole := self._places.hole) is not None:
             for route in self._judged[place.name].routes.values():
-                route.watch.slept(place.hole)
+                route.watch.slept(hole)
         telling = handle(self, event)
         here = None if place is None else self._judged.get(place.name)
         if here is None:
