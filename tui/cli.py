@@ -186,6 +186,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
     command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
+    )
+    command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
     _add_fail_on_incident(command)
