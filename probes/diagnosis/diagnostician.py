@@ -31,6 +31,7 @@ from probes.events import (
     Hello,
     Knob,
     ProbeFinished,
+    Reference,
     Tick,
 )
 from probes.kit.clock import NS_PER_S
@@ -89,6 +90,7 @@ class Diagnostician:
     def __init__(self) -> None:
         self._clock: tuple[str, str] | None = None
         self._now_ns = 0
+        self._wall_anchor_ns = 0
         self._due_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
@@ -123,6 +125,15 @@ class Diagnostician:
     def suspects(self) -> frozenset[str]:
         """Routes of which more probes would tell more, now."""
         return frozenset(name for name, route in self._routes.items() if _is_suspect(route))
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return what is usual of each route and cohort by now, for a later run to start from."""
+        wall_ns = self._now_ns + self._wall_anchor_ns
+        return tuple(
+            one
+            for watch in self._watches.values()
+            for one in watch.references(self._now_ns, wall_ns)
+        )
 
     @property
     def restless(self) -> dict[str, float]:
@@ -211,7 +222,14 @@ class Diagnostician:
 
     # Events. Each returns the route that may be judged at once, before the second is over.
 
+    def _remembered(self, event: Reference) -> RouteCauses | None:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.remember(event)
+        return None
+
     def _greeted(self, event: Hello) -> RouteCauses | None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
         clock = (event.boot_id, event.clock_name)
         if self._clock != clock:
             self._clock = clock
@@ -287,6 +305,7 @@ class Diagnostician:
         return None
 
     def _ticked(self, event: Tick) -> RouteCauses | None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
         if _is_late(event.health) and event.at_ns > self._ticked_ns:
             lag_ns = event.health.loop_lag_p99_ns
             self._late.append(_Late(self._ticked_ns, event.at_ns, lag_ns))
@@ -390,6 +409,7 @@ def _is_uneven(watch: RouteWatch) -> bool:
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], RouteCauses | None]]] = {
     Hello: Diagnostician._greeted,
+    Reference: Diagnostician._remembered,
     AttemptStarted: Diagnostician._attempt_started,
     FirstToken: Diagnostician._first_token,
     AttemptFinished: Diagnostician._attempt_finished,
