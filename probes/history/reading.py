@@ -9,7 +9,7 @@ Rule 3. A day is one of the machine's own time zone, or of the one that is asked
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from statistics import median
 from typing import Final
 
@@ -27,6 +27,8 @@ from probes.history.views import (
 )
 
 _DAY_S: Final = 86_400
+_MOST_DAYS: Final = 100
+"""Beyond them it is told by week."""
 _PLACE: Final = {name: at for at, name in enumerate(COUNTS)}
 
 
@@ -128,14 +130,16 @@ def read_history(
         raise UnknownRouteError(sorted({one.route.full_name for one in known.values()}))
     incidents = file.incidents(since_s)
     views = []
+    by_week = until_s - since_s > _MOST_DAYS * _DAY_S
     for number, (identity, series) in enumerate(sorted(of_route.items()), 1):
         rows = file.rows(series, since_s, until_s)
-        views.append(_route_view(identity, rows, known, incidents, zone, by_hour=by_hour))
+        views.append(_route_view(identity, rows, known, incidents, zone, by_hour, by_week))
         progress(number, len(of_route))
     return HistoryView(
         begins_s=since_s,
         ends_s=until_s,
         zone=datetime.fromtimestamp(until_s, zone).astimezone(zone).tzname() or "",
+        by_week=by_week,
         routes=tuple(view for view in views if view is not None),
     )
 
@@ -146,8 +150,8 @@ def _route_view(
     known: Mapping[int, StoredSeries],
     incidents: Sequence[PastIncident],
     zone: tzinfo | None,
-    *,
     by_hour: bool,
+    by_week: bool,
 ) -> RouteHistoryView | None:
     if not rows:
         return None
@@ -157,7 +161,14 @@ def _route_view(
     cohort = max(probes, key=lambda one: (probes[one], one))
     days: dict[str, _Stretch] = {}
     hours: dict[int, _Stretch] = {}
-    for stored, day, hour in _dated(rows, zone):
+    sizes: dict[str, list[float]] = {}
+    for stored, moment in _dated(rows, zone):
+        day, hour = f"{moment:%Y-%m-%d}", moment.hour
+        size = sizes.setdefault(day, [stored.begins_s, 0, 0])
+        size[1] += stored.row.counts[_PLACE["input_tokens"]]
+        size[2] += stored.row.counts[_PLACE["input_counted"]]
+        if by_week:
+            day = f"{moment - timedelta(days=moment.weekday()):%Y-%m-%d}"
         stretches = [days.setdefault(day, _Stretch(stored.begins_s))]
         if by_hour:
             stretches.append(hours.setdefault(hour, _Stretch(0)))
@@ -182,27 +193,29 @@ def _route_view(
         whole=whole.view(""),
         days=tuple(day_views),
         hours=tuple(hours[hour].view(f"{hour:02}") for hour in sorted(hours)),
-        jumps=tuple(_jump_views(days)),
+        jumps=tuple(_jump_views(sizes)),
         seen=tuple(seen_before(incidents, identity.name, identity.full_name)),
     )
 
 
-def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[StoredRow, str, int]]:
-    """Give rows in the order of time, each with its day and the hour of that."""
-    moments: dict[float, tuple[str, int]] = {}
+def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[StoredRow, datetime]]:
+    """Give rows in the order of time, each with its moment."""
+    moments: dict[float, datetime] = {}
     for stored in sorted(rows, key=lambda one: one.begins_s):
-        if stored.begins_s not in moments:
-            local = datetime.fromtimestamp(stored.begins_s, zone).astimezone(zone)
-            moments[stored.begins_s] = (f"{local:%Y-%m-%d}", local.hour)
-        yield (stored, *moments[stored.begins_s])
+        moment = moments.get(stored.begins_s)
+        if moment is None:
+            moment = datetime.fromtimestamp(stored.begins_s, zone).astimezone(zone)
+            moments[stored.begins_s] = moment
+        yield stored, moment
 
 
-def _jump_views(days: dict[str, _Stretch]) -> Iterable[JumpView]:
-    means = []
-    for label, stretch in days.items():
-        counted = stretch.counts[_PLACE["input_counted"]]
-        tokens = stretch.counts[_PLACE["input_tokens"]]
-        means.append(Day(stretch.begins_s, label, tokens / counted if counted else 0.0, counted))
+def _jump_views(sizes: Mapping[str, Sequence[float]]) -> Iterable[JumpView]:
+    """Return the jumps of days, each given by when it begins, its input tokens, and how many
+    attempts they are of."""
+    means = [
+        Day(begins_s, label, tokens / counted if counted else 0.0, int(counted))
+        for label, (begins_s, tokens, counted) in sizes.items()
+    ]
     for jump in jumps(means):
         yield JumpView(
             day=jump.day.label,

@@ -97,7 +97,8 @@ class RouteHistoryView(View, frozen=True, kw_only=True):
     """Of the probes, how many were of it."""
     whole: StretchView
     days: tuple[StretchView, ...]
-    """Those on which something was probed, in order."""
+    """Those on which something was probed, in order; where the view is by week, the weeks, each
+    under its Monday."""
     hours: tuple[StretchView, ...]
     """The same by hour of the day, local time."""
     jumps: tuple[JumpView, ...]
@@ -113,5 +114,7 @@ class HistoryView(View, frozen=True, kw_only=True):
     ends_s: float
     zone: str
     """Whose days and hours they are, as this machine calls its time zone."""
+    by_week: bool
+    """`days` are weeks: so far back there are too many days to look at."""
     routes: tuple[RouteHistoryView, ...]
     """In the order of their names."""

@@ -6,7 +6,8 @@
 3. Reading: a month of one route out of that file, as `llmtop history ROUTE` reads it.
 4. Import: recordings of a run, in MB a second.
 
-The file of 2. is written to a temporary folder and deleted; `--keep FILE` keeps it, or uses it again.
+The file of 2. is written to a temporary folder and deleted; `--keep FILE` keeps it, and uses it
+again.
 """
 
 import argparse
@@ -55,6 +56,12 @@ MOST_MB = 500
 MOST_CPU_MS = 1.0
 MOST_READ_S = 0.3
 LEAST_MB_S = 20
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def route_info(name: str) -> RouteInfo:
@@ -211,9 +218,8 @@ def fill(path: Path, routes: int, days: int) -> None:
             clock[0] = (begin + (day + 1) * 144) * SLOT_S
             if not day % 10:
                 file.retain(max_mb=10_000, max_days=400)
-                print(f"\r  day {day}: {path.stat().st_size / 1e6:.0f} MB", end="", flush=True)
+                say(f"  day {day}: {path.stat().st_size / 1e6:.0f} MB")
         file.retain(max_mb=10_000, max_days=400)
-    print("\r", end="")
 
 
 def main() -> int:
@@ -231,7 +237,7 @@ def main() -> int:
         is_bad = value < bound if is_least else value > bound
         bad = bad or is_bad
         word = "at least" if is_least else "at most"
-        print(f"{what}: {value:.3g} {unit} ({word} {bound:g}){' BEYOND' if is_bad else ''}")
+        say(f"{what}: {value:.3g} {unit} ({word} {bound:g}){' BEYOND' if is_bad else ''}")
 
     with tempfile.TemporaryDirectory(prefix="llmtop-history-") as temporary:
         folder = Path(temporary)
@@ -246,7 +252,7 @@ def main() -> int:
                     file.write(durable_lines(batch))
             began = time.process_time()
             with HistoryFile(folder / "imported.sqlite3", writes=True) as history:
-                import_recordings([recording], history, report=print)
+                import_recordings([recording], history, report=say)
             speed = recording.stat().st_size / 1e6 / (time.process_time() - began)
             told("import", speed, "MB/s", LEAST_MB_S, is_least=True)
         if given.only in (None, "size"):
