@@ -213,6 +213,8 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
         metavar="ADDR:PORT",
         help="serve metrics there; a port alone is on loopback",
     )
+    command.add_argument("--otlp", metavar="URL", help="send metrics to an OpenTelemetry receiver")
+    command.add_argument("--otlp-traces", action="store_true", help="and a span of each probe")
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:

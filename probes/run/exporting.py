@@ -54,6 +54,10 @@ def open_exports(asked: AskedExports, report: Callable[[str], object]) -> list[E
     try:
         if asked.prometheus is not None:
             exports.append(_prometheus(asked.prometheus, report))
+        if asked.otlp is not None:
+            exports.append(_otlp(asked.otlp, report, traces=asked.otlp_traces))
+        elif asked.otlp_traces:
+            raise ExportError("--otlp-traces goes with --otlp URL")
     except ExportError:
         for export in exports:
             export.close()
@@ -70,6 +74,18 @@ def _prometheus(address: ListenAddress, report: Callable[[str], object]) -> Expo
         return PrometheusExport(address, report)
     except ListenError as error:
         raise ExportError(f"--prometheus {error}") from None
+
+
+def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
+    try:
+        from probes.exports.otlp import OtlpExport, OtlpUrlError, Receiver
+    except ModuleNotFoundError as error:
+        packages = "opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
+        raise _missing("--otlp", packages, "otlp", error) from None
+    try:
+        return OtlpExport(Receiver(url), report, traces=traces)
+    except OtlpUrlError as error:
+        raise ExportError(f"--otlp {error}") from None
 
 
 def _missing(option: str, package: str, extra: str, error: ModuleNotFoundError) -> ExportError:

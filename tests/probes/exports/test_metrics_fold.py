@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from board_streams import ProbeScript, at, diagnosis, hello, route_info, throttled, tick
+from board_streams import ProbeScript, at, diagnosis, hello, route_info, tick
 from changed import replace
+from exported import several_probes
 from pages import Page
 
 from probes.board import Board
@@ -50,28 +51,6 @@ def values(fold: MetricsFold, name: str) -> dict[tuple[str, ...], float]:
 def spread(fold: MetricsFold, name: str, *labels: str) -> tuple[int, float]:
     found = fold.read()[1][f"llmtop_{name}"][labels]
     return sum(found.counts), found.sum
-
-
-def several_probes() -> list[Event]:
-    """Return probes that end well, late, badly, retried and cancelled."""
-    retried = ProbeScript("e1-3", 20.0, ttft_s=5.4, e2e_s=7.0)
-    return [
-        hello(),
-        *ProbeScript("e1-1", 1.0, finished={"cached_tokens": 8}, cost_usd=0.25).events(),
-        *ProbeScript("e1-2", 5.0, ttft_s=1.4).events(),  # beyond its goal of 1 s
-        retried.started(),
-        throttled(retried, 20.2, 4.0),
-        retried.started(1, 24.2),
-        retried.first_token(1),
-        retried.attempt_finished(1, 24.2),
-        retried.probe_finished(2),
-        *ProbeScript(
-            "e1-4", 30.0, None, 1.0, outcome="server_error", reason="overloaded", tokens=None
-        ).events(),
-        *ProbeScript("e1-5", 32.0, 0.2, 1.0, outcome="cancelled", reason="user").events(),
-        *ProbeScript("e1-6", 34.0, flagged="local_gap").events(),
-        tick(40.0),
-    ]
 
 
 def test_counts_are_those_of_the_summary() -> None:
