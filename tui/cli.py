@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
@@ -224,6 +224,8 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
         metavar="ADDR:PORT",
         help="serve metrics there; a port alone is on loopback",
     )
+    command.add_argument("--otlp", metavar="URL", help="send metrics to an OpenTelemetry receiver")
+    command.add_argument("--otlp-traces", action="store_true", help="and a span of each probe")
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:

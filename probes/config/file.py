@@ -15,7 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.config.checks import EXCLUSIVE_KEYS, check_pace, check_route, check_table
+from probes.config.checks import (
+    EXCLUSIVE_KEYS,
+    check_pace,
+    check_route,
+    check_table,
+    check_webhook,
+)
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
 from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
@@ -165,6 +171,8 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str] | None) -> Co
         key: read_table(raw.get(key, {}), fields_of(record), (key,), problems)
         for key, record in _OTHER_TABLES.items()
     }
+    if environ is not None:
+        check_webhook(others["alerts"].get("webhook"), ("alerts", "webhook"), environ, problems)
     keys = _read_keys(raw.get("keys", {}), problems)
     problems.raise_if_any()
     made = {key: record(**others[key]) for key, record in _OTHER_TABLES.items()}

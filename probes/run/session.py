@@ -47,7 +47,7 @@ from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 from probes.money.shared_ledger import SharedLedger
-from probes.run.exporting import Export, close_exports
+from probes.run.exporting import Export, alert_exports, close_exports
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
@@ -65,8 +65,6 @@ from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
     # They have sessions of their own; this one only hands them to a screen.
-    # Few have a command for alerts.
-    from probes.exports.alert_command import AlertCommand
     from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
@@ -171,9 +169,15 @@ class Session:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
-        on_alert = self._alert_command(secrets)
-        if on_alert is not None:
-            self.export(on_alert)
+        for one in alert_exports(
+            config.alerts,
+            environ=os.environ,
+            secrets=secrets,
+            scrub=self._scrub,
+            report=self._problems.put,
+            attention=self.attention,
+        ):
+            self.export(one)
         self._funded: list[FundedEngine] = []
         self._places: SeveralPlaces | None = None
         self._source: Source
@@ -359,22 +363,6 @@ class Session:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._finish()
-
-    def _alert_command(self, secrets: frozenset[str]) -> "AlertCommand | None":
-        """Return what is run for each alert, where the settings name a command."""
-        alerts = self._config.alerts
-        if not alerts.on_alert:
-            return None
-        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
-
-        return AlertCommand(
-            alerts.on_alert,
-            seconds=alerts.timeout_s,
-            environ=without_secrets(os.environ, secrets),
-            scrub=self._scrub,
-            report=self._problems.put,
-            attention=self.attention,
-        )
 
     async def _finish(self) -> None:
         await close_exports(self._exports)
