@@ -406,6 +406,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
     probes = _unit(header.finished, "probe", "probes")
     return [
         _Part(_routes(snapshot), 0.9),
+        *_places(header),
         *_behind(snapshot),
         _Part((*bar, (f" {window}", "dim")), 4.2),
         _Part(_figure(count(header.finished), 4, probes, "title"), 4),
@@ -456,6 +457,25 @@ def _routes(snapshot: Snapshot) -> Line:
         (f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)),
         (", " + ", ".join(rest) if rest else "", "dim"),
     )
+
+
+def _places(header: HeaderView) -> list[_Part]:
+    """Return from how many places there is something, and from which there is not: what is old must
+    not be taken for what is."""
+    if len(header.places) < 2:
+        return []
+    silent = [place for place in header.places if place.state != "heard"]
+    if len(silent) == 1:
+        (one,) = silent
+        told = f"  {STATE_GLYPHS['silent']} {one.name} silent {lasting(one.since_s)}"
+        return [_Part(((told, "slow"),), 0.12)]
+    if silent:
+        many = f"{len(silent)} of {len(header.places)} places silent"
+        return [_Part(((f"  {STATE_GLYPHS['silent']} {many}", "slow"),), 0.12)]
+    behind = max(header.places, key=lambda place: place.behind_s)
+    if behind.behind_s:
+        return [_Part(((f"  {behind.name} {lasting(behind.behind_s)} behind", "accent"),), 0.95)]
+    return [_Part(((f" × {len(header.places)} places", "dim"),), 4.1)]
 
 
 def _behind(snapshot: Snapshot) -> list[_Part]:

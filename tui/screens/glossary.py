@@ -20,6 +20,7 @@ from tui.keys import (
     HOME,
     KEYS,
     LEADERBOARD,
+    PLACES,
     PROBE,
     ROUTE,
     SWEEP,
@@ -428,6 +429,21 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
 }
 """What the columns of a pane are; the same words stand in the room's README."""
 
+_PLACES: Final = Section(
+    "routes × places",
+    (
+        Term("✖ 100%", "Of the probes from there so many fail.", "missed"),
+        Term("▲ ×3.1", "The median TTFT from there is so many times its usual.", "sluggish"),
+        Term("∅ 40s", "Nothing has been heard from there for so long.", "slow"),
+        Term("·", "Well from there; with a × beside it slower than usual, and within its goals."),
+        Term("HURT 3/4", "From how many places the route hurts, of those that tell; below: how "
+             "many routes hurt from the place."),
+        Term("a column", "What hurts from one place alone is the way there.", "missed"),
+        Term("a row", "What hurts from everywhere is the provider.", "missed"),
+        Term("+6", "So many columns have no room; those stand that hurt."),
+    ),
+)  # fmt: skip
+
 _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "routes": (_COLUMNS, _MARKS),
     "arrival": (_LANES,),
@@ -440,6 +456,7 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "comparison": (_COMPARISON,),
     "sweep": (_SWEEP,),
     "leaderboard": (_LEADERBOARD,),
+    "places": (_PLACES,),
 }
 
 _TIME: Final = Section(
@@ -468,6 +485,7 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     "comparison": COMPARISON,
     "sweep": SWEEP,
     "leaderboard": LEADERBOARD,
+    "places": PLACES,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
@@ -594,7 +612,9 @@ def sections_of(
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)
             of_board = _keys_of(LEADERBOARD, "keys of the leaderboard", keys)
-            return (_COMPARISON, of_comparison, _SWEEP, of_sweep, _LEADERBOARD, of_board)
+            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
+            compared = (_COMPARISON, of_comparison, _SWEEP, of_sweep)
+            return (*compared, _LEADERBOARD, of_board, _PLACES, of_places)
 
 
 def _of_here(
