@@ -43,6 +43,7 @@ from probes.events import (
 )
 from probes.events.placing import SHARED_CLOCK
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
+from probes.run.exporting import Export, close_exports
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
@@ -150,9 +151,11 @@ class PlacesSession:
         self._told_no_text = False
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
-        self._on_alert = self._alert_command(config)
-        if self._on_alert is not None:
-            self._callers.append(self._on_alert.receive)
+        self._exports: list[Export] = []
+        on_alert = self._alert_command(config)
+        if on_alert is not None:
+            self._exports.append(on_alert)
+            self._callers.append(on_alert.receive)
         self._source = make_source(
             self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
         )
@@ -218,6 +221,11 @@ class PlacesSession:
         """The same for who calls people: with what is of now, and the alerts that still fire."""
         self._callers.append(sink)
 
+    def export(self, export: Export) -> None:
+        """Let another program have every batch, as the last of the sinks; close it at the end."""
+        self._exports.append(export)
+        self._sinks.append(export.receive)
+
     def command(self, command: Command) -> None:
         """Hand a command to the place of its route, or to all places."""
         match command:
@@ -282,8 +290,7 @@ class PlacesSession:
                 await self._finish()
 
     async def _finish(self) -> None:
-        if self._on_alert is not None:
-            await to_thread.run_sync(self._on_alert.close)
+        await close_exports(self._exports)
         if not self._greeted:
             now_ns = self._source.now_ns
             hello = Hello(
