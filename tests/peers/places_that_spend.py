@@ -3,7 +3,6 @@
 Run by itself it is one such agent: a run without a screen whose ledger is on the bus.
 """
 
-import argparse
 import json
 import os
 import signal
