@@ -132,6 +132,15 @@ HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused
 """Why new attempts are held back; what is in flight goes on."""
 
 
+PlaceState: TypeAlias = Literal[
+    "heard",  # its events come
+    "silent",  # nothing of it came for longer than it may be
+    "gone",  # it is silent, and says itself no longer that it probes
+    "unknown",  # the way to it is lost from here: nobody knows how it is
+]
+"""Whether what is shown of a place still holds."""
+
+
 OpenPhase: TypeAlias = Literal[
     "connecting",  # the request is not wholly sent
     "sent",  # no response headers yet
@@ -492,6 +501,28 @@ class Evidence(Record, frozen=True, kw_only=True):
     low: float | None = None
     """Of now / usual, its interval of 95 %; None where none is known."""
     high: float | None = None
+
+
+class SeriesReference(Record, frozen=True, kw_only=True):
+    """What one series of a route was while it was well, as an earlier run had learnt it."""
+
+    figure: FigureName
+    values: tuple[float, ...]
+    """Its quantiles at even steps from the least to the greatest, as the detector keeps them: in
+    the unit of the figure, its floor added."""
+    n: int
+    """Samples behind them, of one second each."""
+    scores: tuple[float, float, float] = (-0.3, 0.8, 0.24)
+    """How scores behaved meanwhile: mean, variance, covariance of neighbours."""
+
+
+class ShareReference(Record, frozen=True, kw_only=True):
+    """What share of a route's attempts something was while it was well."""
+
+    figure: FigureName
+    share: float
+    seconds: float
+    """Of which it is known."""
 
 
 class Advice(Record, frozen=True, kw_only=True):

@@ -34,13 +34,16 @@ from probes.events.parts import (
     Limit,
     MoneyReport,
     Outcome,
+    PlaceState,
     PriceInfo,
     Record,
     RetryPlan,
     RouteCounts,
     RouteInfo,
     RttTo,
+    SeriesReference,
     ServerClaim,
+    ShareReference,
     StampLadder,
     TokenSource,
     TtftKind,
@@ -77,6 +80,9 @@ class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     digits. Empty where the writer did not say."""
     place: str = ""
     """Of several places, the one that this is about: it says nothing of the routes of another."""
+    life: str = ""
+    """Random: tells this life of an engine from all others, wherever its events are read. Empty
+    where the writer did not say."""
 
 
 class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="attempt_started"):
@@ -350,6 +356,24 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     """Of several places, the one that says so."""
 
 
+class PlaceReport(Record, frozen=True, kw_only=True, tag_field="type", tag="place"):
+    """Whether one of several places is heard; told by whoever reads their streams, once a change.
+
+    In any state but `heard` what is known of the place is old: nothing of it is well, and nothing
+    of it ages, for nobody knows what became of it.
+    """
+
+    at_ns: int
+    """When that was known."""
+    place: str
+    state: PlaceState
+    since_ns: int
+    """Stamp of the last that was heard of it; of `heard` the first since it was not; of `unknown`
+    when the way to it was lost."""
+    detail: str = ""
+    """For a person."""
+
+
 class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagnosis"):
     """What is wrong, since when, and why one thinks so; again with the same id when that changes.
 
@@ -433,6 +457,26 @@ class Usual(Record, frozen=True, kw_only=True, tag_field="type", tag="usual"):
     """Samples that its medians are known from, of one second each."""
 
 
+class Reference(Record, frozen=True, kw_only=True, tag_field="type", tag="reference"):
+    """What is usual of a route by an earlier run: what the detector starts from.
+
+    It stands right behind the first hello of a run, one for each cohort. It is no measurement of
+    this run and derived of nothing in it: a replay folds it as it is.
+    """
+
+    at_ns: int
+    """That of the hello."""
+    route: str
+    cohort: str
+    wall_ns: int
+    """When it was last seen to be so, Unix ns."""
+    series: tuple[SeriesReference, ...] = ()
+    shares: tuple[ShareReference, ...] = ()
+    ttft_s: tuple[float, ...] = ()
+    """Quantiles of felt TTFTs at even steps, as `SeriesReference.values`."""
+    e2e_s: tuple[float, ...] = ()
+
+
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Each second: clocks, health and counts. Its absence is itself a reading."""
 
@@ -493,8 +537,10 @@ Event: TypeAlias = (
     | Mark
     | Fault
     | Notice
+    | PlaceReport
     | Diagnosis
     | Usual
+    | Reference
     | Alert
     | Tick
     | Batch
@@ -515,8 +561,10 @@ DURABLE_TYPES: Final = (
     Mark,
     Fault,
     Notice,
+    PlaceReport,
     Diagnosis,
     Usual,
+    Reference,
     Alert,
     Tick,
 )

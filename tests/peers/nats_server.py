@@ -1,9 +1,8 @@
 """A real `nats-server -js` on loopback, which a test may kill, stop and start again.
 
-Debian has it in `nats-server`; without it the tests that need it are skipped.
+Debian has it in `nats-server`; see `programs` for what becomes of the tests without it.
 """
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,13 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import pytest
+from programs import program
 
 START_S: Final = 20.0
-# Debian puts it where only root looks.
-BINARY: Final = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin") or ""
-
-needs_nats_server = pytest.mark.skipif(not BINARY, reason="needs nats-server: apt install it")
 
 
 def free_port() -> int:
@@ -47,7 +42,14 @@ class NatsServer:
         store = ["-js", "-sd", str(folder / "store")] if jetstream else []
         address = ["-a", "127.0.0.1", "-p", str(self.port)]
         self.log = folder / "nats.log"
-        self._command = [BINARY, *store, *address, "-l", str(self.log), *options]
+        self._command = [
+            program("nats-server", "nats-server"),
+            *store,
+            *address,
+            "-l",
+            str(self.log),
+            *options,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
