@@ -124,9 +124,15 @@ class LlmtopApp(TerminalApp[None]):
         """Say what saving would change in the settings file, if there is one."""
         if not self._config.source:
             return Proposal(refusal="there is no settings file: `llmtop init` writes one")
+        is_of_places = any(route.place for route in self._config.routes)
+        if is_of_places and routes:
+            refusal = "the settings have one value for all places: knobs of one place are not saved"
+            return Proposal(refusal=refusal)
         from probes.config.saving import SaveError, SettingsFile  # nobody else has a need of it
 
-        file = self._file = self._file or SettingsFile(self._config, os.environ)
+        # Of places elsewhere this machine may have no keys.
+        environ = None if is_of_places else os.environ
+        file = self._file = self._file or SettingsFile(self._config, environ)
 
         def write() -> str:
             try:

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 
 from probes.board.views import PaceView
 from probes.config.file import load_config
+from probes.config.places import config_at
 from probes.control.commands import MarkTime, Pause, SetKnob
 from tui.panes.footer import footer_parts
 from tui.screens.help import HelpScreen, HelpText
@@ -345,6 +346,23 @@ async def test_without_a_file_there_is_nothing_to_save_to() -> None:
         await it.press("j", "plus")
         await typed(it, "write")
         assert told(it) == ["there is no settings file: `llmtop init` writes one"]
+
+
+async def test_knobs_of_places_are_not_saved_for_the_file_has_one_value_for_all(
+    file: Path,
+) -> None:
+    file.write_text(ROUTES + 'api_key_env = "ONLY_SET_ELSEWHERE"\n')
+    settings = config_at(load_config(file, None), "eu", "us")
+    async with cockpit(settings=settings) as it:
+        await typed(it, "theme llmtop-light")
+        await typed(it, "w")
+        await it.press("y")
+        assert load_config(file, None).display.theme == "llmtop-light"
+        await it.press("j", "plus")
+        await typed(it, "w")
+        assert told(it)[-1] == (
+            "the settings have one value for all places: knobs of one place are not saved"
+        )
 
 
 async def test_what_the_terminal_made_of_the_theme_is_not_saved(
