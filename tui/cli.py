@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
@@ -160,9 +160,13 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
+    _add_history(
+        commands.add_parser("history", help="weeks of routes: percentiles, tokens, cost, incidents")
+    )
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
+    _add_agent(commands.add_parser("agent", help="probe for a place, and give its events to a bus"))
     _add_engine(commands.add_parser("engine", help="probe for a cockpit elsewhere"))
     return top
 
@@ -201,6 +205,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
     command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
+    )
+    command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
     _add_fail_on_incident(command)
@@ -221,6 +228,8 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
         metavar="ADDR:PORT",
         help="serve metrics there; a port alone is on loopback",
     )
+    command.add_argument("--otlp", metavar="URL", help="send metrics to an OpenTelemetry receiver")
+    command.add_argument("--otlp-traces", action="store_true", help="and a span of each probe")
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
@@ -450,6 +459,24 @@ def _add_report(command: argparse.ArgumentParser) -> None:
         )
 
 
+def _add_history(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.history", since="30d", json=False)
+    command.usage = (
+        "llmtop history [ROUTE] [--since WHEN] [--json]\n       llmtop history import FILE..."
+    )
+    command.description = (
+        "Show what is kept of all runs: TTFT and E2E by day and hour of the day, tokens, cost, "
+        "prompts that grew, incidents that came again. `import FILE...` brings recordings into it."
+    )
+    command.add_argument(
+        "words", nargs="*", default=[], metavar="ROUTE", help="one of them, whole; default: all"
+    )
+    command.add_argument(
+        "--since", metavar="WHEN", help="such as 30d, 12h or 2026-10-14; default: 30d"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
 def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+") -> None:
     command.add_argument(
         "paths",
@@ -486,6 +513,36 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
         "beginning is enough. Without one, all topics are listed."
     )
     command.add_argument("topic", nargs="*", default=[], metavar="TOPIC", help="such as states")
+
+
+def _add_agent(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.agent", record=None, no_record=False, place=None)
+    command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
+    command.set_defaults(duration=None, engines=1, in_process=False)
+    command.description = (
+        "Probe the routes of the settings without a screen, as seen from a place: give what is "
+        "measured to a bus (nats-server -js), and do what a cockpit over that bus asks for "
+        "(llmtop --bus URL). While the bus is away it goes on, and what was not sent is sent later."
+    )
+    _add_config(command)
+    command.add_argument(
+        "--bus", required=True, metavar="URL", help="such as nats://HOST:4222, or tls://"
+    )
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
+    command.add_argument(
+        "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
+    )
+    command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
+    command.add_argument("--no-record", action="store_true", help="record nothing")
+    command.add_argument(
+        "--in-process", action="store_true", help="engine in this process: debugging, Windows"
+    )
+    command.add_argument(
+        "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
+    )
+    _add_exports(command)
 
 
 def _add_engine(command: argparse.ArgumentParser) -> None:

@@ -65,6 +65,8 @@ _PINGS: Final = 2
 _BACK_OFF_S: Final = (0.25, 5.0)
 """Before the first try after a loss, doubling up to the second: a server that starts again takes a
 second or two, and one that is down for a night is not in a hurry."""
+_LOOK_S: Final = 1.0
+"""Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
 _WRONG_REVISION: Final = (10071, 10164)
@@ -193,7 +195,13 @@ class BusConnection:
                 wait_s = min(longest_s, 2 * wait_s)
                 continue
             wait_s = first_s
-            await link.lost.wait()
+            while not link.is_lost:
+                with anyio.move_on_after(_LOOK_S):
+                    await link.lost.wait()
+                # Where it is lost while something waits to be written, nats-py closes the client
+                # and tells nobody.
+                if link.client.is_closed:
+                    await link.closed()
             self._link = None
             self._up = anyio.Event()
             self._set_state(False, link.why)
@@ -379,6 +387,10 @@ class BusConnection:
             except BusError:
                 raise
             except Exception as error:
+                if used.client.is_closed:
+                    # It fails without waiting for anything: whoever tries again at once would let
+                    # nobody else find out.
+                    used.lose("lost")
                 raise self._in_words(error, used) from error
             finally:
                 used.scopes.discard(scope)

@@ -9,7 +9,7 @@ by the clock of the bus's server; then it stays, and goes with each message.
 Rule 5: what an earlier life recorded and did not send goes first, under that life's own id.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -109,6 +109,14 @@ class BusEvents:
         self.messages = 0
         """How many were sent."""
 
+    @property
+    def offset_ns(self) -> int:
+        """What moves the newest engine's stamps to Unix time, as far as that is known."""
+        life = self._unsent.newest_life
+        if life is None:
+            return 0
+        return life.own_offset_ns if life.offset_ns is None else life.offset_ns
+
     def receive(self, _events: list[Event], lines: bytes) -> None:
         """Take a batch of events in order, and the lines of its durable ones; returns at once."""
         if not lines:
@@ -125,19 +133,21 @@ class BusEvents:
         self._is_ending = True
         self._bell.ring()
 
-    async def send_earlier(self, folder: Path, lives: Iterable[RecordedLife]) -> None:
-        """Send what earlier lives recorded and did not send, oldest first, and forget them.
+    async def send_earlier(self, folder: Path, lives: list[RecordedLife]) -> None:
+        """Send what earlier lives recorded and did not send, oldest first; each that is done with
+        is forgotten, in `folder` and in `lives`.
 
         Raises:
             PlaceTakenError: somebody else sends for the place by now.
         """
-        lives = list(lives)
-        for life in lives:
+        ours = {self._unsent.run, *(life.run for life in lives)}
+        while lives:
+            life = lives[0]
             last = await self._last_message()
             run, number = _stands_at(last)
             if run <= life.run:
                 await self._send_recorded(life, number if run == life.run else 0, last)
-            elif run not in {one.run for one in lives}:
+            elif run not in ours:
                 # Whoever reads drops what is older than what it has.
                 self._report(
                     "what was recorded here before another machine had the place is not sent"
@@ -146,6 +156,7 @@ class BusEvents:
                 await to_thread.run_sync(forget_life, folder, life)
             except OSError as error:
                 self._report(f"{folder}: {error.strerror or error}")
+            del lives[0]
 
     async def run(self) -> None:
         """Send what is given until `end`.

@@ -120,6 +120,7 @@ class UnsentEvents:
         self._lives: list[EngineLife] = []
         self._marks = (array("q"), array("q"))
         """Bytes given before a batch, and the number of its first event."""
+        self.sent_events = 0
         self.lost = 0
         """Events that can be had nowhere any more."""
 
@@ -132,6 +133,11 @@ class UnsentEvents:
     def waiting_bytes(self) -> int:
         """The same in bytes."""
         return self._given_bytes - self._next_begin
+
+    @property
+    def newest_life(self) -> EngineLife | None:
+        """The engine's that speaks now; None before the first hello."""
+        return self._lives[-1] if self._lives else None
 
     def add(self, lines: bytes) -> None:
         """Take the lines of a batch, as the recorder was given them. The first ever is a hello."""
@@ -174,6 +180,7 @@ class UnsentEvents:
 
     def sent(self, chunk: Chunk) -> None:
         """Note that the chunk that was peeked at last is where it should be."""
+        self.sent_events += chunk.count
         self._next, self._next_begin = chunk.next, self._next_begin + len(chunk.lines)
         memory = self._memory
         while memory and memory[0].first + memory[0].count <= self._next:

@@ -4,8 +4,9 @@ Rule 1: the stream is made by the places and joined by the source; here it is ju
 and folded, recorded and handed on in the same order of sinks.
 Rule 2: nothing is spent here. Budgets, evidence that is sought and a concurrency that finds itself
 are the business of who sends the probes.
-Rule 3: what is wanted of a route is what its place reports, but for the seconds in which a command
-of ours is on its way: a key counts from what was asked for by the key before it.
+Rule 3: what is wanted of a route is what its place keeps of that, or as long as it keeps nothing
+what it reports; but for the seconds in which a command of ours is on its way: a key counts from
+what was asked for by the key before it.
 Rule 4: who comes late calls nobody for what was over before: of the past, alerts are told to those
 who call people once it has been read, and those alone that still fire.
 """
@@ -14,7 +15,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import msgspec
@@ -45,6 +46,7 @@ from probes.kit.clock import NS_PER_S, Clock, SystemClock
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
+from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
@@ -68,11 +70,22 @@ class PlacesSource(Source, Protocol):
         ...
 
 
-MakeSource: TypeAlias = Callable[
-    [Receive, Callable[[Command, str], object], Callable[[], object]], PlacesSource
-]
-"""Makes a source of who takes its events, who hears of each command that a place has not done, and
-who is called once the past has been read."""
+class MakeSource(Protocol):
+    """Makes a source."""
+
+    def __call__(
+        self,
+        receive: Receive,
+        *,
+        failed: Callable[[Command, str], object],
+        wanted: Callable[[KeptWanted], object],
+        caught_up: Callable[[], object],
+    ) -> PlacesSource:
+        """Return one whose events `receive` takes; `failed` hears of each command that a place has
+        not done, `wanted` of what is wanted by now of a place's routes, and `caught_up` once the
+        past has been read."""
+        ...
+
 
 _FIELDS: Final[Mapping[KnobKind, str]] = MappingProxyType(
     {
@@ -110,6 +123,10 @@ class PlacesSession:
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
         self._reported: dict[str, WantedRoute] = {}
         """Each route as its place reports it."""
+        self._kept: set[str] = set()
+        """Those of which it keeps what is wanted: what it reports is older."""
+        self._configured: dict[str, WantedRoute] = {}
+        """Each as its place has it in its settings, where that is known."""
         self._event_ns = 0
         """Newest stamp of the stream."""
         self._ours: dict[tuple[str, str], int] = {}
@@ -136,7 +153,9 @@ class PlacesSession:
         self._on_alert = self._alert_command(config)
         if self._on_alert is not None:
             self._callers.append(self._on_alert.receive)
-        self._source = make_source(self._receive, self._not_done, self._catch_up)
+        self._source = make_source(
+            self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
+        )
 
     # What a cockpit asks of a session.
 
@@ -347,11 +366,10 @@ class PlacesSession:
         moved: set[str] = set()
         for event in events:
             if isinstance(event, Hello):
-                self._reported.update((info.name, _as_configured(info)) for info in event.routes)
-                moved.update(info.name for info in event.routes)
-                for key in [key for key in self._ours if key[0] in moved]:
-                    del self._ours[key]  # an engine that begins anew is told all of it again
-            elif isinstance(event, Knob) and event.route in self._reported:
+                told = [info for info in event.routes if info.name not in self._kept]
+                self._reported.update((info.name, _as_configured(info)) for info in told)
+                moved.update(info.name for info in told)
+            elif isinstance(event, Knob) and event.route in self._reported.keys() - self._kept:
                 field = _FIELDS.get(event.knob)
                 if field is not None:
                     is_switch = field in ("paused", "adaptive")
@@ -367,6 +385,13 @@ class PlacesSession:
         if moved:
             self._believe(moved)
 
+    def _keep(self, kept: KeptWanted) -> None:
+        """Take what a place keeps of what is wanted of its routes."""
+        self._kept |= kept.routes.keys()
+        self._reported.update(kept.routes)
+        self._configured.update(kept.configured)
+        self._believe(kept.routes)
+
     def _believe(self, names: Iterable[str]) -> None:
         """Want of routes what is reported of them, but for what is ours."""
         routes = dict(self._wanted.routes)
@@ -379,8 +404,10 @@ class PlacesSession:
                     else {field: getattr(wanted, field) for of, field in self._ours if of == name}
                 )
                 routes[name] = msgspec.structs.replace(reported, **ours)
-        known = MappingProxyType(routes)
-        self._wanted = msgspec.structs.replace(self._wanted, configured=known, routes=known)
+        configured = MappingProxyType({**routes, **self._configured})
+        self._wanted = msgspec.structs.replace(
+            self._wanted, configured=configured, routes=MappingProxyType(routes)
+        )
 
     def _not_done(self, command: Command, place: str) -> None:
         """Want again what a place reports, where it has not done what was asked for."""

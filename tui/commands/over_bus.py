@@ -2,15 +2,14 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import msgspec
 
 from probes.bus.address import BusAddress, bus_address
 from probes.bus.connection import BusConnection, BusError
-from probes.control.commands import Command
 from probes.kit.clock import SystemClock
 from probes.kit.paths import state_complaint
 from probes.run.places_session import PlacesSession
@@ -80,8 +79,7 @@ def _source(
     places: tuple[str, ...],
     since_s: float,
     receive: Receive,
-    failed: Callable[[Command, str], object],
-    caught_up: Callable[[], object],
+    **hears: Any,
 ) -> BusSource:
     clock = SystemClock()
     return BusSource(
@@ -90,6 +88,5 @@ def _source(
         places=places,
         since_s=since_s,
         clock=clock,
-        failed=failed,
-        caught_up=caught_up,
+        **hears,
     )
