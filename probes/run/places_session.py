@@ -15,7 +15,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -43,6 +43,7 @@ from probes.events import (
 )
 from probes.events.placing import SHARED_CLOCK
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
+from probes.run.exporting import Export, alert_exports, close_exports
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
@@ -50,9 +51,6 @@ from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
-
-if TYPE_CHECKING:
-    from probes.exports.alert_command import AlertCommand  # few have a command for alerts
 
 _HELLO_PATIENCE_S: Final = 60.0
 """A duration must end where no place is heard."""
@@ -150,9 +148,19 @@ class PlacesSession:
         self._told_no_text = False
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
-        self._on_alert = self._alert_command(config)
-        if self._on_alert is not None:
-            self._callers.append(self._on_alert.receive)
+        self._exports: list[Export] = []
+        if config is not None:
+            for one in alert_exports(
+                config.alerts,
+                environ=os.environ,
+                # Over a bus come no secrets of ours, and nothing of a server but what agents scrub.
+                secrets=frozenset(),
+                scrub=str,
+                report=self._problems.put,
+                attention=self.attention,
+            ):
+                self._exports.append(one)
+                self._callers.append(one.receive)
         self._source = make_source(
             self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
         )
@@ -209,6 +217,11 @@ class PlacesSession:
         """The file being recorded to; empty where nothing is, or was."""
         recorder = self._recorder
         return "" if recorder is None or not recorder.has_begun else str(recorder.path)
+
+    def export(self, export: Export) -> None:
+        """Give every batch to what goes to another program, and close it with the run."""
+        self._exports.append(export)
+        self._sinks.append(export.receive)
 
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
@@ -282,8 +295,7 @@ class PlacesSession:
                 await self._finish()
 
     async def _finish(self) -> None:
-        if self._on_alert is not None:
-            await to_thread.run_sync(self._on_alert.close)
+        await close_exports(self._exports)
         if not self._greeted:
             now_ns = self._source.now_ns
             hello = Hello(
@@ -303,21 +315,6 @@ class PlacesSession:
         if self._recorder is not None:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
-
-    def _alert_command(self, config: Config | None) -> "AlertCommand | None":
-        """Return what is run for each alert, where the settings name a command."""
-        if config is None or not config.alerts.on_alert:
-            return None
-        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
-
-        return AlertCommand(
-            config.alerts.on_alert,
-            seconds=config.alerts.timeout_s,
-            environ=without_secrets(os.environ, frozenset()),
-            scrub=lambda text: text,
-            report=self._problems.put,
-            attention=self.attention,
-        )
 
     # The stream.
 
