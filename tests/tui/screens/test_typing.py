@@ -289,6 +289,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def needy(file: Path) -> Path:
+    file.write_text(ROUTES + 'api_key_env = "ONLY_SET_ELSEWHERE"\n')
+    return file
+
+
 def text_of(file: Path) -> str:
     return file.read_text()
 
@@ -349,19 +355,19 @@ async def test_without_a_file_there_is_nothing_to_save_to() -> None:
 
 
 async def test_knobs_of_places_are_not_saved_for_the_file_has_one_value_for_all(
-    file: Path,
+    needy: Path,
 ) -> None:
-    file.write_text(ROUTES + 'api_key_env = "ONLY_SET_ELSEWHERE"\n')
-    settings = config_at(load_config(file, None), "eu", "us")
+    """Nor is this machine asked for what only others need."""
+    settings = config_at(load_config(needy, None), "eu", "us")
     async with cockpit(settings=settings) as it:
-        await typed(it, "theme llmtop-light")
-        await typed(it, "w")
-        await it.press("y")
-        assert load_config(file, None).display.theme == "llmtop-light"
-        await it.press("j", "plus")
-        await typed(it, "w")
-        assert told(it)[-1] == (
-            "the settings have one value for all places: knobs of one place are not saved"
+        as_set = {"busy-llama@eu": {"concurrency": 8.0}, "busy-llama@us": {"concurrency": 8.0}}
+        proposal = it.app._propose(as_set, {"theme": "llmtop-light"})
+        assert proposal.lines == ('display: theme "llmtop" → "llmtop-light"',)
+        assert proposal.write() == ""
+        assert load_config(needy, None).display.theme == "llmtop-light"
+        turned = {**as_set, "busy-llama@us": {"concurrency": 9.0}}
+        assert it.app._propose(turned, {}).refusal == (
+            "The settings have one value for all places: knobs of one place are not saved."
         )
 
 
