@@ -84,7 +84,7 @@ def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
     try:
         from probes.exports.otlp import OtlpExport, OtlpUrlError, Receiver
     except ModuleNotFoundError as error:
-        packages = "opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
+        packages = "the SDK of OpenTelemetry with its exporter"
         raise _missing("--otlp", packages, "otlp", error) from None
     try:
         return OtlpExport(Receiver(url), report, traces=traces)
@@ -95,7 +95,7 @@ def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
 def _missing(option: str, package: str, extra: str, error: ModuleNotFoundError) -> ExportError:
     if error.name is not None and error.name.partition(".")[0] in ("probes", "tui"):
         raise error  # a defect of ours
-    return ExportError(f"{option} needs {package}: pip install 'llmtop-tui[{extra}]'")
+    return ExportError(f"{option}: {package} is missing: pip install 'llmtop-tui[{extra}]'")
 
 
 def alert_exports(
