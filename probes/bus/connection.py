@@ -65,6 +65,8 @@ _PINGS: Final = 2
 _BACK_OFF_S: Final = (0.25, 5.0)
 """Before the first try after a loss, doubling up to the second: a server that starts again takes a
 second or two, and one that is down for a night is not in a hurry."""
+_LOOK_S: Final = 1.0
+"""Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
 _WRONG_REVISION: Final = (10071, 10164)
@@ -87,6 +89,10 @@ class NoAnswerError(BusError):
 
 class WrongRevisionError(BusError):
     """Somebody else was faster: the key or subject is not where the caller last saw it."""
+
+
+class TooLargeError(BusError):
+    """A message has more bytes than the server takes."""
 
 
 class BusState(msgspec.Struct, frozen=True):
@@ -189,7 +195,13 @@ class BusConnection:
                 wait_s = min(longest_s, 2 * wait_s)
                 continue
             wait_s = first_s
-            await link.lost.wait()
+            while not link.is_lost:
+                with anyio.move_on_after(_LOOK_S):
+                    await link.lost.wait()
+                # Where it is lost while something waits to be written, nats-py closes the client
+                # and tells nobody.
+                if link.client.is_closed:
+                    await link.closed()
             self._link = None
             self._up = anyio.Event()
             self._set_state(False, link.why)
@@ -232,7 +244,8 @@ class BusConnection:
             WrongRevisionError: another message is the last.
             NoAnswerError: no stream takes it, or the server did not answer: ask before trying
                 again.
-            BusError: it was refused, such as for its size.
+            TooLargeError: it has more bytes than the server takes.
+            BusError: it was refused, such as by a full disk.
         """
         given: dict[str, Any] = dict(headers or {})
         if after is not None:
@@ -241,11 +254,15 @@ class BusConnection:
         async def operate(link: _Link) -> int:
             if len(payload) > link.client.max_payload:
                 most = link.client.max_payload
-                raise BusError(f"{len(payload)} bytes are more than the bus takes ({most})")
+                raise TooLargeError(f"{len(payload)} bytes are more than the bus takes ({most})")
             ack = await link.stream.publish(subject, payload, headers=given, timeout=ANSWER_S)
             return ack.seq
 
         return await self._do(operate)
+
+    async def restore(self) -> None:
+        """Make the stream and the buckets anew that somebody has deleted. Raises BusError."""
+        await self._do(_ensure, timeout_s=4 * ANSWER_S)
 
     async def last(self, subject: str, *, stream: str = STREAM) -> StreamMessage | None:
         """Return the last message of a subject; None without one. Raises BusError."""
@@ -370,6 +387,10 @@ class BusConnection:
             except BusError:
                 raise
             except Exception as error:
+                if used.client.is_closed:
+                    # It fails without waiting for anything: whoever tries again at once would let
+                    # nobody else find out.
+                    used.lose("lost")
                 raise self._in_words(error, used) from error
             finally:
                 used.scopes.discard(scope)

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from probes.kit.process_identity import RunIdentity
+
 LONGEST_COMMAND: Final = 64 << 10
 """Bytes of a command that an agent reads; the longest that makes sense has some hundred."""
 
@@ -26,7 +28,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     """Of llmtop."""
     routes: int = 0
     """How many it probes."""
-    process: str = ""
+    process: RunIdentity | None = None
     """Which process of which boot: another on the same machine knows by it whether it lives."""
     unsent: int = 0
     """Events that wait to be sent; while it is more than some hundred the place is catching up."""

@@ -1,9 +1,9 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
 Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .expect, .timeouts,
-.tls and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its
-field in `probes.config.settings`. The values of secrets never appear in an error; names of
-variables and headers do.
+.tls and .price, [budget], [recording], [history], [alerts], [display], [keys]. What a key takes
+stands on its field in `probes.config.settings`. The values of secrets never appear in an error;
+names of variables and headers do.
 """
 
 import re
@@ -34,6 +34,7 @@ from probes.config.settings import (
     Budget,
     Config,
     Display,
+    History,
     Recording,
     Route,
     route_keys,
@@ -54,6 +55,7 @@ _MAXIMUM_NAME: Final = 64
 _OTHER_TABLES: Final = {
     "budget": Budget,
     "recording": Recording,
+    "history": History,
     "alerts": Alerting,
     "display": Display,
 }

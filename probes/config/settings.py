@@ -313,6 +313,17 @@ class Recording(Settings, frozen=True, kw_only=True):
     """Record answers' texts."""
 
 
+class History(Settings, frozen=True, kw_only=True):
+    """Weeks of figures, in one file."""
+
+    enabled: bool = True
+    """Keep what every run comes to; `--no-history` turns it off for one."""
+    max_mb: Annotated[float, Range("a number of megabytes", 10)] = 500.0
+    """Of the file; the oldest go first."""
+    max_days: Annotated[float, Range("a number of days", 1)] = 400.0
+    """The same by their age."""
+
+
 class Alerting(Settings, frozen=True, kw_only=True):
     """Who is told of an alert, and how."""
 
@@ -350,6 +361,7 @@ class Config(Settings, frozen=True, kw_only=True):
     routes: tuple[Route, ...]
     budget: Budget = Budget()
     recording: Recording = Recording()
+    history: History = History()
     alerts: Alerting = Alerting()
     display: Display = Display()
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)

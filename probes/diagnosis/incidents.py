@@ -8,9 +8,14 @@ Rule 3. An event is told when the cause, the routes or the state of an incident 
         second. It has the stamp of the event that decided.
 Rule 4. An alarm that an earlier one explains brings its incident along: what was told of it goes on
         under the same id.
+Rule 5. Routes of one place share a host, a provider, a tag or everything at that place. A fault is
+        seen from several places where it hits the same route there, or routes of one host of which
+        neither is well at the other's place; but not where all that one of these places sees is
+        ill, whoever provides it, and the same is well from elsewhere: that is the place's own.
+Rule 6. What is of a place is looked at by the time of that place, when its second is over.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -60,6 +65,13 @@ class Incident:
         of_it = [one for one in self.members if one[1].cause == self.cause]
         return [one for one in of_it if one[1].is_named] or of_it
 
+    def is_at(self, here: Collection[str], routes: Collection[str]) -> bool:
+        """Return whether it hits any of the routes `here`; what hits none that there is (`routes`)
+        is everywhere, to be ended."""
+        return not self.members or any(
+            route.watch.name in here or route.watch.name not in routes for route, _ in self.members
+        )
+
     def routes(self) -> tuple[str, ...]:
         """Return the routes that are hit, sorted."""
         return tuple(sorted({route.watch.name for route, _ in self.hit()}))
@@ -83,22 +95,36 @@ class Incidents:
         """Identities of the alarms that are of an open incident, while these are brought in
         line."""
 
-    def update(self, now_ns: int, routes: Sequence[RouteCauses]) -> list[Diagnosis]:
-        """Bring the incidents in line with the routes' alarms; return what is to be told."""
-        if not self.open and not any(route.alarms for route in routes):
+    def update(
+        self,
+        now_ns: int,
+        here: Mapping[str, RouteCauses],
+        routes: Mapping[str, RouteCauses],
+    ) -> list[Diagnosis]:
+        """Bring the incidents of a place in line with its alarms; return what is to be told.
+
+        Args:
+            now_ns: the time of the place.
+            here: the routes of the place, by name.
+            routes: those of all places.
+        """
+        if not self.open and not any(route.alarms for route in here.values()):
             return []
         told: list[Diagnosis] = []
+        every = tuple(routes.values())
         self._placed = {id(alarm) for incident in self.open for _, alarm in incident.members}
         for incident in self.open:
-            self._hand_over(incident, routes)
-            self._part(incident, now_ns)
-        for route in routes:
+            if incident.is_at(here, routes):
+                self._hand_over(incident, every)
+                self._part(incident, now_ns)
+        for route in here.values():
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
-                    self._place(route, alarm, routes)
-        self._merge(routes)
+                    self._place(route, alarm, every)
+        self._merge(every)
         for incident in tuple(self.open):
-            told += self._tell(incident, now_ns, routes)
+            if incident.is_at(here, routes):
+                told += self._tell(incident, now_ns, every)
         return told
 
     def _has(self, alarm: Alarm) -> bool:
@@ -184,13 +210,17 @@ class Incidents:
         """Return whether an alarm belongs to an incident."""
         if not incident.members or alarm.cause != incident.cause:
             return False
+        place = route.watch.place
         if alarm.cause == "local_observer":
-            return True  # there is one machine of ours
+            # One machine of ours at each place.
+            return any(member.watch.place == place for member, _ in incident.members)
         apart_ns = abs(alarm.since_ns - incident.since_ns)
         hit = [member.watch for member, _ in incident.hit()]
         if route.watch in hit:
             return True  # whichever of its symptoms shows it
-        if any(watch.host == route.watch.host for watch in hit):
+        if any(watch.host == route.watch.host for watch in hit if watch.place == place):
+            return apart_ns <= _OF_ONE_HOST_NS
+        if any(_are_one(watch, route.watch, routes) for watch in hit if watch.place != place):
             return apart_ns <= _OF_ONE_HOST_NS
         if apart_ns > _SAME_ONSET_NS:
             return False
@@ -283,15 +313,51 @@ def _shape_of(evidence: Sequence[Evidence], watches: Sequence[RouteWatch]) -> st
     return watches[0].shape
 
 
+def _are_one(one: RouteWatch, other: RouteWatch, routes: Sequence[RouteCauses]) -> bool:
+    """Return whether the same symptom of two routes at different places is one fault, as far as
+    the rest of what both places see tells."""
+    name, other_name = one.info.shared_name, other.info.shared_name
+    if name != other_name:
+        if one.host != other.host:
+            return False
+        # One host, and neither of the two is well where the other is ill.
+        crossed = {(name, other.place), (other_name, one.place)}
+        known = (
+            route
+            for route in routes
+            if (route.watch.info.shared_name, route.watch.place) in crossed
+        )
+        if not all(map(_is_ill, known)):
+            return False
+    if not (_is_all_ill(one.place, routes) or _is_all_ill(other.place, routes)):
+        return True
+    return all(
+        _is_ill(route) for route in routes if route.watch.info.shared_name in (name, other_name)
+    )
+
+
+def _is_all_ill(place: str, routes: Sequence[RouteCauses]) -> bool:
+    """Return whether all that a place sees is ill, whoever provides it."""
+    seen = [route for route in routes if route.watch.place == place and route.watch.is_probed]
+    providers = {provider_of(route.watch.host) for route in seen}
+    return len(providers) > 1 and all(map(_is_ill, seen))
+
+
 def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:
-    """Give what these routes have in common, as tests of whether another route has it too."""
+    """Give what these routes have in common, as tests of whether another route has it too: at their
+    place, where it is one."""
+    places = {watch.place for watch in watches}
     providers = {provider_of(watch.host) for watch in watches}
+
+    def is_there(watch: RouteWatch) -> bool:
+        return len(places) > 1 or watch.place in places
+
     if len(providers) == 1:
         provider = providers.pop()
-        yield lambda watch: provider_of(watch.host) == provider
+        yield lambda watch: is_there(watch) and provider_of(watch.host) == provider
     for tag in sorted(set.intersection(*(set(watch.info.tags) for watch in watches))):
-        yield lambda watch, tag=tag: tag in watch.info.tags  # type: ignore[misc]
-    yield lambda _watch: True
+        yield lambda watch, tag=tag: is_there(watch) and tag in watch.info.tags  # type: ignore[misc]
+    yield is_there
 
 
 def provider_of(host: str) -> str:
@@ -307,7 +373,7 @@ def provider_of(host: str) -> str:
 def _is_ill(route: RouteCauses) -> bool:
     """Return whether a route may be hit by a shared cause: anything but known to be well."""
     watch = route.watch
-    if not watch.is_probed:
+    if not watch.is_probed or not watch.is_heard:
         return True
     return bool(route.alarms) or any(
         test.rank for test in (watch.wait_series, watch.band.per_token, watch.rtt, watch.failed)

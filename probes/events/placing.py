@@ -35,6 +35,7 @@ from probes.events.stream import (
     PlaceReport,
     Preview,
     ProbeFinished,
+    Reference,
     Tick,
     Usual,
 )
@@ -179,6 +180,7 @@ _MOVES: Final[Mapping[type[Event], Callable[[Any, str, int], Event]]] = {
     PlaceReport: _place_report,
     Diagnosis: _since,
     Usual: _at,
+    Reference: _at,
     Alert: _alert,
     Tick: _tick,
     Batch: _of_the_place,

@@ -24,12 +24,10 @@ from probes.kit.short_figures import counted
 from probes.money.lease_rules import OVERALL, Ask, Grant, emergency_part, route_key
 from probes.money.ledger import Ledger, is_ours_alone, new_run
 from probes.money.ledger_file import LedgerError
-from probes.money.shared_ledger import LedgerAside, SharedLedger, in_a_thread
+from probes.money.shared_ledger import STRIKES, LedgerAside, SharedLedger, in_a_thread
 
 RETRY_S: Final = 5.0
 """Between two tries of a ledger that fails: each may wait for others in its thread for 2 s."""
-STRIKES: Final = 2
-"""So many failures in a row before the emergency is declared: one may be others that write."""
 TURN_S: Final = 1.0
 """So long the others give back for an engine: each must hear of it, obey, and say so."""
 NO_GRANT: Final = Grant(tokens=0, usd=0.0, used_tokens=0, used_usd=0.0)

@@ -22,6 +22,8 @@ from probes.money.ledger_file import LedgerError
 
 ANSWER_S: Final = 10.0
 """A call that takes longer, on a disk that hangs, is given up."""
+STRIKES: Final = 2
+"""So many failures in a row before the emergency is declared: one may be others that write."""
 _Result = TypeVar("_Result")
 
 

@@ -12,7 +12,7 @@ Rule 4: nothing of this machine's environment is in what we send.
 
 import os
 import re
-from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from anyio.abc import TaskGroup
@@ -20,13 +20,16 @@ from anyio.abc import TaskGroup
 from probes import __version__
 from probes.config.places import OWN_COMMAND, GivenPlace
 from probes.sources.child_process import launch_process
-from probes.sources.supervised import Child, EngineEnd, Launch
+from probes.sources.rules import HostLimits
+from probes.sources.supervised import Child, EngineEnd, Explain, Launch
 
 ALIVE_EVERY_S: Final = 5
 ALIVE_MISSED: Final = 3
 """So many questions without an answer and the way is cut: 15 s, before an engine that says nothing
 is killed for its silence."""
 CONNECT_S: Final = 10
+LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0)
+"""An engine ends within half a second of being told; the rest is the way there and back."""
 _OPTIONS: Final = (
     "BatchMode=yes",
     f"ConnectTimeout={CONNECT_S}",
@@ -46,12 +49,26 @@ _SSH_FAILED: Final = "exit status 255"
 _NOT_FOUND: Final = "exit status 127"
 _NOT_RUN: Final = "exit status 126"
 _REFUSED: Final = "exit status 2"
-_HOST_KEY: Final = "Host key verification failed"
-_CHANGED: Final = "IDENTIFICATION HAS CHANGED"
-_DENIED: Final = re.compile(r"Permission denied[^\n]*|Too many authentication failures[^\n]*")
-_OWN_SETTINGS: Final = re.compile(
-    r"Bad (?:owner or permissions|configuration option)[^\n]*|terminating, [0-9]+ bad [^\n]*"
+_FINAL: Final = (
+    (
+        re.compile("IDENTIFICATION HAS CHANGED"),
+        "the host key of {host} has CHANGED: somebody may sit between; ask ssh {host}",
+    ),
+    (
+        re.compile("Host key verification failed"),
+        "the host key of {host} is not known here: log in once by hand, ssh {host}",
+    ),
+    (
+        re.compile(r"Permission denied[^\n]*|Too many authentication failures[^\n]*"),
+        "{host} does not let us in: {found}; a key is needed that asks nothing: one in the agent, "
+        "or without a passphrase",
+    ),
+    (
+        re.compile(r"Bad (?:owner or permissions|configuration option)[^\n]*|terminating, [^\n]*"),
+        "ssh does not like its settings: {found}",
+    ),
 )
+"""What ssh says of what a person has to mend, the most telling first, and what is said of it."""
 _PREFIX: Final = "llmtop: "
 
 
@@ -72,39 +89,36 @@ def ssh_launch(place: GivenPlace) -> Launch:
     return launch
 
 
-def ssh_explain(place: GivenPlace) -> Callable[[str, str], EngineEnd]:
+def ssh_explain(place: GivenPlace) -> Explain:
     """Return what tells how the engine of a place ended, and whether to start it again."""
-    host = place.host
+    return partial(_explained, place)
 
-    def explain(how: str, words: str) -> EngineEnd:
-        last = words.rpartition("\n")[2]
-        if how.startswith("cannot start"):
-            return EngineEnd(f"ssh cannot be run on this machine ({how})", "never")
-        if how == _NOT_FOUND:
-            return EngineEnd(_no_llmtop(place), "never")
-        if how == _NOT_RUN:
-            return EngineEnd(f"{host}: {place.command} cannot be run there", "never")
-        if how == _REFUSED:
-            return EngineEnd(f"{host}: {_refusal(words) or how}", "never")
-        if how != _SSH_FAILED:
-            return EngineEnd(f"the engine at {host} ended: {how}")
-        if _CHANGED in words:
-            told = f"the host key of {host} has CHANGED: somebody may sit between; ask ssh {host}"
-            return EngineEnd(told, "never")
-        if _HOST_KEY in words:
-            told = f"the host key of {host} is not known here: log in once by hand, ssh {host}"
-            return EngineEnd(told, "never")
-        if denied := _DENIED.search(words):
-            advice = "a key is needed that asks nothing: in the agent, or without a passphrase"
-            return EngineEnd(f"{host} does not let us in: {denied[0]}; {advice}", "never")
-        if own := _OWN_SETTINGS.search(words):
-            return EngineEnd(f"ssh does not like its settings: {own[0]}", "never")
-        if not last:
-            # Killed there by a signal; or by who killed sshd, which says nothing either.
-            return EngineEnd(f"the engine at {host} was killed, or the way to it was cut")
-        return EngineEnd(f"no way to {host}: {last}", "always")
 
-    return explain
+def _explained(place: GivenPlace, how: str, words: str) -> EngineEnd:
+    if how == _SSH_FAILED:
+        return _explained_by_ssh(place.host, words)
+    if how.startswith("cannot start"):
+        final = f"ssh cannot be run on this machine ({how})"
+    elif how == _NOT_FOUND:
+        final = _no_llmtop(place)
+    elif how == _NOT_RUN:
+        final = f"{place.host}: {place.command} cannot be run there"
+    elif how == _REFUSED:
+        final = f"{place.host}: {_refusal(words) or how}"
+    else:
+        return EngineEnd(f"the engine at {place.host} ended: {how}")
+    return EngineEnd(final, "never")
+
+
+def _explained_by_ssh(host: str, words: str) -> EngineEnd:
+    for pattern, told in _FINAL:
+        if found := pattern.search(words):
+            return EngineEnd(told.format(host=host, found=found[0]), "never")
+    last = words.rpartition("\n")[2].removesuffix(".")
+    if not last:
+        # Killed there by a signal; or by who killed sshd, which says nothing either.
+        return EngineEnd(f"the engine at {host} was killed, or the way to it was cut")
+    return EngineEnd(f"no way to {host}: {last}", "always")
 
 
 def _no_llmtop(place: GivenPlace) -> str:

@@ -259,8 +259,7 @@ class SupervisedEngine:
         if wait_s:
             self._detail = f"{self._last_end}; restart in {wait_s:g} s"
         last_line = self._last_words.rpartition("\n")[2]
-        is_news = bool(last_line) and last_line not in self._detail
-        detail = f"{self._detail}: {last_line}" if is_news else self._detail
+        detail = f"{self._detail}: {last_line}" if last_line else self._detail
         self._restart_announced = True
         self._deliver([Held(at_ns=self._open.last_ns, reason="restarting", detail=detail)])
         self._enter("gave_up" if wait_s is None else "restarting")
@@ -281,6 +280,8 @@ class SupervisedEngine:
         if self._refusal:
             return None, self._refusal
         end = self._explain(how, self._last_words)
+        if self._last_words.rstrip(".") in end.words:
+            self._last_words = ""  # nobody has to read it twice
         if end.starts_again == "never":
             return None, end.words
         if end.starts_again == "always":
@@ -585,6 +586,9 @@ class OpenWork:
         """Take one event of the stream."""
         self.last_ns = max(self.last_ns, event.at_ns)
         match event:
+            case Hello():
+                # Its machine may have started anew: then its clock has, and stands far behind.
+                self.last_ns = event.at_ns
             case AttemptStarted():
                 known = self._probes.get(event.probe)
                 first = known.first if known else event

@@ -4,6 +4,7 @@ It takes some seconds of wall time: servers start, are killed and stopped for re
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -178,6 +179,28 @@ async def test_a_server_that_is_killed_is_lost_and_found_again_with_what_it_kept
     assert asked == [b"?"]
     # What it says of the tries in between depends on how long the server took.
     assert [states[0].connected, states[1].connected, states[-1].connected] == [True, False, True]
+    await bus.close()
+
+
+async def test_a_client_that_closes_without_a_word_is_found_out(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nats-py does where the connection breaks while something waits to be written."""
+    bus = connection(server.url)
+    await bus.connect()
+    assert bus._link is not None
+    monkeypatch.setattr(bus._link.client, "_closed_cb", None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bus.run)
+        with anyio.fail_after(PATIENCE_S):
+            server.kill()
+            while bus.state.connected:  # somebody who tries again and again keeps nobody from it
+                await bus.wait_connected()
+                with suppress(BusError):
+                    await bus.publish(events_of("eu"), b"1")
+            server.start()
+            await bus.wait_connected()
+        tasks.cancel_scope.cancel()
     await bus.close()
 
 

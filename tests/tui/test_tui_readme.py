@@ -21,7 +21,7 @@ from pages import (
     quoted,
 )
 
-from probes.board import Board, figures, header, states
+from probes.board import Board, figures, place, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.happenings import _ALIKE_NS, BURST_NS, HAPPENINGS_KEPT
 from probes.board.incident_log import RECOVERED_SHOWN_NS
@@ -133,7 +133,7 @@ NUMBERS = {
         f"Screen from {per_cent(DRAWING_LATE_CPU)}:",
         f"from {per_cent(INEXACT_SHOWN)} on",
         f"from {per_cent(INEXACT_BLURS)}:",
-        f"for {minute(header._DROPS_SHOWN_NS / NS_PER_S)} after each",
+        f"for {minute(place._DROPS_SHOWN_NS / NS_PER_S)} after each",
         f"for {SHORT_FOR_NS / NS_PER_S:g} s after each probe that was not sent",
         f"longer than {SHARES.get(pace._TOO_LONG)} the time between two frames; "
         f"the screen halves its rate, down to {pace._SLOWEST_HZ:g} Hz",

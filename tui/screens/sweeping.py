@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _NAME_LIMIT = 60
 NOT_OF_A_RECORDING = "A recording asks nothing: sweep in a live cockpit, or with `llmtop sweep`."
 
+NOT_FROM_HERE = (
+    "This route is probed from another place: sweep there, with `llmtop sweep` on such a machine."
+)
+
 
 async def sweep(screen: "LiveScreen", words: str = "") -> None:
     """Show the sweep that runs, or that nobody has seen the end of; else ask for a new one.
@@ -29,7 +33,8 @@ async def sweep(screen: "LiveScreen", words: str = "") -> None:
     desk, route = screen.cockpit.sweeps, screen.route()
     last = None if isinstance(screen, SweepScreen) else desk.view
     if not desk.can_sweep:
-        screen.notify(NOT_OF_A_RECORDING)
+        is_replay = screen.cockpit.session.replayed is not None
+        screen.notify(NOT_OF_A_RECORDING if is_replay else NOT_FROM_HERE)
     elif desk.is_running or not (desk.was_seen or words):
         if words:
             key = key_or_label("stop_sweeping", screen.view.keys)

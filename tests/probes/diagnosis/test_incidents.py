@@ -180,7 +180,8 @@ class Bench:
 
     def update(self, after_s: float = 1.0) -> list[tuple[str, str, str, tuple[str, ...]]]:
         self.now_s += after_s
-        told = self.incidents.update(round(self.now_s * S), self.routes)
+        routes = {route.watch.name: route for route in self.routes}
+        told = self.incidents.update(round(self.now_s * S), routes, routes)
         return [(one.id, one.state, one.cause, one.routes) for one in told]
 
 
