@@ -15,6 +15,7 @@ from probes.kit.paths import state_complaint
 from probes.run.places_session import PlacesSession
 from probes.sources.bus import SINCE_S, BusSource
 from probes.sources.source import Receive
+from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
 from tui.commands.watch import need_face, recorder_of, show
@@ -62,6 +63,7 @@ def run(arguments: Namespace) -> int:
     complaint = state_complaint()
     for problem in (*problems, *([complaint] if complaint is not None else [])):
         session.note(problem)
+    export(session, arguments)
     return show(session, config, arguments, call=session.subscribe_caller)
 
 
