@@ -117,7 +117,7 @@ def figures() -> dict[str, tuple[float, str]]:
 
 def told_otlp(batches: list[list[Event]], *, traces: bool) -> None:
     """Make metrics, and spans, of a stream; nothing is sent."""
-    otlp.PeriodicExportingMetricReader = lambda _: InMemoryMetricReader()  # type: ignore[assignment]
+    otlp.PeriodicExportingMetricReader = lambda *_: InMemoryMetricReader()  # type: ignore[assignment]
     export = OtlpExport(Receiver("http://127.0.0.1:9"), lambda _: None, traces=traces, environ={})
     if export._spans is not None:
         export._spans._aside.put = lambda *_: True  # type: ignore[method-assign]

@@ -22,6 +22,7 @@ NUMBERS = {
         f"Only `{server.PATH}` is served",
     ),
     "OpenTelemetry": (
+        f"out every {otlp.EXPORT_S} s and at the end",
         f"the first {genai._MODELS_KEPT} that its server names",
         f"at most {otlp.SPANS_QUEUED:,} wait",
         f"`{genai.OPT_IN_VARIABLE}={genai.OPT_IN}`",
