@@ -81,7 +81,7 @@ async def contended(bus: NatsServer, seconds: float) -> None:
     """Let more and more places change the book, and print what a change takes."""
     say(f"each place: {ROUTES} routes, an exchange a second, spending all the time")
     say(
-        "| places | changes a second | lost races a change | a change, ms: median | p99 | book, kB |"
+        "| places | changes a second | lost races a change | ms a change: median | p99 | book, kB |"
     )
     say("|---|---|---|---|---|---|")
     for places in (1, 8, 20):
