@@ -371,10 +371,10 @@ def _elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
 
 
-def worst_state(snapshot: Snapshot) -> RouteState | None:
-    """Return the worst state of a route that hurts; None where none does."""
+def worst_state(snapshot: Snapshot, but: RouteState | None = None) -> RouteState | None:
+    """Return the worst state of a route that hurts, but one; None where none does."""
     order = get_args(RouteState)
-    states = [route.state for route in snapshot.routes if hurts(route)]
+    states = [route.state for route in snapshot.routes if hurts(route) and route.state != but]
     return min(states, key=order.index, default=None)
 
 
@@ -444,17 +444,24 @@ def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
 
 def _routes(snapshot: Snapshot) -> Line:
     """Return how many routes there are, and how many of them hurt."""
-    header, worst = snapshot.header, worst_state(snapshot)
+    header, worst = snapshot.header, worst_state(snapshot, but="silent")
+    silent = sum(route.state == "silent" for route in snapshot.routes)
     routes = f"  {counted(header.routes, 'route', short=True)}"
-    if worst is None:
+    if worst is None and not silent:
         return ((f"{routes}", "dim"),)
+    loud: list[Span] = []
+    if worst is not None:
+        loud.append((f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)))
+    if silent:
+        told = f"{STATE_GLYPHS['silent']} {count(silent)} silent"
+        loud.append(((", " if loud else "") + told, STATE_ROLES["silent"]))
     resting = sum(route.state in _RESTING for route in snapshot.routes)
-    well = header.routes - header.hurt - resting
+    well = header.routes - header.hurt - resting - silent
     rest = [f"{count(well)} ok"] if well > 0 else []
     rest += [f"{count(resting)} idle"] if resting > 0 else []
     return (
         (f"{routes}: ", "dim"),
-        (f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)),
+        *loud,
         (", " + ", ".join(rest) if rest else "", "dim"),
     )
 

@@ -110,6 +110,8 @@ class Mask:
                 shown.header,
                 notices=(),
                 budget_doubt=MASKED if shown.header.budget_doubt else "",
+                # What is known of a way there names hosts.
+                places=tuple([replace(one, detail="") for one in shown.header.places]),
             ),
             routes=tuple([self._row(row) for row in shown.routes]),
             totals=None if shown.totals is None else self._row(shown.totals),
@@ -265,11 +267,13 @@ class Mask:
         )
 
     def _happening(self, happening: Happening) -> Happening:
-        others = happening.kind in _OTHERS_WORDS
+        others, text = happening.kind in _OTHERS_WORDS, happening.text
+        if happening.kind == "gap":  # a place, what is with it, and details that name hosts
+            text = ": ".join(text.split(": ")[:2])
         return replace(
             happening,
             routes=self.routes(happening.routes),
-            text=MASKED if others else self.words(happening.text),
+            text=MASKED if others else self.words(text),
             note=MASKED if happening.note else "",
             incident=self.words(happening.incident),
         )
