@@ -526,7 +526,7 @@ def is_shown(route: RouteView, view: ViewState) -> bool:
     """Tell whether a route is a row of the table."""
     if view.rows is not None:
         return route.name in view.rows
-    return matches(route, view.filter) and (not view.only_hurt or hurts(route))
+    return (not view.filter or matches(route, view.filter)) and (not view.only_hurt or hurts(route))
 
 
 def visible_routes(snapshot: Snapshot, view: ViewState) -> tuple[RouteView, ...]:
