@@ -291,14 +291,15 @@ def _folded(place: str, room: int, lines: int) -> tuple[str, ...]:
     first, so that it stands right above its column."""
     if lines < 2 or cells(place) <= room:
         return (*("",) * (lines - 1), place if cells(place) <= room else place[: room - 1] + MARK)
-    before, parts = "", place.split("-")
-    while len(parts) > 1 and cells(before + parts[0]) < room:
-        before += parts.pop(0) + "-"
-    rest = "-".join(parts)
-    if not before or cells(rest) > room:  # no hyphen stands where it would have to
+    parts = place.split("-")
+    rest = parts.pop()
+    while len(parts) > 1 and cells(f"{parts[-1]}-{rest}") <= room:
+        rest = f"{parts.pop()}-{rest}"
+    before = "-".join(parts)
+    if not before or max(cells(before), cells(rest)) > room:  # no hyphen stands where it would
         before, rest = place[:room], place[room:]
         rest = rest if cells(rest) <= room else rest[: room - 1] + MARK
-    return (before.removesuffix("-") if rest else before, rest)
+    return (before, rest)
 
 
 def _cell(

@@ -156,7 +156,7 @@ _MOST_NAME: Final = 24
 _LEAST_PLACES: Final = 8
 _NAMED_PLACES: Final = 14
 """A number, and the name of one place."""
-_WIDE: Final = 100
+_WIDE: Final = 90
 _USUAL_PLACES: Final = 22
 """A number of places, and the names of one or two that hurt."""
 _OPENS, _CLOSES, _INDENT = "+ ", "− ", "  "

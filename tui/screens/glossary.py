@@ -607,14 +607,14 @@ def sections_of(
             return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
-            return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
+            of_probe = _keys_of(PROBE, "keys of the page of a probe", keys)
+            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
+            return (_PAGE, of_route, of_probe, _PLACES, of_places)
         case "compare":
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)
             of_board = _keys_of(LEADERBOARD, "keys of the leaderboard", keys)
-            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
-            compared = (_COMPARISON, of_comparison, _SWEEP, of_sweep)
-            return (*compared, _LEADERBOARD, of_board, _PLACES, of_places)
+            return (_COMPARISON, of_comparison, _SWEEP, of_sweep, _LEADERBOARD, of_board)
 
 
 def _of_here(
