@@ -487,6 +487,7 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.agent", record=None, no_record=False, place=None)
+    command.set_defaults(bus=None, bus_credentials=None)
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
     command.set_defaults(duration=None, engines=1, in_process=False)
     command.description = (
@@ -496,7 +497,7 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     )
     _add_config(command)
     command.add_argument(
-        "--bus", required=True, metavar="URL", help="such as nats://HOST:4222, or tls://"
+        "--bus", metavar="URL", help="such as nats://HOST:4222; default: the variable LLMTOP_BUS"
     )
     command.add_argument(
         "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
