@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
@@ -156,6 +156,9 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
+    _add_history(
+        commands.add_parser("history", help="weeks of routes: percentiles, tokens, cost, incidents")
+    )
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
@@ -198,6 +201,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
     command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
+    )
+    command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
     _add_fail_on_incident(command)
@@ -218,6 +224,8 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
         metavar="ADDR:PORT",
         help="serve metrics there; a port alone is on loopback",
     )
+    command.add_argument("--otlp", metavar="URL", help="send metrics to an OpenTelemetry receiver")
+    command.add_argument("--otlp-traces", action="store_true", help="and a span of each probe")
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
@@ -445,6 +453,24 @@ def _add_report(command: argparse.ArgumentParser) -> None:
             metavar="TIME",
             help=f"of --out: where it {words}, such as 14:03 or 2026-11-30T14:03:00Z",
         )
+
+
+def _add_history(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.history", since="30d", json=False)
+    command.usage = (
+        "llmtop history [ROUTE] [--since WHEN] [--json]\n       llmtop history import FILE..."
+    )
+    command.description = (
+        "Show what is kept of all runs: TTFT and E2E by day and hour of the day, tokens, cost, "
+        "prompts that grew, incidents that came again. `import FILE...` brings recordings into it."
+    )
+    command.add_argument(
+        "words", nargs="*", default=[], metavar="ROUTE", help="one of them, whole; default: all"
+    )
+    command.add_argument(
+        "--since", metavar="WHEN", help="such as 30d, 12h or 2026-10-14; default: 30d"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+") -> None:

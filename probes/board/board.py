@@ -108,6 +108,7 @@ class Board:
         """What is of no named place: all of a stream of one place."""
         self._routes: dict[str, RouteBoard] = {}
         self._order = RowOrder()
+        self._sorted_s = -1
         self._figures: dict[str, RouteFigures] = {}
         """What was read of the routes that are looked at, by route."""
         self._window: WindowName = "5m"
@@ -452,6 +453,9 @@ class Board:
             place.second = second
             if not place.closing:
                 place.closing.extend(one for one in self._order.routes if one.place is place)
+        second = self._durable_ns // NS_PER_S
+        if second != self._sorted_s:
+            self._sorted_s = second
             self._order.update(self._durable_ns)
 
     def _take_turn(self, route: RouteBoard) -> None:

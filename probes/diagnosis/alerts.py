@@ -25,7 +25,7 @@ import msgspec
 
 from probes.diagnosis.burn import Burning, BurnRates
 from probes.diagnosis.paging import Pager, harm_words
-from probes.diagnosis.places import Place, Places
+from probes.diagnosis.places import PlaceTime, PlaceTimes
 from probes.events import (
     Alert,
     AlertKind,
@@ -86,7 +86,7 @@ class Alerts:
     """Takes a stream with its verdicts, each event right before what was decided of it."""
 
     def __init__(self) -> None:
-        self._places = Places()
+        self._places = PlaceTimes()
         self._pager = Pager(self._places)
         self._rates = BurnRates(self._places)
         self._clock: tuple[str, str] | None = None
@@ -196,7 +196,7 @@ class Alerts:
         home = self._places.of(route)
         return home is None or home.name == place
 
-    def _look(self, at_ns: int, place: Place) -> Iterator[Alert]:
+    def _look(self, at_ns: int, place: PlaceTime) -> Iterator[Alert]:
         """Look at the budgets of a place's routes."""
         for one in tuple(self._standing):
             burning = one.burning

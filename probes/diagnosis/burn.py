@@ -29,7 +29,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from probes.config.goals import goodput_goal
 from probes.diagnosis.paging import JudgedProbe, judged_probe
-from probes.diagnosis.places import Places
+from probes.diagnosis.places import PlaceTimes
 from probes.events import Burn, Event, Harm, HarmGoal, Hello, ProbeFinished, RouteInfo, Tick
 from probes.kit.clock import NS_PER_S
 
@@ -125,10 +125,10 @@ class _Route:
 class BurnRates:
     """The budgets of all routes of a stream."""
 
-    def __init__(self, places: Places | None = None) -> None:
+    def __init__(self, places: PlaceTimes | None = None) -> None:
         """Begin; `places` is folded by whoever gives it, before each event comes here."""
         self._is_own = places is None
-        self._places = Places() if places is None else places
+        self._places = PlaceTimes() if places is None else places
         self._routes: dict[str, _Route] = {}
         self._clock: tuple[str, str] | None = None
         self._open_slots: dict[str, int] = {}

@@ -16,7 +16,7 @@ from typing import Any, Final
 from probes.diagnosis.causes import RouteCauses, Surroundings
 from probes.diagnosis.incidents import Incidents
 from probes.diagnosis.observer import Observer
-from probes.diagnosis.places import Place, Places
+from probes.diagnosis.places import PlaceTime, PlaceTimes
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.usual import UsualTold
 from probes.events import (
@@ -33,6 +33,7 @@ from probes.events import (
     Knob,
     PlaceReport,
     ProbeFinished,
+    Reference,
     Tick,
 )
 from probes.events.spoken_of import speaks_of
@@ -63,7 +64,7 @@ _THICK_S: Final = 1.0
 class _JudgedPlace:
     """What is judged together: the routes of one place, by its time."""
 
-    place: Place
+    place: PlaceTime
     observer: Observer
     around: Surroundings
     """As it was when all were judged last."""
@@ -76,9 +77,10 @@ class Diagnostician:
 
     def __init__(self) -> None:
         self._clock: tuple[str, str] | None = None
-        self._places = Places()
+        self._places = PlaceTimes()
         self._judged: dict[str, _JudgedPlace] = {}
         """By the name of the place."""
+        self._wall_anchor_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
         self._usual: dict[str, UsualTold] = {}
@@ -93,9 +95,9 @@ class Diagnostician:
         if handle is None:
             return ()
         place = self._places.fold(event)
-        if place is not None and place.hole is not None:
+        if place is not None and (hole := self._places.hole) is not None:
             for route in self._judged[place.name].routes.values():
-                route.watch.slept(place.hole)
+                route.watch.slept(hole)
         telling = handle(self, event)
         here = None if place is None else self._judged.get(place.name)
         if here is None:
@@ -117,6 +119,17 @@ class Diagnostician:
             if here.place.is_heard
             for name, route in here.routes.items()
             if _is_suspect(route)
+        )
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return what is usual of each route and cohort by now, for a later run to start from."""
+        return tuple(
+            one
+            for here in self._judged.values()
+            for route in here.routes.values()
+            for one in route.watch.references(
+                here.place.now_ns, here.place.now_ns + self._wall_anchor_ns
+            )
         )
 
     @property
@@ -177,7 +190,14 @@ class Diagnostician:
 
     # Events. Each returns the route that may be judged at once, before the second is over.
 
+    def _remembered(self, event: Reference) -> RouteCauses | None:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.remember(event)
+        return None
+
     def _greeted(self, event: Hello) -> RouteCauses | None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
         clock = (event.boot_id, event.clock_name)
         if self._clock != clock:
             self._clock = clock
@@ -263,6 +283,7 @@ class Diagnostician:
         return None
 
     def _ticked(self, event: Tick) -> RouteCauses | None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
         here = self._judged.get(event.place)
         if here is not None:
             lag_s = event.health.loop_lag_p99_ns / NS_PER_S
@@ -346,6 +367,7 @@ def _is_uneven(watch: RouteWatch) -> bool:
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], RouteCauses | None]]] = {
     Hello: Diagnostician._greeted,
+    Reference: Diagnostician._remembered,
     AttemptStarted: Diagnostician._attempt_started,
     FirstToken: Diagnostician._first_token,
     AttemptFinished: Diagnostician._attempt_finished,

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from probes.config.goals import P95_SHARE, cap_of, e2e_goal_s
-from probes.diagnosis.places import Places
+from probes.diagnosis.places import PlaceTimes
 from probes.events import (
     AttemptFinished,
     Cause,
@@ -208,14 +208,14 @@ class _Watched:
 class Pager:
     """Says of a stream, verdicts included, when somebody would have been woken."""
 
-    def __init__(self, places: Places | None = None) -> None:
+    def __init__(self, places: PlaceTimes | None = None) -> None:
         """Begin; `places` is folded by whoever gives it, before each event comes here."""
         self._is_own = places is None
-        self._places = Places() if places is None else places
+        self._places = PlaceTimes() if places is None else places
         self._routes: dict[str, _Route] = {}
         self._clock: tuple[str, str] | None = None
         self._held: set[tuple[str, str, HeldReason]] = set()
-        """Places, routes of theirs that are not probed, and why; all of them where a name is
+        """PlaceTimes, routes of theirs that are not probed, and why; all of them where a name is
         empty."""
         self._watched: dict[str, _Watched] = {}
         """By the id of the incident."""

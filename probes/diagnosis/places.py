@@ -42,10 +42,10 @@ _IN_TIME_NS: Final = 3 * NS_PER_S
 near to the newest of all has come in time."""
 
 
-class Place:
+class PlaceTime:
     """One place."""
 
-    __slots__ = ("_behind_until_ns", "hole", "name", "now_ns", "report")
+    __slots__ = ("_behind_until_ns", "name", "now_ns", "report")
 
     def __init__(self, name: str, at_ns: int) -> None:
         """Begin with its first event."""
@@ -54,8 +54,6 @@ class Place:
         self.now_ns = at_ns
         self.report: PlaceReport | None = None
         """What was told last of whether it is heard."""
-        self.hole: Gap | None = None
-        """What was just lost of its events; until its next event."""
         self._behind_until_ns = 0
 
     @property
@@ -79,41 +77,43 @@ class Place:
         if report.state == "heard":
             self._behind_until_ns = report.at_ns - _IN_TIME_NS
 
-    def advance(self, at_ns: int) -> None:
-        """Take the stamp of an event of its own."""
-        self.hole = None
-        if at_ns <= self.now_ns:
-            return
-        if self.name and at_ns - self.now_ns > HOLE_NS:
-            self.hole = Gap(at_ns=at_ns, started_ns=self.now_ns, place=self.name)
-        self.now_ns = at_ns
+    def advance(self, at_ns: int) -> Gap | None:
+        """Take the stamp of an event of its own; return what was lost before it, mostly nothing."""
+        before_ns = self.now_ns
+        self.now_ns = max(before_ns, at_ns)
+        if not self.name or at_ns - before_ns <= HOLE_NS:
+            return None
+        return Gap(at_ns=at_ns, started_ns=before_ns, place=self.name)
 
 
-class Places:
+class PlaceTimes:
     """All places of a stream, and which of them each route is of."""
 
     def __init__(self) -> None:
-        self.by_name: dict[str, Place] = {}
+        self.by_name: dict[str, PlaceTime] = {}
         self.infos: dict[str, RouteInfo] = {}
         """Of all routes, by name, as they were told last."""
-        self.newest: Place | None = None
+        self.newest: PlaceTime | None = None
         """The one that the newest event is of, of those that are of any."""
-        self._of: dict[str, Place] = {}
+        self.hole: Gap | None = None
+        """What was lost right before the event that was folded last; mostly nothing."""
+        self._of: dict[str, PlaceTime] = {}
         self._reports: dict[str, PlaceReport] = {}
         """Of places that have not said hello."""
         self._clock: tuple[str, str] | None = None
 
-    def fold(self, event: Event) -> Place | None:
+    def fold(self, event: Event) -> PlaceTime | None:
         """Take one event, in the order of the stream; return the place that it is of.
 
         None for what is of no place, or of one that never said hello.
         """
+        self.hole = None
         place = self._fold(event)
         if place is not None:
             self.newest = place
         return place
 
-    def _fold(self, event: Event) -> Place | None:
+    def _fold(self, event: Event) -> PlaceTime | None:
         kind = type(event)
         if kind in _OF_A_ROUTE:
             place = self._of.get(event.route) or self.by_name.get("")  # type: ignore[union-attr]
@@ -131,14 +131,14 @@ class Places:
         else:
             return None
         if place is not None:
-            place.advance(event.at_ns)
+            self.hole = place.advance(event.at_ns)
         return place
 
-    def of(self, route: str) -> Place | None:
+    def of(self, route: str) -> PlaceTime | None:
         """Return the place of a route; None for a route that nobody announced."""
         return self._of.get(route)
 
-    def _greet(self, hello: Hello) -> Place:
+    def _greet(self, hello: Hello) -> PlaceTime:
         clock = (hello.boot_id, hello.clock_name)
         if self._clock != clock:
             self._clock = clock
@@ -147,7 +147,7 @@ class Places:
             self._of.clear()
         place = self.by_name.get(hello.place)
         if place is None:
-            place = self.by_name[hello.place] = Place(hello.place, hello.at_ns)
+            place = self.by_name[hello.place] = PlaceTime(hello.place, hello.at_ns)
             report = self._reports.pop(hello.place, None)
             if report is not None:
                 place.hear(report)
@@ -161,7 +161,7 @@ class Places:
         self.infos = there
         return place
 
-    def _report(self, report: PlaceReport) -> Place | None:
+    def _report(self, report: PlaceReport) -> PlaceTime | None:
         place = self.by_name.get(report.place)
         if place is None:
             self._reports[report.place] = report

@@ -594,6 +594,8 @@ def _trust(facts: Facts) -> Iterator[Block]:
     health, hello = facts.health, facts.hello
     begin, end = (utc_moment(facts.wall_ns(at_ns)) for at_ns in facts.stretch)
     clock = "the kernel, as they came in" if hello.clock == "kernel" else "llmtop, when it woke"
+    places = [one.place for one in facts.healths if one.place]
+    seen_from = f", seen from {', '.join(places)}" if places else ""
     yield Pairs(
         (
             ("In short", _text(trust_words(facts))),
@@ -611,7 +613,8 @@ def _trust(facts: Facts) -> Iterator[Block]:
                 "By",
                 _text(
                     f"llmtop {hello.version}, engine {hello.engine}, "
-                    f"{counted(hello.engines, 'engine')}; written by llmtop {__version__}"
+                    f"{counted(hello.engines, 'engine')}{seen_from}; "
+                    f"written by llmtop {__version__}"
                 ),
             ),
         )
@@ -645,5 +648,9 @@ _WORDS: Final = (
     ("onset", "when the figures changed, however late that was known"),
     ("named", "when the verdict was sure enough to be told"),
     ("usual", "what a route did while it was well"),
-    ("how it was measured", "stamps at the socket read, on one monotonic clock of one machine"),
+    (
+        "how it was measured",
+        "stamps at the socket read, on one monotonic clock of one machine; what happened at two "
+        "places is ordered by their wall clocks and no better",
+    ),
 )

@@ -20,7 +20,7 @@ from probes.events.diagnosis_words import (
     fresh_words,
     what_words,
 )
-from probes.handover.facts import Facts, RouteFacts, bad_of_incident
+from probes.handover.facts import Facts, ObserverHealth, RouteFacts, bad_of_incident
 from probes.kit.clock import seconds
 from probes.kit.short_figures import NO_FIGURE, counted, lasting, local_moment, three_digits
 from probes.run.incidents import IncidentRecord
@@ -353,8 +353,14 @@ _SILENT_S: Final = 3.0
 
 
 def doubts_of_figures(facts: Facts) -> Iterator[str]:
-    """Give what speaks against trusting the figures."""
-    health = facts.health
+    """Give what speaks against trusting the figures, of several places by the name of each."""
+    for health in facts.healths:
+        at = f"at {health.place} " if health.place else ""
+        for doubt in _doubts_of(health):
+            yield at + doubt
+
+
+def _doubts_of(health: ObserverHealth) -> Iterator[str]:
     if not health.ticks:
         yield "the recording tells nothing of the observer's health"
         return

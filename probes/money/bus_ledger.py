@@ -81,6 +81,8 @@ FENCE_S: Final = LEASE_S / 2
 what has begun ends later."""
 CLOCK_S: Final = 60.0
 """The bus's clock is looked at so often: it may be set, and ours goes its own way."""
+CROWDED_S: Final = 30.0
+"""A place that has lost all races for so long cannot reach the book, whatever the reason."""
 _BACK_OFF_S: Final = (0.02, 0.64)
 """After the first lost race up to so long, doubling: a round trip near by, and one around the
 world."""
@@ -115,7 +117,6 @@ class _Failure(msgspec.Struct, frozen=True):
     """By the bus's clock, else by ours."""
     why: str
     times: int
-    retry_ns: int
 
 
 class BusLedger:
@@ -142,6 +143,7 @@ class BusLedger:
         self._jitter = jitter
         self._place = place
         self._turn = anyio.Lock()
+        self._budget = Budget()
         self._id = new_run()
         self._new = Holder(place, platform.node(), os.getpid(), command, began_s=0)
         self._names: dict[str, tuple[str, str, str]] = {}
@@ -166,12 +168,14 @@ class BusLedger:
         self._heard_ns = (0, 0)
         """When our last change began, monotonic and wall: a suspended machine counts by one."""
         self._changed_ns = 0
-        self._short_ns = 0
-        """Not before then more is asked for."""
+        self._retry_ns = 0
+        """Not before then the book is changed, after it could not be."""
+        self._short_ns: dict[str, int] = {}
+        """By route that was refused more: not before then it is asked for again."""
         self._rates: dict[str, float] = {}
         """Tokens a second, by route."""
-        self._is_short = False
-        """An engine has not all that it wants."""
+        self._short: set[str] = set()
+        """Routes of which an engine has not all that it wants."""
         self._is_dry = False
         """An engine has not even what one probe takes."""
         self._is_new_until_s = 0
@@ -216,14 +220,15 @@ class BusLedger:
     ) -> dict[str, Grant]:
         """Settle what an engine of a run has spent, top its leases up, return them by route key."""
         async with self._turn:
+            self._budget = budget
             for ask in asks:
                 self._settle(run, engine, ask)
-            self._is_short = not self._top_up(run, engine, asks)
+            self._top_up(run, engine, asks)
             if self._is_due():
-                await self._change(budget)
-                self._is_short = not self._top_up(run, engine, asks)
-                if self._is_short:
-                    self._short_ns = self._clock.monotonic_ns() + round(SHORT_S * NS_PER_S)
+                await self._change()
+                self._top_up(run, engine, asks)
+                next_ns = self._clock.monotonic_ns() + round(SHORT_S * NS_PER_S)
+                self._short_ns = dict.fromkeys(self._short, next_ns)
             self._is_dry = not all(
                 self._leases[run, engine, ask.route].covers(ask.least) for ask in asks
             )
@@ -241,12 +246,13 @@ class BusLedger:
                     del held[key]
             if self._asks or (self._mine is None and not self._spent):
                 return  # of another run of this process; or nothing was ever leased
-            await self._change(Budget(), ended=True)
-            if self._failure is not None:
+            await self._change(ended=True)
+            if self._mine is None or not self._mine.ended:
+                why = "other places were faster" if self._failure is None else self._failure.why
                 raise LedgerError(
-                    f"the bus of the budgets cannot be reached ({self._failure.why}): what this"
-                    " place had leased counts as spent",
-                    self._failure.why,
+                    f"the bus of the budgets cannot be reached ({why}): what this place had leased"
+                    " counts as spent",
+                    why,
                 )
 
     async def lift(self) -> None:
@@ -262,7 +268,7 @@ class BusLedger:
                 self._failure.why,
             )
         self._lifted = True
-        self._short_ns = 0
+        self._short_ns.clear()
 
     # ---------------------------------------------------------------- what is in the place's hands
 
@@ -278,17 +284,17 @@ class BusLedger:
         self._leases[key] = settled(ask, self._leases.get(key, NOTHING))
         self._asks[key] = ask
 
-    def _top_up(self, run: str, engine: int, asks: Sequence[Ask]) -> bool:
-        """Hand on what the place has leased; return whether that was all that was wanted."""
-        if self._is_fenced():
-            return not any(ask.want for ask in asks)
-        whole = True
+    def _top_up(self, run: str, engine: int, asks: Sequence[Ask]) -> None:
+        """Hand on what the place has leased; note which routes lack some."""
+        fenced = self._is_fenced()
         for ask in asks:
             key = (run, engine, ask.route)
-            lease = topped_up(ask, self._leases[key], self._free(ask.route))
-            self._leases[key] = lease
-            whole = whole and lease.covers(ask.want)
-        return whole
+            if not fenced:
+                self._leases[key] = topped_up(ask, self._leases[key], self._free(ask.route))
+            if self._leases[key].covers(ask.want):
+                self._short.discard(ask.route)
+            else:
+                self._short.add(ask.route)
 
     def _free(self, route: str) -> Amount:
         """Return what the place holds of a route and no engine has in its hands."""
@@ -343,26 +349,28 @@ class BusLedger:
 
     def _is_due(self) -> bool:
         now_ns = self._clock.monotonic_ns()
-        if self._failure is not None:
-            return now_ns >= self._failure.retry_ns
-        if self._mine is None:
+        if now_ns < self._retry_ns:
+            return False
+        if self._failure is not None or self._mine is None:
             return True
-        if self._is_short and now_ns >= self._short_ns:
+        if any(now_ns >= self._short_ns.get(route, 0) for route in self._short):
             return True
         patience_s = SETTLE_S if any(map(self._untold, self._spent)) else RENEW_S
         return now_ns - self._changed_ns >= patience_s * NS_PER_S
 
-    async def _change(self, budget: Budget, *, ended: bool = False) -> None:
+    async def _change(self, *, ended: bool = False) -> None:
         """Tell and lease in the book; note what became of that."""
         with anyio.move_on_after(TURN_S) as scope:
             try:
-                await self._change_it(budget, ended=ended)
+                await self._change_it(ended=ended)
+            except WrongRevisionError:
+                self._lost_race()
             except (BusError, LedgerError) as error:
                 self._failed(getattr(error, "why", str(error)))
         if scope.cancelled_caught:
             self._failed(f"no answer within {TURN_S:g} s")
 
-    async def _change_it(self, budget: Budget, *, ended: bool) -> None:
+    async def _change_it(self, *, ended: bool) -> None:
         deadline_ns = self._clock.monotonic_ns() + round(TURN_S * NS_PER_S)
         wait_s, longest_s = _BACK_OFF_S
         while True:
@@ -373,7 +381,7 @@ class BusLedger:
                 # Whatever the last look at its clock said: the book was there by then.
                 self._see_time(entry.at_ns)
             now_s = self._now_s()
-            account = self._account(budget, began_ns[0], ended=ended)
+            account = self._account(began_ns[0], ended=ended)
             seen = decoded(self._seen) if self._seen else None
             found = None if entry is None else decoded(entry.value)
             book = recovered(found, seen, account, now_s) or Book(new_run(), began_s=now_s)
@@ -390,9 +398,7 @@ class BusLedger:
                 pause_s = wait_s * (0.5 + self._jitter())
                 wait_s = min(longest_s, 2 * wait_s)
                 if self._clock.monotonic_ns() + pause_s * NS_PER_S > deadline_ns:
-                    raise LedgerError(
-                        "too many places change the budgets at once", "other places were faster"
-                    ) from None
+                    raise
                 await self._clock.sleep(pause_s)
                 continue
             self._changed(book, mine, value, began_ns)
@@ -425,11 +431,19 @@ class BusLedger:
             f" {_limit_words(mine.limits)}: the larger budgets bind where both probe"
         )
 
+    def _lost_race(self) -> None:
+        """Try again soon: the bus is there, and what lies here lasts for a while."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._changed_ns > CROWDED_S * NS_PER_S:
+            self._failed("other places are always faster")
+        self._retry_ns = now_ns + NS_PER_S
+
     def _failed(self, why: str) -> None:
         before, now_ns = self._failure, self._clock.monotonic_ns()
         times = 1 if before is None else before.times + 1
         since_s = self._now_s() if before is None else before.since_s
-        self._failure = _Failure(since_s, why, times, now_ns + round(RETRY_S * NS_PER_S))
+        self._failure = _Failure(since_s, why, times)
+        self._retry_ns = now_ns + round(RETRY_S * NS_PER_S)
         if times == STRIKES:
             self._news.append(
                 f"the bus of the budgets cannot be reached since {clock_words(since_s)} ({why}):"
@@ -446,13 +460,13 @@ class BusLedger:
         if self._is_dry:
             return "what was leased before is spent, and nothing more may be"
         if any(
-            not self._held(route).lease.covers(self._untold(route) + self._in_hands(route))
-            for route in self._names
+            not holding.lease.covers(self._untold(route) + self._in_hands(route))
+            for route, holding in self._mine.held.items()
         ):
             return "the emergency part is being spent"
         return "what was leased before is being spent"
 
-    def _account(self, budget: Budget, now_ns: int, *, ended: bool) -> Account:
+    def _account(self, now_ns: int, *, ended: bool) -> Account:
         new = msgspec.structs.replace(self._new, began_s=self._new.began_s or self._now_s())
         self._new = new
         hands: dict[str, Amount] = {}
@@ -470,12 +484,12 @@ class BusLedger:
             needs[route] = Need(
                 need.want,
                 hands[route] + need.least,
-                self._ahead(route, need.want, budget, now_ns),
+                self._ahead(route, need.want, now_ns),
             )
         return Account(
             id=self._id,
             holder=new,
-            budget=budget,
+            budget=self._budget,
             names=self._names,
             spent=dict(self._spent),
             hour=self._hour,
@@ -485,11 +499,11 @@ class BusLedger:
             lifted=self._lifted,
         )
 
-    def _ahead(self, route: str, want: Amount, budget: Budget, now_ns: int) -> Amount:
+    def _ahead(self, route: str, want: Amount, now_ns: int) -> Amount:
         """Return what should lie here for what engines will want next."""
         if not want:
             return NOTHING
-        most = budget.route_tokens_per_hour // SHARE_OF_LIMIT
+        most = self._budget.route_tokens_per_hour // SHARE_OF_LIMIT
         tokens = min(math.ceil(AHEAD_S * self._rate(route, now_ns)), most)
         return Amount(tokens, tokens * want.usd / max(1, want.tokens))
 

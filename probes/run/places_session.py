@@ -4,8 +4,9 @@ Rule 1: the stream is made by the places and joined by the source; here it is ju
 and folded, recorded and handed on in the same order of sinks.
 Rule 2: nothing is spent here. Budgets, evidence that is sought and a concurrency that finds itself
 are the business of who sends the probes.
-Rule 3: what is wanted of a route is what its place reports, but for the seconds in which a command
-of ours is on its way: a key counts from what was asked for by the key before it.
+Rule 3: what is wanted of a route is what its place keeps of that, or as long as it keeps nothing
+what it reports; but for the seconds in which a command of ours is on its way: a key counts from
+what was asked for by the key before it.
 Rule 4: who comes late calls nobody for what was over before: of the past, alerts are told to those
 who call people once it has been read, and those alone that still fire.
 """
@@ -14,7 +15,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -42,15 +43,14 @@ from probes.events import (
 )
 from probes.events.placing import SHARED_CLOCK
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
+from probes.run.exporting import Export, alert_exports, close_exports
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
+from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
-
-if TYPE_CHECKING:
-    from probes.exports.alert_command import AlertCommand  # few have a command for alerts
 
 _HELLO_PATIENCE_S: Final = 60.0
 """A duration must end where no place is heard."""
@@ -68,11 +68,22 @@ class PlacesSource(Source, Protocol):
         ...
 
 
-MakeSource: TypeAlias = Callable[
-    [Receive, Callable[[Command, str], object], Callable[[], object]], PlacesSource
-]
-"""Makes a source of who takes its events, who hears of each command that a place has not done, and
-who is called once the past has been read."""
+class MakeSource(Protocol):
+    """Makes a source."""
+
+    def __call__(
+        self,
+        receive: Receive,
+        *,
+        failed: Callable[[Command, str], object],
+        wanted: Callable[[KeptWanted], object],
+        caught_up: Callable[[], object],
+    ) -> PlacesSource:
+        """Return one whose events `receive` takes; `failed` hears of each command that a place has
+        not done, `wanted` of what is wanted by now of a place's routes, and `caught_up` once the
+        past has been read."""
+        ...
+
 
 _FIELDS: Final[Mapping[KnobKind, str]] = MappingProxyType(
     {
@@ -110,6 +121,10 @@ class PlacesSession:
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
         self._reported: dict[str, WantedRoute] = {}
         """Each route as its place reports it."""
+        self._kept: set[str] = set()
+        """Those of which it keeps what is wanted: what it reports is older."""
+        self._configured: dict[str, WantedRoute] = {}
+        """Each as its place has it in its settings, where that is known."""
         self._event_ns = 0
         """Newest stamp of the stream."""
         self._ours: dict[tuple[str, str], int] = {}
@@ -133,10 +148,22 @@ class PlacesSession:
         self._told_no_text = False
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
-        self._on_alert = self._alert_command(config)
-        if self._on_alert is not None:
-            self._callers.append(self._on_alert.receive)
-        self._source = make_source(self._receive, self._not_done, self._catch_up)
+        self._exports: list[Export] = []
+        if config is not None:
+            for one in alert_exports(
+                config.alerts,
+                environ=os.environ,
+                # Over a bus come no secrets of ours, and nothing of a server but what agents scrub.
+                secrets=frozenset(),
+                scrub=str,
+                report=self._problems.put,
+                attention=self.attention,
+            ):
+                self._exports.append(one)
+                self._callers.append(one.receive)
+        self._source = make_source(
+            self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
+        )
 
     # What a cockpit asks of a session.
 
@@ -190,6 +217,11 @@ class PlacesSession:
         """The file being recorded to; empty where nothing is, or was."""
         recorder = self._recorder
         return "" if recorder is None or not recorder.has_begun else str(recorder.path)
+
+    def export(self, export: Export) -> None:
+        """Give every batch to what goes to another program, and close it with the run."""
+        self._exports.append(export)
+        self._sinks.append(export.receive)
 
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
@@ -263,8 +295,7 @@ class PlacesSession:
                 await self._finish()
 
     async def _finish(self) -> None:
-        if self._on_alert is not None:
-            await to_thread.run_sync(self._on_alert.close)
+        await close_exports(self._exports)
         if not self._greeted:
             now_ns = self._source.now_ns
             hello = Hello(
@@ -284,21 +315,6 @@ class PlacesSession:
         if self._recorder is not None:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
-
-    def _alert_command(self, config: Config | None) -> "AlertCommand | None":
-        """Return what is run for each alert, where the settings name a command."""
-        if config is None or not config.alerts.on_alert:
-            return None
-        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
-
-        return AlertCommand(
-            config.alerts.on_alert,
-            seconds=config.alerts.timeout_s,
-            environ=without_secrets(os.environ, frozenset()),
-            scrub=lambda text: text,
-            report=self._problems.put,
-            attention=self.attention,
-        )
 
     # The stream.
 
@@ -347,11 +363,10 @@ class PlacesSession:
         moved: set[str] = set()
         for event in events:
             if isinstance(event, Hello):
-                self._reported.update((info.name, _as_configured(info)) for info in event.routes)
-                moved.update(info.name for info in event.routes)
-                for key in [key for key in self._ours if key[0] in moved]:
-                    del self._ours[key]  # an engine that begins anew is told all of it again
-            elif isinstance(event, Knob) and event.route in self._reported:
+                told = [info for info in event.routes if info.name not in self._kept]
+                self._reported.update((info.name, _as_configured(info)) for info in told)
+                moved.update(info.name for info in told)
+            elif isinstance(event, Knob) and event.route in self._reported.keys() - self._kept:
                 field = _FIELDS.get(event.knob)
                 if field is not None:
                     is_switch = field in ("paused", "adaptive")
@@ -367,6 +382,13 @@ class PlacesSession:
         if moved:
             self._believe(moved)
 
+    def _keep(self, kept: KeptWanted) -> None:
+        """Take what a place keeps of what is wanted of its routes."""
+        self._kept |= kept.routes.keys()
+        self._reported.update(kept.routes)
+        self._configured.update(kept.configured)
+        self._believe(kept.routes)
+
     def _believe(self, names: Iterable[str]) -> None:
         """Want of routes what is reported of them, but for what is ours."""
         routes = dict(self._wanted.routes)
@@ -379,8 +401,10 @@ class PlacesSession:
                     else {field: getattr(wanted, field) for of, field in self._ours if of == name}
                 )
                 routes[name] = msgspec.structs.replace(reported, **ours)
-        known = MappingProxyType(routes)
-        self._wanted = msgspec.structs.replace(self._wanted, configured=known, routes=known)
+        configured = MappingProxyType({**routes, **self._configured})
+        self._wanted = msgspec.structs.replace(
+            self._wanted, configured=configured, routes=MappingProxyType(routes)
+        )
 
     def _not_done(self, command: Command, place: str) -> None:
         """Want again what a place reports, where it has not done what was asked for."""

@@ -30,6 +30,7 @@ from probes.bus.names import (
     OFFSET_HEADER,
     PLACES_BUCKET,
     RUN_HEADER,
+    WANTED_BUCKET,
     commands_of,
     events_of,
 )
@@ -37,6 +38,7 @@ from probes.config.errors import ConfigError
 from probes.config.places import check_place
 from probes.control.commands import Command, Pause, encode_command
 from probes.control.status import HostStatus
+from probes.control.wanted import WantedRoute
 from probes.events import Hello, Notice, decode_event
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
@@ -101,6 +103,14 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[StreamMessage]]: ...
 
 
+class KeptWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a place keeps on the bus of what is wanted of its routes, each whole."""
+
+    routes: dict[str, WantedRoute]
+    configured: dict[str, WantedRoute]
+    """By its settings."""
+
+
 class BusSource:
     """Gives the events of all places on a bus, or of those that are asked for."""
 
@@ -113,16 +123,19 @@ class BusSource:
         since_s: float = SINCE_S,
         clock: Clock | None = None,
         failed: Callable[[Command, str], object] = lambda _command, _place: None,
+        wanted: Callable[[KeptWanted], object] = lambda _kept: None,
         caught_up: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare to read the `places`, or all; `failed` takes each command that was not done or
-        may not have been, and by which place, `caught_up` is called once the past has been read."""
+        may not have been, and by which place, `wanted` what a place keeps of what is wanted of its
+        routes, each time that changes, `caught_up` is called once the past has been read."""
         self._bus = bus
         self._receive = receive
         self._asked = tuple(dict.fromkeys(places))
         self._since_s = since_s
         self._clock = clock or SystemClock()
         self._failed = failed
+        self._wanted = wanted
         self._caught_up = caught_up
         self._streams = PlaceStreams()
         self._present: dict[str, int] = {}
@@ -227,8 +240,11 @@ class BusSource:
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
-                for work in (self._bus.run, self._read, self._mind_presence, self._mind_silence):
-                    tasks.start_soon(work)
+                tasks.start_soon(self._bus.run)
+                tasks.start_soon(self._read)
+                tasks.start_soon(self._mind, PLACES_BUCKET, self._note_presence)
+                tasks.start_soon(self._mind, WANTED_BUCKET, self._note_wanted)
+                tasks.start_soon(self._mind_silence)
                 await self._stopping.wait()
                 tasks.cancel_scope.cancel()
         finally:
@@ -375,20 +391,27 @@ class BusSource:
 
     # Who is there.
 
-    async def _mind_presence(self) -> None:
-        """Know for ever who says that he probes."""
+    async def _mind(self, bucket: str, note: Callable[[Entry], object]) -> None:
+        """Hear for ever of each change in a bucket whose keys are places."""
         while True:
             await self._bus.wait_connected()
             with suppress(BusError):
-                async with self._bus.bucket(PLACES_BUCKET).watch() as entries:
+                async with self._bus.bucket(bucket).watch() as entries:
                     async for entry in entries:
-                        self._note_presence(entry)
+                        if not self._asked or entry.key in self._asked:
+                            note(entry)
             await self._clock.sleep(_AGAIN_S)
+
+    def _note_wanted(self, entry: Entry) -> None:
+        try:
+            kept = msgspec.json.decode(entry.value, type=KeptWanted)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if all(name.endswith(f"@{entry.key}") for name in (*kept.routes, *kept.configured)):
+            self._wanted(kept)
 
     def _note_presence(self, entry: Entry) -> None:
         place = entry.key
-        if self._asked and place not in self._asked:
-            return
         if not entry.value:
             self._present.pop(place, None)
         elif place in self._present or (len(self._present) < _MOST_PLACES and _is_place(place)):

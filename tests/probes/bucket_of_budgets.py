@@ -1,4 +1,4 @@
-"""The bucket of the budgets as a test needs it: in memory, with its own clock, and unreliable."""
+"""The bucket of the budgets as a test needs it: in memory, with a clock of its own, unreliable."""
 
 from random import Random
 

@@ -2,20 +2,20 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import msgspec
 
 from probes.bus.address import BusAddress, bus_address
 from probes.bus.connection import BusConnection, BusError
-from probes.control.commands import Command
 from probes.kit.clock import SystemClock
 from probes.kit.paths import state_complaint
 from probes.run.places_session import PlacesSession
 from probes.sources.bus import SINCE_S, BusSource
 from probes.sources.source import Receive
+from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
 from tui.commands.watch import need_face, recorder_of, show
@@ -63,6 +63,7 @@ def run(arguments: Namespace) -> int:
     complaint = state_complaint()
     for problem in (*problems, *([complaint] if complaint is not None else [])):
         session.note(problem)
+    export(session, arguments)
     return show(session, config, arguments, call=session.subscribe_caller)
 
 
@@ -80,8 +81,7 @@ def _source(
     places: tuple[str, ...],
     since_s: float,
     receive: Receive,
-    failed: Callable[[Command, str], object],
-    caught_up: Callable[[], object],
+    **hears: Any,
 ) -> BusSource:
     clock = SystemClock()
     return BusSource(
@@ -90,6 +90,5 @@ def _source(
         places=places,
         since_s=since_s,
         clock=clock,
-        failed=failed,
-        caught_up=caught_up,
+        **hears,
     )

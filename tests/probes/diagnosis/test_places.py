@@ -5,7 +5,7 @@ from typing import Any
 from board_streams import at, hello, route_info, tick
 from diagnosis_streams import Prober, SeveralPlaces, attempt, probed, started
 
-from probes.diagnosis.places import Places
+from probes.diagnosis.places import PlaceTimes
 from probes.events import Gap, Held, Knob, PlaceReport
 from probes.kit.clock import NS_PER_S
 
@@ -226,7 +226,7 @@ def test_the_time_of_a_place_is_that_of_its_own_events() -> None:
         for place in ("eu", "us")
     )
     us.now_s = 50.0
-    places = Places()
+    places = PlaceTimes()
     for event in (eu.hello(), us.hello(), *eu.second(), *us.second()):
         places.fold(event)
     assert [places.by_name[name].now_ns for name in ("eu", "us")] == [at(1.0), at(51.0)]
@@ -235,7 +235,7 @@ def test_the_time_of_a_place_is_that_of_its_own_events() -> None:
 
 def test_what_its_reader_puts_into_the_stream_is_no_time_of_a_place() -> None:
     eu = Prober(probed("chat@eu", place="eu"), place="eu", engine="eu")
-    places = Places()
+    places = PlaceTimes()
     places.fold(eu.hello())
     knob = Knob(at_ns=at(90), route="chat@eu", knob="usual", before=0, after=1)
     assert places.fold(knob) is places.by_name["eu"]
@@ -245,18 +245,30 @@ def test_what_its_reader_puts_into_the_stream_is_no_time_of_a_place() -> None:
 
 
 def test_without_places_there_is_one_that_is_always_heard() -> None:
-    places = Places()
+    places = PlaceTimes()
     places.fold(hello(route_info()))
     place = places.fold(tick(7.0))
     assert place is places.by_name[""]
     assert (place.now_ns, place.is_heard, place.is_behind) == (at(7.0), True, False)
     places.fold(tick(90.0))
-    assert place.hole is None
+    assert places.hole is None
+
+
+def test_events_of_a_place_that_are_lost_are_a_hole_of_it() -> None:
+    eu = Prober(probed("chat@eu", place="eu"), place="eu", engine="eu")
+    places = PlaceTimes()
+    places.fold(eu.hello())
+    places.fold(tick(1.0, place="eu"))
+    assert places.hole is None
+    places.fold(tick(61.0, place="eu"))
+    assert places.hole == Gap(at_ns=at(61.0), started_ns=at(1.0), place="eu")
+    places.fold(Knob(at_ns=at(90), route="chat@eu", knob="usual", before=0, after=1))
+    assert places.hole is None
 
 
 def test_what_is_told_of_a_place_before_its_hello_holds_from_then_on() -> None:
     eu = Prober(probed("chat@eu", place="eu"), place="eu", engine="eu")
-    places = Places()
+    places = PlaceTimes()
     assert places.fold(PlaceReport(at_ns=at(60), place="eu", state="heard", since_ns=at(0))) is None
     places.fold(eu.hello())
     assert places.by_name["eu"].is_behind
@@ -267,7 +279,7 @@ def test_what_is_told_of_a_place_before_its_hello_holds_from_then_on() -> None:
 
 
 def test_another_clock_begins_anew() -> None:
-    places = Places()
+    places = PlaceTimes()
     places.fold(hello(route_info()))
     places.fold(Prober(probed("chat@eu", place="eu"), place="eu").hello())
     assert list(places.by_name) == ["eu"]
