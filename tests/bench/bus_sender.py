@@ -1,8 +1,8 @@
 """What does it cost to give events to a bus? `python tests/bench/bus_sender.py`
 
 A real nats-server on loopback, events of a demo at some rates, ten batches a second as a run gives
-them: CPU time of this process for each 1,000 events above that of the same process with a connection
-and nothing to send, and the time from when an event was given to when the server had it, by the
+them: CPU time of this process for each 1,000 events above that of the same process with nothing to
+send, and the time from when an event was given to when the server had it, by the
 server's own stamps. Then what waited for an outage: how fast it is sent.
 """
 
