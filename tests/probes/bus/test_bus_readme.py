@@ -7,7 +7,7 @@ from pages import KB, MB, Page, each_of, first_cells
 from probes.bus import connection, messages, names, presence
 from probes.config.places import EXPECTED
 from probes.control import commands
-from probes.exports import unsent
+from probes.exports import bus_events, unsent
 from probes.kit.exit_status import ExitStatus
 from probes.run import agent, bus_commands
 from tui.cli import parser
@@ -26,6 +26,7 @@ NUMBERS = {
         f"{unsent.MEMORY_BYTES // MB} MB of events wait in memory",
         f"Its place is free {connection.PRESENCE_TTL_S:g} s later",
         f"which it does each {presence.RENEW_S:g} s",
+        f"up to {bus_events._KEPT_BYTES // MB} MB of it",
         f"away for longer than {connection.PRESENCE_TTL_S:g} s",
     ),
     "Commands": (

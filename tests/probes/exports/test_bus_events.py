@@ -291,6 +291,29 @@ async def test_what_is_older_than_what_another_machine_sent_is_not_sent_and_that
     assert place.told == ["what was recorded here before another machine had the place is not sent"]
 
 
+@pytest.mark.parametrize("lost", [1, 3, 8])
+async def test_what_a_server_lost_after_it_had_taken_it_is_given_again(lost: int) -> None:
+    place = Place()
+    async with place.sending():
+        for number in range(1, 9):
+            place.give(hello(1) if number == 1 else line(number))
+            await place.clock.advance(1.0)
+        for message in place.messages[-lost:]:
+            place.bus.kept.remove(message)
+        place.give(line(9))
+        await place.clock.advance(2.0)
+    assert place.numbered() == whole(9)
+
+
+async def test_what_the_server_has_had_for_long_is_kept_no_longer() -> None:
+    place = Place()
+    async with place.sending():
+        for number in range(1, 500):
+            place.give(hello(1) if number == 1 else line(number))
+            await place.clock.advance(1.0)
+    assert len(place.events._lately) == 151
+
+
 async def test_a_stream_that_was_deleted_is_made_anew_with_the_hello() -> None:
     place = Place()
     async with place.sending():
@@ -302,5 +325,5 @@ async def test_a_stream_that_was_deleted_is_made_anew_with_the_hello() -> None:
         await place.clock.advance(2.0)
         entry = await place.bus.bucket(HELLOS_BUCKET).get("eu")
     assert place.bus.restored == 1
-    assert [number for number, _ in place.numbered()] == [2]
+    assert place.numbered() == whole(2)
     assert entry is not None
