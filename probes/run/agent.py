@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -25,12 +25,13 @@ from anyio.abc import TaskStatus
 
 from probes import __version__
 from probes.bus.address import BusAddress
-from probes.bus.connection import BusConnection, BusError, BusState
+from probes.bus.connection import Answer, Bucket, BusConnection, BusError, BusState
 from probes.bus.messages import encode
 from probes.bus.names import PLACES_BUCKET, RUN_HEADER, WANTED_BUCKET, commands_of, events_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
+from probes.exports.bus_events import Bus as SendingBus
 from probes.exports.bus_events import BusEvents
 from probes.exports.recorded_lives import (
     RecordedLife,
@@ -95,7 +96,7 @@ async def run_agent(
         PlaceTakenError: somebody else probes for the place.
         BusError: the bus cannot be had.
     """
-    agent: _Agent | None = None
+    agent: PlaceAgent | None = None
 
     def changed(state: BusState) -> None:
         if agent is not None and agent.is_running:
@@ -117,7 +118,7 @@ async def run_agent(
             unsent=lambda: 0 if agent is None else agent.unsent.waiting,
         )
         await held.take("" if last is None else last.headers.get(RUN_HEADER, ""))
-        agent = _Agent(
+        agent = PlaceAgent(
             connection,
             place,
             session,
@@ -133,12 +134,28 @@ async def run_agent(
     return status
 
 
-class _Agent:
+class AgentBus(SendingBus, Protocol):
+    """The connection to the bus, as far as an agent needs it."""
+
+    @property
+    def shown(self) -> str: ...
+
+    @property
+    def state(self) -> BusState: ...
+
+    async def run(self) -> None: ...
+
+    async def answer(self, subject: str, answer: Answer) -> None: ...
+
+    def bucket(self, name: str) -> Bucket: ...
+
+
+class PlaceAgent:
     """A run that has its place."""
 
     def __init__(
         self,
-        connection: BusConnection,
+        connection: AgentBus,
         place: str,
         session: Session,
         held: PlaceHeld,

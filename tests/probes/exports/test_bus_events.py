@@ -181,6 +181,31 @@ async def test_what_was_given_during_an_outage_is_sent_in_order_when_it_is_over(
     assert place.numbered() == whole(99)
 
 
+async def test_an_outage_longer_than_memory_is_made_good_from_the_recording(
+    tmp_path: Path,
+) -> None:
+    place = Place()
+    recorded = Recorded(tmp_path)
+    place.unsent = UnsentEvents(RUN, recorded.recorder, memory_bytes=1_000)
+    place.events._unsent = place.unsent
+    async with place.sending():
+        place.bus.lose()
+        for number, told in whole(500):
+            recorded.recorder.append(told)
+            place.give(told)
+            if number % 100 == 0:
+                recorded.settle()
+        assert place.unsent.memory_bytes <= 1_000
+        place.bus.come_back()
+        with anyio.fail_after(5):
+            while place.unsent.waiting:
+                await place.clock.advance(1.0)
+                await anyio.sleep(0.001)  # the recording is read by a thread
+    assert place.numbered() == whole(500)
+    assert place.unsent.lost == 0
+    recorded.recorder.close()
+
+
 async def test_a_refusal_is_said_once_and_so_is_its_end() -> None:
     place = Place()
     async with place.sending():
