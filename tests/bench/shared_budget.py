@@ -6,8 +6,8 @@ started again half a minute later; at the end the budget holds all. Printed is w
 then, against the budget, and what the book on the bus knows. Status 1 where more was billed than
 the budget, or than the book knows.
 
-`--contention`: how places race for the book instead, without agents: each changes it as often as one
-that spends without a pause, over a connection of its own.
+`--contention`: how places race for the book instead, without agents: each changes it as often as
+one that spends without a pause, over a connection of its own.
 """
 
 import argparse
