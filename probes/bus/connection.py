@@ -372,7 +372,8 @@ class BusConnection:
 
     def _linked_now(self) -> "_Link":
         if self._link is None or self._link.is_lost:
-            raise BusLostError(f"{self.shown}: {self.state.why or 'not connected yet'}")
+            why = self.state.why or "not connected yet"
+            raise BusLostError(why if self.shown in why else f"{self.shown}: {why}")
         return self._link
 
     async def _do(

@@ -335,8 +335,10 @@ class PlaceAgent:
             if self._has_place:
                 self._has_place = False
                 self._status = ExitStatus.FAILED
-                self._say(f"{error}: this agent stops probing")
+                # First: whoever took it probes already.
                 self._session.stop()
+                told = error if error.holder else await self._held.taken_by()
+                self._say(f"{told}: this agent stops probing")
 
     async def _begin_life(self) -> list[RecordedLife]:
         """Return what earlier lives left, and write down that this one has begun."""
