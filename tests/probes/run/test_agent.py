@@ -65,12 +65,14 @@ class Yard:
         self.held = PlaceHeld(
             self.bus.bucket(PLACES_BUCKET), "eu", clock=self.clock, host="here", process=MACHINE
         )
-        await self.held.take()
+        earlier = lives_of(self.folder, "eu", "fake://bus")
+        await self.held.take(max((life.run for life in earlier), default=""))
         self.made = PlaceAgent(
             self.bus,  # type: ignore[arg-type]
             "eu",
             self.session,
             self.held,
+            earlier=earlier,
             recorder=recorder,
             folder=self.folder,
             clock=self.clock,
