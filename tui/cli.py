@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
+_LIVE: Final = "tui.commands.live"
+"""What runs where no sub-command is named."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
@@ -107,6 +109,8 @@ def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
             arguments = parser().parse_args(argv)
             if arguments.only is not None and not arguments.headless:
                 raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
+            if arguments.module != _LIVE and isinstance(arguments.place, list) and arguments.place:
+                raise UsageError("--place, before a command, goes with llmtop itself alone")
             run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
             if is_program:
                 gc.freeze()  # modules stay until the end: no pass need look through them
@@ -135,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
-    top.set_defaults(module="tui.commands.live", engines=1, only=None, place=[])
+    top.set_defaults(module=_LIVE, engines=1, only=None, place=[])
     top.set_defaults(bus=None, bus_credentials=None, since=None)
     _add_settings(top)
     _add_run_options(top)
@@ -156,6 +160,9 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
+    _add_history(
+        commands.add_parser("history", help="weeks of routes: percentiles, tokens, cost, incidents")
+    )
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
@@ -198,6 +205,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
     command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
+    )
+    command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
     _add_fail_on_incident(command)
@@ -218,6 +228,8 @@ def _add_exports(command: argparse.ArgumentParser) -> None:
         metavar="ADDR:PORT",
         help="serve metrics there; a port alone is on loopback",
     )
+    command.add_argument("--otlp", metavar="URL", help="send metrics to an OpenTelemetry receiver")
+    command.add_argument("--otlp-traces", action="store_true", help="and a span of each probe")
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
@@ -445,6 +457,24 @@ def _add_report(command: argparse.ArgumentParser) -> None:
             metavar="TIME",
             help=f"of --out: where it {words}, such as 14:03 or 2026-11-30T14:03:00Z",
         )
+
+
+def _add_history(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.history", since="30d", json=False)
+    command.usage = (
+        "llmtop history [ROUTE] [--since WHEN] [--json]\n       llmtop history import FILE..."
+    )
+    command.description = (
+        "Show what is kept of all runs: TTFT and E2E by day and hour of the day, tokens, cost, "
+        "prompts that grew, incidents that came again. `import FILE...` brings recordings into it."
+    )
+    command.add_argument(
+        "words", nargs="*", default=[], metavar="ROUTE", help="one of them, whole; default: all"
+    )
+    command.add_argument(
+        "--since", metavar="WHEN", help="such as 30d, 12h or 2026-10-14; default: 30d"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+") -> None:

@@ -11,7 +11,8 @@ from probes.config.fields import named_variable
 from probes.config.keys import header_complaint, is_header_value, key_complaint
 from probes.config.proxies import ProxyError, read_proxy
 from probes.config.settings import KeyHeader, Route
-from probes.config.urls import read_url
+from probes.config.urls import UrlError, read_url
+from probes.config.webhooks import webhook_url
 from probes.config.workloads import WORKLOADS
 
 _Judge: TypeAlias = Callable[[str, str], str | None]
@@ -164,6 +165,19 @@ def check_pace(route: Route, path: KeyPath, problems: Problems) -> None:
         problems.add(
             (*path, "rate"), 'stands beside pace = "interval", expected "constant" or "poisson"'
         )
+
+
+def check_webhook(
+    setting: str | None, path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note what is wrong with the webhook that a variable holds; its value is not shown."""
+    variable = None if setting is None else named_variable(setting)
+    if setting is None or variable is None:
+        return  # its field has judged it
+    try:
+        webhook_url(setting, environ)
+    except UrlError as error:
+        problems.add(path, f"environment variable {_called(variable)} {error}")
 
 
 def _check_workload(values: Mapping[str, Any], path: KeyPath, problems: Problems) -> None:

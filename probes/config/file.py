@@ -1,9 +1,9 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
 Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .expect, .timeouts,
-.tls and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its
-field in `probes.config.settings`. The values of secrets never appear in an error; names of
-variables and headers do.
+.tls and .price, [budget], [recording], [history], [alerts], [display], [keys]. What a key takes
+stands on its field in `probes.config.settings`. The values of secrets never appear in an error;
+names of variables and headers do.
 """
 
 import re
@@ -15,7 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.config.checks import EXCLUSIVE_KEYS, check_pace, check_route, check_table
+from probes.config.checks import (
+    EXCLUSIVE_KEYS,
+    check_pace,
+    check_route,
+    check_table,
+    check_webhook,
+)
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
 from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
@@ -28,6 +34,7 @@ from probes.config.settings import (
     Budget,
     Config,
     Display,
+    History,
     Recording,
     Route,
     route_keys,
@@ -48,6 +55,7 @@ _MAXIMUM_NAME: Final = 64
 _OTHER_TABLES: Final = {
     "budget": Budget,
     "recording": Recording,
+    "history": History,
     "alerts": Alerting,
     "display": Display,
 }
@@ -163,6 +171,8 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str] | None) -> Co
         key: read_table(raw.get(key, {}), fields_of(record), (key,), problems)
         for key, record in _OTHER_TABLES.items()
     }
+    if environ is not None:
+        check_webhook(others["alerts"].get("webhook"), ("alerts", "webhook"), environ, problems)
     keys = _read_keys(raw.get("keys", {}), problems)
     problems.raise_if_any()
     made = {key: record(**others[key]) for key, record in _OTHER_TABLES.items()}

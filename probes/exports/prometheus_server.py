@@ -47,7 +47,7 @@ _CONNECTIONS: Final = 32
 _PATIENCE_S: Final = 5.0
 """What a scraper has to send its request, and to take each piece of the answer."""
 _LEAVING_S: Final = 1.0
-_PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
+_PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -158,7 +158,7 @@ def _guarded(metrics: WsgiApp, address: ListenAddress) -> WsgiApp:
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def refuse(status: str, why: str) -> Iterable[bytes]:
-            start_response(status, _PLAIN)
+            start_response(status, [_PLAIN])  # a list of its own: the server adds to it
             return [f"{why}\n".encode()]
 
         if address.is_loopback and not _names_loopback(environ.get("HTTP_HOST", "")):

@@ -15,7 +15,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -24,6 +24,7 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config
+from probes.config.settings import Alerting
 from probes.control.attention import Attention
 from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, WatchText
 from probes.control.status import HostStatus
@@ -43,7 +44,7 @@ from probes.events import (
 )
 from probes.events.placing import SHARED_CLOCK
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
-from probes.run.exporting import Export, close_exports
+from probes.run.exporting import Export, alert_exports, close_exports, standing
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
@@ -51,9 +52,6 @@ from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
-
-if TYPE_CHECKING:
-    from probes.exports.alert_command import AlertCommand  # few have a command for alerts
 
 _HELLO_PATIENCE_S: Final = 60.0
 """A duration must end where no place is heard."""
@@ -152,10 +150,17 @@ class PlacesSession:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
-        on_alert = self._alert_command(config)
-        if on_alert is not None:
-            self._exports.append(on_alert)
-            self._callers.append(on_alert.receive)
+        alerting = Alerting() if config is None else config.alerts
+        for one in alert_exports(
+            alerting,
+            environ=os.environ,
+            secrets=frozenset(),  # those of the routes are where these are probed from
+            scrub=str,
+            report=self._problems.put,
+            attention=self.attention,
+        ):
+            self._exports.append(one)
+            self._callers.append(one.receive)
         self._source = make_source(
             self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
         )
@@ -222,9 +227,17 @@ class PlacesSession:
         self._callers.append(sink)
 
     def export(self, export: Export) -> None:
-        """Let another program have every batch, as the last of the sinks; close it at the end."""
+        """Give every batch to what goes to another program, and close it with the run; of the past
+        it is given how things stand, and nothing that counts: who comes late counts from now on."""
         self._exports.append(export)
-        self._sinks.append(export.receive)
+
+        def receive(events: list[Event], lines: bytes) -> None:
+            if self._firing is None:
+                export.receive(events, lines)
+            else:
+                export.receive(standing(events), b"")
+
+        self._sinks.append(receive)
 
     def command(self, command: Command) -> None:
         """Hand a command to the place of its route, or to all places."""
@@ -310,21 +323,6 @@ class PlacesSession:
         if self._recorder is not None:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
-
-    def _alert_command(self, config: Config | None) -> "AlertCommand | None":
-        """Return what is run for each alert, where the settings name a command."""
-        if config is None or not config.alerts.on_alert:
-            return None
-        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
-
-        return AlertCommand(
-            config.alerts.on_alert,
-            seconds=config.alerts.timeout_s,
-            environ=without_secrets(os.environ, frozenset()),
-            scrub=lambda text: text,
-            report=self._problems.put,
-            attention=self.attention,
-        )
 
     # The stream.
 

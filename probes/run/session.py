@@ -5,7 +5,9 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: after a batch the engines are asked for more probes of what is suspected by then, and for
+Rule 4: right behind the first hello stands what an earlier run had found to be usual: it is part
+of the stream, so that a replay judges as the run did.
+Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """
 
@@ -45,7 +47,7 @@ from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 from probes.money.shared_ledger import SharedLedger
-from probes.run.exporting import Export, close_exports
+from probes.run.exporting import Export, alert_exports, close_exports
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
@@ -63,8 +65,7 @@ from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
     # They have sessions of their own; this one only hands them to a screen.
-    # Few have a command for alerts.
-    from probes.exports.alert_command import AlertCommand
+    from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
 
@@ -97,6 +98,7 @@ class Session:
         diagnostician: Diagnostician | None = None,
         compare: "Callable[[], Comparisons] | None" = None,
         sweep: "Callable[[], Sweeps] | None" = None,
+        history: "HistoryKeeper | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`; or
         of one at each of `places`, to which `config` has its routes (`config_at`).
@@ -105,7 +107,8 @@ class Session:
         machine; `launch_there` starts an engine at a place elsewhere; `apart` is the ledger that
         takes what the shared one does not at the end; `diagnostician` judges the run in the place
         of a new one of ours; `compare` and `sweep` make what compares and
-        sweeps its routes for a screen.
+        sweeps its routes for a screen; `history` keeps what comes of it for weeks, and tells what
+        was usual before.
         """
         self._config = config
         self._compare = compare
@@ -114,6 +117,7 @@ class Session:
         self._comparisons: Comparisons | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
+        self._history = history
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._judge = Judge(diagnostician or Diagnostician())
@@ -136,6 +140,7 @@ class Session:
             *([] if recorder is None else [recorder_sink(recorder)]),
             # Its checkpoints are of what the board has folded and the recorder has been given.
             *([] if self._timeline is None else [self._timeline.receive]),
+            *([] if history is None else [history.receive]),
             # Subscribers, in the order in which they come.
         ]
         self._ledger = RunLedger(
@@ -164,9 +169,15 @@ class Session:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
-        on_alert = self._alert_command(secrets)
-        if on_alert is not None:
-            self.export(on_alert)
+        for one in alert_exports(
+            config.alerts,
+            environ=os.environ,
+            secrets=secrets,
+            scrub=self._scrub,
+            report=self._problems.put,
+            attention=self.attention,
+        ):
+            self.export(one)
         self._funded: list[FundedEngine] = []
         self._places: SeveralPlaces | None = None
         self._source: Source
@@ -345,27 +356,13 @@ class Session:
         raise_descriptor_limit()
         if self._recorder is not None:
             self._recorder.start(self._problems.put)
+        if self._history is not None:
+            self._history.start(self._problems.put, self._judge.diagnostician.references)
         try:
             await self._source.run()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._finish()
-
-    def _alert_command(self, secrets: frozenset[str]) -> "AlertCommand | None":
-        """Return what is run for each alert, where the settings name a command."""
-        alerts = self._config.alerts
-        if not alerts.on_alert:
-            return None
-        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
-
-        return AlertCommand(
-            alerts.on_alert,
-            seconds=alerts.timeout_s,
-            environ=without_secrets(os.environ, secrets),
-            scrub=self._scrub,
-            report=self._problems.put,
-            attention=self.attention,
-        )
 
     async def _finish(self) -> None:
         await close_exports(self._exports)
@@ -375,6 +372,8 @@ class Session:
             await self._ledger.close()
         except LedgerError as error:
             self._emit(str(error))
+        if self._history is not None:
+            await to_thread.run_sync(self._history.close)
         self._tell_problems()
         # Last: what was said until now is recorded, too.
         if self._recorder is not None:
@@ -439,6 +438,7 @@ class Session:
                 self._early.extend(events[:first])
                 events = events[first:]
                 lines = durable_lines(events)
+            events, lines = self._with_references(events, lines)
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
@@ -462,6 +462,17 @@ class Session:
             ]
             if switched:
                 self._deliver(switched)
+
+    def _with_references(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
+        """Return the batch of the first hello with what was usual before, right behind it."""
+        hello = events[0]
+        if self._history is None or not isinstance(hello, Hello):
+            return events, lines
+        known = self._history.warm(hello)
+        if not known:
+            return events, lines
+        head, _, rest = lines.partition(b"\n")
+        return [hello, *known, *events[1:]], head + b"\n" + durable_lines(known) + rest
 
     def _adapt(self, events: list[Event]) -> None:
         """Set the concurrency of routes that find it themselves, where a batch moves it."""

@@ -20,6 +20,8 @@ SHIPPED: Final = {
     "containerfile": Shipped("Containerfile", "an agent in a container"),
     "compose": Shipped("compose.yaml", "a bus, two agents and Prometheus, to begin with"),
     "prometheus": Shipped("prometheus.yaml", "what Prometheus scrapes of these agents"),
+    "rules": Shipped("rules.yaml", "alert rules for Prometheus, of what --prometheus serves"),
+    "dashboard": Shipped("dashboard.json", "the same as a dashboard of Grafana"),
 }
 
 

@@ -27,7 +27,11 @@ def export(session: Exporting, arguments: Namespace) -> None:
     Raises:
         UsageError: something cannot be had; the line names the option.
     """
-    asked = AskedExports(prometheus=arguments.prometheus)
+    asked = AskedExports(
+        prometheus=arguments.prometheus,
+        otlp=arguments.otlp,
+        otlp_traces=arguments.otlp_traces,
+    )
     try:
         for one in open_exports(asked, session.note):
             session.export(one)

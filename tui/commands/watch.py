@@ -28,6 +28,7 @@ from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
 
 if TYPE_CHECKING:
+    from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
 
@@ -53,11 +54,12 @@ def watch(
     *,
     apart: Path | None = None,
     accompany: Callable[[Session], object] | None = None,
+    keeps_history: bool = True,
 ) -> int:
     """Run a session on the screen, or headless; return the exit status.
 
     `apart` is the ledger that takes what the shared one does not at the end; `accompany` is given
-    the session before it runs.
+    the session before it runs; what is probed without `keeps_history` is nobody's to remember.
 
     Raises:
         UsageError: --record cannot be written, an export cannot be had, or several engines were to
@@ -102,6 +104,7 @@ def watch(
         # They have engines of their own, on this machine.
         compare=None if places else compare,
         sweep=None if places else sweep,
+        history=history_of(config, arguments) if keeps_history else None,
     )
     if accompany is not None:
         accompany(session)
@@ -182,6 +185,20 @@ def need_face(arguments: Namespace, command: str, *, bounded: str = " --duration
 def has_terminal() -> bool:
     """Return whether there is a terminal to draw on and to read keys from."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def history_of(config: Config, arguments: Namespace) -> "HistoryKeeper | None":
+    """Return what keeps the history of a run, where that is wanted."""
+    settings = config.history
+    if not settings.enabled or arguments.no_history or arguments.no_record:
+        return None
+    # What it is made of is imported in its own thread.
+    from probes.history.keeper import HistoryKeeper, default_history_path
+
+    path = default_history_path()
+    if path.is_relative_to(NOWHERE):
+        return None  # the session says why
+    return HistoryKeeper(path, max_mb=settings.max_mb, max_days=settings.max_days)
 
 
 def recorder_of(config: Config, arguments: Namespace) -> Recorder | None:
