@@ -34,6 +34,7 @@ _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
 _LIVE: Final = "tui.commands.live"
+_AGENT: Final = "tui.commands.agent"
 """What runs where no sub-command is named."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
@@ -111,6 +112,8 @@ def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
                 raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
             if arguments.module != _LIVE and isinstance(arguments.place, list) and arguments.place:
                 raise UsageError("--place, before a command, goes with llmtop itself alone")
+            if arguments.module not in (_LIVE, _AGENT) and arguments.bus is not None:
+                raise UsageError("--bus, before a command, goes with llmtop itself alone")
             run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
             if is_program:
                 gc.freeze()  # modules stay until the end: no pass need look through them
@@ -516,7 +519,7 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.agent", record=None, no_record=False, place=None)
+    command.set_defaults(module=_AGENT, record=None, no_record=False, place=None)
     command.set_defaults(no_history=False)
     command.set_defaults(bus=None, bus_credentials=None)
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)

@@ -332,8 +332,13 @@ class PlacesSession:
             if first is None:
                 self._early.extend(events)
                 return
-            self._early.extend(events[:first])
-            events = [*events[first:], *self._early]
+            hello_ns = events[first].at_ns
+            # Who told something before knew no time of any place.
+            early = [
+                msgspec.structs.replace(event, at_ns=max(event.at_ns, hello_ns))
+                for event in (*self._early, *events[:first])
+            ]
+            events = [*events[first:], *early]
             self._early = []
             lines = durable_lines(events)
             self._greeted = True

@@ -19,6 +19,7 @@ from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
 from tui.commands.watch import need_face, recorder_of, show
+from tui.terminal.collector import passes_seldom
 
 _EXCLUDED = ("config", "base_url", "model", "api_key_env", "in_process")
 """What is about probing from here."""
@@ -64,7 +65,10 @@ def run(arguments: Namespace) -> int:
     for problem in (*problems, *([complaint] if complaint is not None else [])):
         session.note(problem)
     export(session, arguments)
-    return show(session, config, arguments, call=session.subscribe_caller)
+    # Boards of many places are large, and events hold no circles: of a screen its own collector
+    # takes over.
+    with passes_seldom():
+        return show(session, config, arguments, call=session.subscribe_caller)
 
 
 async def _try(address: BusAddress) -> None:
