@@ -40,6 +40,7 @@ from probes.money.bus_book import (
     minute_of,
     new_words,
     recovered,
+    report_of,
     total,
 )
 from probes.money.lease_rules import (
@@ -55,7 +56,7 @@ from probes.money.lease_rules import (
     settled,
     topped_up,
 )
-from probes.money.ledger import new_run
+from probes.money.ledger import Report, new_run
 from probes.money.ledger_file import LedgerError
 from probes.money.shared_ledger import STRIKES
 
@@ -197,7 +198,7 @@ class BusLedger:
                 f"the bus of the budgets cannot be reached since {since} ({failure.why}):"
                 f" {self._phase()}"
             )
-        if self._is_new_until_s > self._now_s() and not self._lifted:
+        if self._now_s() < self._is_new_until_s and not self._lifted:
             return new_words(self._is_new_until_s)
         return ""
 
@@ -532,19 +533,37 @@ class BusLedger:
         fresh = began_ns - self._clock_read_ns < CLOCK_S * NS_PER_S
         if self._ahead_ns is not None and fresh and self._failure is None:
             return
-        await self._bucket.put(CLOCK_KEY, b"")
-        entry = await self._bucket.get(CLOCK_KEY)
-        ended_ns = self._clock.monotonic_ns()
-        if entry is not None:
-            # Dated between the two, by whoever put it last.
-            self._ahead_ns = entry.at_ns - (began_ns + ended_ns) // 2
-            self._clock_read_ns = ended_ns
+        self._ahead_ns = await clock_ahead_ns(self._bucket, self._clock)
+        self._clock_read_ns = self._clock.monotonic_ns()
 
     def _see_time(self, at_ns: int) -> None:
         """Take it that it is no earlier: a machine that was suspended has missed some."""
         now_ns = self._clock.monotonic_ns()
         if self._ahead_ns is not None:
             self._ahead_ns = max(self._ahead_ns, at_ns - now_ns)
+
+
+async def clock_ahead_ns(bucket: BudgetBucket, clock: Clock) -> int:
+    """Return how far the bus's clock is beyond our monotonic one. Raises BusError."""
+    began_ns = clock.monotonic_ns()
+    await bucket.put(CLOCK_KEY, b"")
+    entry = await bucket.get(CLOCK_KEY)
+    if entry is None:
+        raise BusError("the bus keeps nothing that is put there")
+    # Dated between the two, by whoever put it last.
+    return entry.at_ns - (began_ns + clock.monotonic_ns()) // 2
+
+
+async def report_of_bus(bucket: BudgetBucket, clock: Clock) -> Report:
+    """Return who has spent what of the budgets on a bus.
+
+    Raises:
+        BusError: it cannot be reached.
+        LedgerError: what stands there cannot be read.
+    """
+    now_s = (clock.monotonic_ns() + await clock_ahead_ns(bucket, clock)) // NS_PER_S
+    entry = await bucket.get(BOOK_KEY)
+    return Report((), (), "") if entry is None else report_of(decoded(entry.value), now_s)
 
 
 def _limit_words(budget: Budget) -> str:
