@@ -287,21 +287,22 @@ class BusLedger:
 
     def _top_up(self, run: str, engine: int, asks: Sequence[Ask]) -> None:
         """Hand on what the place has leased; note which routes lack some."""
-        fenced = self._is_fenced()
+        fenced, hands = self._is_fenced(), self._in_hands()
         for ask in asks:
-            key = (run, engine, ask.route)
+            key, in_hands = (run, engine, ask.route), hands.get(ask.route, NOTHING)
             if not fenced:
-                self._leases[key] = topped_up(ask, self._leases[key], self._free(ask.route))
+                free = self._free(ask.route, in_hands)
+                self._leases[key] = topped_up(ask, self._leases[key], free)
             if self._leases[key].covers(ask.want):
                 self._short.discard(ask.route)
             else:
                 self._short.add(ask.route)
 
-    def _free(self, route: str) -> Amount:
+    def _free(self, route: str, in_hands: Amount) -> Amount:
         """Return what the place holds of a route and no engine has in its hands."""
         holding, untold = self._held(route), self._untold(route)
         held = holding.whole if self._spends_reserve() else holding.lease
-        return (held - untold - self._in_hands(route)).most(NOTHING)
+        return (held - untold - in_hands).most(NOTHING)
 
     def _held(self, route: str) -> Holding:
         return Holding() if self._mine is None else self._mine.held.get(route, Holding())
@@ -310,8 +311,12 @@ class BusLedger:
         told = NOTHING if self._mine is None else self._mine.spent.get(route, NOTHING)
         return self._spent.get(route, NOTHING) - told
 
-    def _in_hands(self, route: str) -> Amount:
-        return total(lease for (_, _, of), lease in self._leases.items() if of == route)
+    def _in_hands(self) -> dict[str, Amount]:
+        """Return what engines may spend without asking, by route."""
+        hands: dict[str, Amount] = {}
+        for (_, _, route), lease in self._leases.items():
+            hands[route] = hands.get(route, NOTHING) + lease
+        return hands
 
     def _spends_reserve(self) -> bool:
         return self._failure is not None and self._failure.times >= STRIKES
@@ -428,8 +433,9 @@ class BusLedger:
             return
         self._differing.add((other.place, other.limits))
         self._news.append(
-            f"{other.place} holds all places to {_limit_words(other.limits)}, {mine.place} to"
-            f" {_limit_words(mine.limits)}: the larger budgets bind where both probe"
+            f"all places are held to {_limit_words(other.limits)} by {other.place}, to"
+            f" {_limit_words(mine.limits)} by {mine.place}: the larger budgets bind where both"
+            " probe"
         )
 
     def _lost_race(self) -> None:
@@ -460,8 +466,9 @@ class BusLedger:
             return "nothing more may be spent until it can be"
         if self._is_dry:
             return "what was leased before is spent, and nothing more may be"
+        hands = self._in_hands()
         if any(
-            not holding.lease.covers(self._untold(route) + self._in_hands(route))
+            not holding.lease.covers(self._untold(route) + hands.get(route, NOTHING))
             for route, holding in self._mine.held.items()
         ):
             return "the emergency part is being spent"
@@ -470,12 +477,10 @@ class BusLedger:
     def _account(self, now_ns: int, *, ended: bool) -> Account:
         new = msgspec.structs.replace(self._new, began_s=self._new.began_s or self._now_s())
         self._new = new
-        hands: dict[str, Amount] = {}
-        needs: dict[str, Need] = {}
+        hands, needs = self._in_hands(), dict[str, Need]()
         for key, ask in self._asks.items():
             lease, before = self._leases[key], needs.get(ask.route)
             short = (ask.least - lease).most(NOTHING)
-            hands[ask.route] = hands.get(ask.route, NOTHING) + lease
             want, least = ask.want.most(lease), short
             if before is not None:
                 # Any engine that can begin is better than none.
