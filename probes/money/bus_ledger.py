@@ -192,7 +192,9 @@ class BusLedger:
     def doubt(self) -> str:
         """Why less than the budgets may be spent; empty where that is not so."""
         failure = self._failure
-        if failure is not None and (failure.times >= STRIKES or self._mine is None):
+        # Once may be a moment; but what is held back because of it is said at once.
+        holds_back = self._is_dry or self._mine is None
+        if failure is not None and (failure.times >= STRIKES or holds_back):
             since = clock_words(failure.since_s)
             return (
                 f"the bus of the budgets cannot be reached since {since} ({failure.why}):"

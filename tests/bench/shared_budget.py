@@ -68,9 +68,9 @@ def together(bus: NatsServer, folder: Path, agents: int, tokens: int) -> int:
     away = outcome.billed_by(plan.back_s) - outcome.billed_by(plan.away_s)
     say(f"billed while the bus was away: {away:,} tokens, out of what was leased before")
     say(f"the book was changed {outcome.changes} times in {outcome.seconds:.0f} s")
-    for place, words in sorted(outcome.words.items()):
-        for text in dict.fromkeys(filter(None, words)):
-            say(f"  {place}: {text}")
+    place, words = max(outcome.words.items(), key=lambda one: len(one[1]))
+    for text in words:
+        say(f"  {place}: {text}")
     if not within or outcome.billed > known:
         say("MORE WAS BILLED THAN MAY BE" if not within else "MORE WAS BILLED THAN IS KNOWN")
         return 1

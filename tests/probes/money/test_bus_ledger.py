@@ -336,6 +336,16 @@ async def test_a_place_that_never_reached_the_bus_spends_nothing_and_says_so() -
     assert place.ledger.doubt == ""
 
 
+async def test_what_is_held_back_for_want_of_the_bus_says_so_at_once() -> None:
+    bus = Bus()
+    place = Place(bus, "eu")
+    await place.ask(100, least=100)
+    bus.server.up = False
+    assert await place.after(SETTLE_S, 100, spent=50, least=100) == 50
+    assert place.ledger.doubt.endswith("what was leased before is spent, and nothing more may be")
+    assert place.ledger.take_news() == []
+
+
 async def test_a_place_that_others_must_take_for_dead_has_stopped_long_before() -> None:
     bus = Bus()
     place = Place(bus, "eu")
