@@ -493,8 +493,13 @@ def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+")
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
-    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    command.set_defaults(base_url=None, model=None, api_key_env=None, bus=None)
+    command.set_defaults(bus_credentials=None)
     _add_config(command)
+    command.add_argument("--bus", metavar="URL", help="of the budgets that agents share over a bus")
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
     command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
     command.add_argument(
         "--lift", action="store_true", help="count from what is known, after a broken ledger"
