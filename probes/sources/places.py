@@ -238,9 +238,17 @@ class SeveralPlaces:
 
     @property
     def status(self) -> HostStatus:
-        """How the engine is that is worst off; `engine` says at which place."""
-        names = [f"place {feed.place.name}" for feed in self._feeds]
-        return worst_of([engine.status for engine in self._engines], names)
+        """How the engine is that is worst off; `engine` says at which place, and which others are
+        as badly off."""
+        statuses = [engine.status for engine in self._engines]
+        names = [feed.place.name for feed in self._feeds]
+        worst = worst_of(statuses, names)
+        if worst.state == "running":
+            return msgspec.structs.replace(worst, engine=f"place {worst.engine}")
+        alike = zip(names, statuses, strict=True)
+        others = [name for name, one in alike if one.state == worst.state and name != worst.engine]
+        word = "places" if others else "place"
+        return msgspec.structs.replace(worst, engine=f"{word} {', '.join([worst.engine, *others])}")
 
     @property
     def given_up(self) -> list[tuple[str, str]]:

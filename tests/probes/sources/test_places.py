@@ -423,6 +423,7 @@ async def test_a_place_that_was_never_reached_is_unknown_after_a_while() -> None
         assert run.wall_ns - held.at_ns < 2 * NS  # it has no stamp of its own: now
         eu.state = here.state = "gave_up"
         assert run.host.is_given_up
+        assert run.host.status.engine == "places eu, here"
 
 
 async def test_another_version_is_said_once_with_its_hello() -> None:
