@@ -330,6 +330,6 @@ def test_the_command_line_prints_places_and_tells_why_one_is_missing(
         check=False,
     )
     *_, summary = map(json.loads, ended.stdout.splitlines())
-    assert summary["routes"]["chat@eu"]["ok"] > 3
+    assert summary["routes"]["chat@eu"]["ok"] >= 2
     assert ended.stderr.decode() == "llmtop: place us: us.test: there is no /nowhere/llmtop there\n"
     assert ended.returncode == 1
