@@ -440,6 +440,24 @@ async def test_another_version_is_said_once_with_its_hello() -> None:
         assert isinstance(run.heard[0], Hello)
 
 
+async def test_a_place_speaks_of_its_own_routes_alone() -> None:
+    run = Run(EU, HERE)
+    async with run.running() as (eu, here):
+        here.hello()
+        eu.hello()
+        await run.clock.advance(1.1)
+        for _ in range(3):
+            eu.begin("chat@here")
+            eu.begin("chat@eu")
+            await run.clock.advance(0.3)
+        assert {event.route for event in run.of(AttemptStarted)} == {"chat@eu"}
+        (notice,) = run.of(Notice)
+        assert (notice.place, notice.text) == (
+            "eu",
+            "it speaks of a route that is not probed there: chat@here",
+        )
+
+
 @pytest.mark.parametrize(
     ("ahead_s", "is_seen"), [(20.0, True), (-20.0, False), (-3.0, False), (3.0, False)]
 )
