@@ -803,8 +803,8 @@ class LiveScreen(Screen[None]):
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:
-        """Start the engine again after it gave up."""
-        if self.cockpit.session.status.state == "gave_up":
+        """Start the engine again after it gave up, or now where that is due later."""
+        if self.cockpit.session.status.state in ("gave_up", "restarting"):
             self.cockpit.session.retry()
 
 
