@@ -16,12 +16,21 @@ import msgspec
 
 from probes.config.fields import Field, Settings, fields_of
 from probes.config.prompts_file import PromptsFileLine
-from probes.config.settings import Alerting, Budget, Display, PromptSource, Recording, Route
+from probes.config.settings import (
+    Alerting,
+    Budget,
+    Display,
+    History,
+    PromptSource,
+    Recording,
+    Route,
+)
 
 TABLES: Final[Mapping[str, Sequence[type[Settings]]]] = {
     "routes.NAME": (Route, PromptSource),
     "budget": (Budget,),
     "recording": (Recording,),
+    "history": (History,),
     "alerts": (Alerting,),
     "display": (Display,),
 }

@@ -33,6 +33,7 @@ from probes.events import (
     Knob,
     PlaceReport,
     ProbeFinished,
+    Reference,
     Tick,
 )
 from probes.events.spoken_of import speaks_of
@@ -79,6 +80,7 @@ class Diagnostician:
         self._places = PlaceTimes()
         self._judged: dict[str, _JudgedPlace] = {}
         """By the name of the place."""
+        self._wall_anchor_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
         self._usual: dict[str, UsualTold] = {}
@@ -119,6 +121,17 @@ class Diagnostician:
             if here.place.is_heard
             for name, route in here.routes.items()
             if _is_suspect(route)
+        )
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return what is usual of each route and cohort by now, for a later run to start from."""
+        return tuple(
+            one
+            for here in self._judged.values()
+            for route in here.routes.values()
+            for one in route.watch.references(
+                here.place.now_ns, here.place.now_ns + self._wall_anchor_ns
+            )
         )
 
     @property
@@ -179,7 +192,14 @@ class Diagnostician:
 
     # Events. Each returns the route that may be judged at once, before the second is over.
 
+    def _remembered(self, event: Reference) -> RouteCauses | None:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.remember(event)
+        return None
+
     def _greeted(self, event: Hello) -> RouteCauses | None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
         clock = (event.boot_id, event.clock_name)
         if self._clock != clock:
             self._clock = clock
@@ -266,6 +286,7 @@ class Diagnostician:
         return None
 
     def _ticked(self, event: Tick) -> RouteCauses | None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
         here = self._judged.get(event.place)
         if here is not None:
             lag_s = event.health.loop_lag_p99_ns / NS_PER_S
@@ -349,6 +370,7 @@ def _is_uneven(watch: RouteWatch) -> bool:
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], RouteCauses | None]]] = {
     Hello: Diagnostician._greeted,
+    Reference: Diagnostician._remembered,
     AttemptStarted: Diagnostician._attempt_started,
     FirstToken: Diagnostician._first_token,
     AttemptFinished: Diagnostician._attempt_finished,

@@ -12,6 +12,9 @@ Rule 5: what is usual is learned from what is known to be well. While anything i
 stands still; what was in doubt enters when the doubt has gone, else the reference would lose its
 own upper end and every gust would count for more. An alarm and thickened probes never enter.
 Rule 6: memory is bounded: numbers in arrays, and no more of them than the constants say.
+Rule 7: what an earlier run had learnt is on trial until the first samples of this one have shown
+that level. Until then it judges nobody and tells nothing; where they show another it is dropped,
+and the run learns afresh: a level that was there from the first probe on is no event of this run.
 
 The statistic is a CUSUM (Page, 1954) of normal scores of ranks. `tests/bench/detector_race.py` says
 how soon it knows and how often it is wrong; the constants were chosen by it.
@@ -19,7 +22,7 @@ how soon it knows and how often it is wrong; the constants were chosen by it.
 
 import math
 from array import array
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Final, Literal, TypeAlias
@@ -151,6 +154,30 @@ of their scores says less than it would of strangers; it is the margin that make
 RAMP_BLOCKS: Final = 5
 """Blocks from which the size of a ramp is reckoned."""
 
+KEPT_QUANTILES: Final = 32
+"""By so many a reference is handed on, from the least to the greatest at even steps."""
+LEAST_HANDED_ON: Final = 60
+"""Samples below which a reference is not: what so short a run had learnt is learnt anew as fast."""
+REMEMBERED: Final = 150
+"""Samples that a remembered reference counts for: enough not to be a young one, and few enough that
+five minutes of this run are all of it."""
+IN_BAND: Final = 0.6
+"""A first sample shows the remembered level where neither it, the margin taken off, scores above
+this, nor, the margin added, below its negative: at σ 0.3 three in four do."""
+SHOWN: Final = 3
+NOT_SHOWN: Final = 4
+"""So many more in the band than out of it, and the level is shown; so many more out of it, and it
+is another. One twice as high is taken for the same in one of two hundred cases, and then rule 7
+holds at the naming, too."""
+LONGEST_TRIAL: Final = 30
+"""Samples after which one that is undecided is dropped: as many as are learnt from at least."""
+FIRST_SAMPLES: Final = 60
+"""Well samples of the run after which the remembered reference is as good as its own."""
+APART: Final = 0.8
+"""Before that nothing is named unless they lie nearer to what is remembered than to what is to be
+named, and of all pairs of one and of a sample since the onset so many rise: else it has been so all
+the time, and some samples were low by chance."""
+
 LEAST, MOST = 1e-9, 1e18
 """Bounds of a value, whatever a server made of it: zero has no ratio, and a float of four bytes
 ends at 3e38."""
@@ -190,6 +217,7 @@ class LevelShift:
         "_cleared",
         "_covariance",
         "_doubtful",
+        "_first",
         "_former",
         "_former_now",
         "_gross",
@@ -218,6 +246,8 @@ class LevelShift:
         "_sorted",
         "_thickened",
         "_threshold",
+        "_trial",
+        "_tried",
         "_variance",
         "_well",
         "named_since_ns",
@@ -235,6 +265,12 @@ class LevelShift:
         self._former: array[float] | None = None
         """What is to be scaled to the first samples, for an heir, and where its series stood."""
         self._former_now = 1.0
+        self._tried: array[float] | None = None
+        """The first samples, while a remembered reference is on trial."""
+        self._trial = 0
+        """How many more of them were in its band than out of it."""
+        self._first: array[float] | None = None
+        """Well samples of the run since then, up to `FIRST_SAMPLES`."""
         self._guard = GUARD
         self._newest_ns: int | None = None
         self._pace_ns = 0.0
@@ -297,17 +333,85 @@ class LevelShift:
             heir._former_now = _quantile(sorted(stands), 0.5)
         return heir
 
+    # ------------------------------------------------------------------ from run to run
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether it waits for the first samples to show what is remembered."""
+        return self._tried is not None
+
+    def reference(self) -> tuple[tuple[float, ...], int, tuple[float, float, float]] | None:
+        """Return what is usual for a later run to start from: quantiles, samples behind them, and
+        how scores behave; None while too little is known."""
+        n = self.n_usual
+        if n < LEAST_HANDED_ON:
+            return None
+        steps = KEPT_QUANTILES - 1
+        values = tuple(_quantile(self._sorted, step / steps) for step in range(KEPT_QUANTILES))
+        return values, n, (self._mean, self._variance, self._covariance)
+
+    def remember(self, values: Sequence[float], n: int, scores: tuple[float, float, float]) -> None:
+        """Begin with what an earlier run handed on, on trial. Only before the first sample."""
+        if len(values) < 2 or n < LEAST_HANDED_ON or self._well:
+            return
+        self._well = array("f", spread_out(values, min(n, REMEMBERED) + self._guard))
+        self._rebuild()
+        self._mean, self._variance, self._covariance = scores
+        self._scores_before = scores
+        self._scored = n
+        self._tried = array("f")
+
+    def _try(self, value: float, tried: "array[float]") -> None:
+        """Hold one of the first samples against what is remembered."""
+        known = self._sorted
+        tried.append(value)
+        high = _normal_score(bisect_left(known, value / self._margin), len(known), CLIP)
+        low = _normal_score(bisect_left(known, value * self._margin), len(known), CLIP)
+        self._trial += 1 if high <= IN_BAND and low >= -IN_BAND else -1
+        if self._trial >= SHOWN:
+            self._tried, self._first = None, array("f")
+            for one in tried:
+                self._admit(one)
+        elif self._trial <= -NOT_SHOWN or len(tried) >= LONGEST_TRIAL:
+            self._tried = None
+            self._learn_afresh(tried)
+
+    def _was_always_so(self) -> bool:
+        """Whether the run's own well samples are like those since the onset, and not like what was
+        remembered (rule 7)."""
+        first = self._first
+        if first is None or not self._recent:
+            return False
+        since = sorted(self._recent)
+        middle = math.sqrt(_quantile(self._sorted, 0.5) * _quantile(since, 0.5))
+        if _quantile(sorted(first), 0.5) > middle:
+            return True
+        rises = sum(len(since) - bisect_right(since, one) for one in first)
+        return rises < APART * len(first) * len(since)
+
+    def _learn_afresh(self, samples: Sequence[float]) -> None:
+        """Drop what was remembered; the samples of this run are what is known."""
+        self._first = None
+        self._well, self._sorted = array("f"), array("f")
+        self._mean, self._variance, self._covariance, self._last = -0.3, 0.8, 0.24, 0.0
+        self._scores_before = (self._mean, self._variance, self._covariance)
+        self._scored = 0
+        self._forget_run()
+        self._clear()
+        for one in samples:
+            self._learn(one)
+
     # ------------------------------------------------------------------ what it says
 
     @property
     def level(self) -> Level:
         """Return how sure it is that the series is higher than usual."""
-        if len(self._sorted) < LEARNED:
+        if len(self._sorted) < LEARNED or self._tried is not None:
             return "learning"
         if self.named_since_ns is not None:
             return "named"
         score = self._score + self._lent
-        if score >= PERHAPS:
+        if score >= PERHAPS and not self._was_always_so():
             return "perhaps"
         return "suspected" if score >= SUSPECTED else "well"
 
@@ -336,15 +440,15 @@ class LevelShift:
     @property
     def n_usual(self) -> int:
         """Return how many samples the usual is known from."""
-        return len(self._sorted)
+        return 0 if self._tried is not None else len(self._sorted)
 
     def usual(self, q: float) -> float | None:
         """Return a quantile of the reference; None while learning."""
-        return _quantile(self._sorted, q) if len(self._sorted) >= LEARNED else None
+        return _quantile(self._sorted, q) if self.n_usual >= LEARNED else None
 
     def shift(self) -> Shift | None:
         """Return what the shift amounts to; None before a sample has shown one."""
-        if not self._recent or len(self._sorted) < LEARNED:
+        if not self._recent or self.n_usual < LEARNED:
             return None
         return _shift_between(sorted(self._recent), self._sorted)
 
@@ -355,7 +459,7 @@ class LevelShift:
         A sample of such a shift lies, in the middle, at the 64th percentile of what counts at all.
         """
         known = self._sorted
-        if len(known) < LEARNED:
+        if self.n_usual < LEARNED:
             return None
         return self._least_shift() * _quantile(known, 0.64) / _quantile(known, 0.5)
 
@@ -386,7 +490,7 @@ class LevelShift:
             self._learn_pace(at_ns)
         known = self._sorted
         n = len(known)
-        if n < LEARNED:
+        if n < LEARNED or self._tried is not None:
             if not evidence:
                 self._learn(value)
             return
@@ -420,7 +524,7 @@ class LevelShift:
         the newest sample, lend together what the worst of them is worth.
         """
         self._lent, self._lent_sure, self._lent_ns = 0.0, 0.0, None
-        if len(self._sorted) < LEARNED:
+        if self.n_usual < LEARNED:
             return
         lent: dict[int, float] = {}
         for began_ns, age in requests:
@@ -440,7 +544,7 @@ class LevelShift:
             if self._since_ns is None and self._lent_ns is not None:
                 self._begin_doubt(self._lent_ns)
             self._name(at_ns if at_ns is not None else self._newest_ns or 0)
-            self._on_credit = True
+            self._on_credit = self.named_since_ns is not None
 
     def _worth(self, age: float) -> float:
         """Return what a request of that age says for a shift."""
@@ -487,7 +591,10 @@ class LevelShift:
     # ------------------------------------------------------------------ the reference
 
     def _learn(self, value: float) -> None:
-        """Take a sample before there is a usual."""
+        """Take a sample before there is a usual, or before it is known whether that holds."""
+        if self._tried is not None:
+            self._try(value, self._tried)
+            return
         self._admit(value)
         if self._former is not None and len(self._well) >= HEIR_SAMPLES:
             scale = _quantile(sorted(self._well), 0.5) / self._former_now
@@ -526,6 +633,10 @@ class LevelShift:
     def _admit(self, value: float) -> None:
         """Take a sample that is known to be well; the oldest on guard enters the reference."""
         well, known = self._well, self._sorted
+        if self._first is not None:
+            self._first.append(value)
+            if len(self._first) >= FIRST_SAMPLES:
+                self._first = None
         self._block.append(value)
         if len(self._block) >= (BLOCK if self._guard == GUARD else SLOW_BLOCK):
             self._close_block()
@@ -648,6 +759,9 @@ class LevelShift:
         return gross >= GROSS and at_ns - self._gross_ns >= GROSS_NS and self._score > GROSS_SCORE
 
     def _name(self, at_ns: int) -> None:
+        if self._was_always_so():
+            self._learn_afresh([*(self._first or ()), *self._doubtful])
+            return
         self.named_since_ns = at_ns
         self._cleared = 0.0
         self._sharpen_onset()
@@ -746,6 +860,16 @@ class LevelShift:
         self._anchor_blocks, self._anchor_waiting, self._lift = 1, 0, 1.0
         self._ramp = 0.0
         self._ramp_ns = self.ramp_named_ns = None
+
+
+def spread_out(values: Sequence[float], n: int) -> list[float]:
+    """Return `n` samples that have these quantiles, in an order of which each stretch is like the
+    whole: the oldest leave a reference first."""
+    found: list[float] = []
+    golden = 0.618_033_988_749_895  # its multiples lie evenly, however many are taken
+    for number in range(1, n + 1):
+        found.append(_quantile(values, number * golden % 1.0))
+    return found
 
 
 def _bounded(value: float) -> float:

@@ -6,6 +6,7 @@ of them, weigh no more than one. What an attempt weighs is known before its outc
 Rule 3: what is usual is the share of the last hour in which all was well. While anything is in
 doubt it stands still; what was in doubt enters when the doubt has gone.
 Rule 4: memory is bounded: counts of sixty minutes.
+Rule 5: what an earlier run had learnt counts once the first attempts of this one have shown it.
 
 The statistic is the Bernoulli CUSUM (Reynolds and Stoumbos, 1999): the log-likelihood ratio of a
 share of `bad` against the share that is usual.
@@ -37,6 +38,8 @@ CREDIT: Final = 2.0
 one second of the clock and none in the next, and would be worth a half each."""
 SPACING: Final = 1 / 16
 """Weight of the newest time between two ends in what is usual of it."""
+SHOWN: Final = 3
+"""First attempts that must all be as the usual share says of most before it is taken over."""
 MINUTES: Final = 60
 MINUTE_NS: Final = 60 * NS_PER_S
 
@@ -90,8 +93,10 @@ class ShareShift:
         "_minute",
         "_named",
         "_place",
+        "_remembered",
         "_runs",
         "_score",
+        "_shown",
         "_spacing_s",
         "_up",
         "_usual",
@@ -127,7 +132,35 @@ class ShareShift:
         """When the first attempt of them began; None while nothing speaks for it."""
         self.named_since_ns: int | None = None
         self._usual = -1.0
+        self._remembered: float | None = None
+        """The usual share of an earlier run, until the first attempts have shown or refuted it."""
+        self._shown = 0
         self._weigh()
+
+    def reference(self) -> tuple[float, float] | None:
+        """Return the usual share for a later run to start from, and the seconds it is known from;
+        None where nothing has to be learned, or too little is known."""
+        known = bool(self._learned) and self._well >= self._learned
+        return (self.usual_share, self._well) if known else None
+
+    def remember(self, share: float) -> None:
+        """Begin with what an earlier run handed on. Only before the first attempt."""
+        if self._learned and not self._well and 0.0 <= share <= 1.0:
+            self._remembered = share
+
+    def _learn(self, weight: float, failed: bool) -> None:
+        """Take an attempt before there is a usual share; the first ones show or refute that of an
+        earlier run."""
+        self._admit(weight, weight * failed)
+        share = self._remembered
+        if share is None:
+            return
+        self._shown += 1
+        if failed != (share > 0.5):
+            self._remembered = None
+        elif self._shown >= SHOWN:
+            self._remembered = None
+            self._admit(self._learned, share * self._learned)
 
     @property
     def level(self) -> Level:
@@ -168,7 +201,7 @@ class ShareShift:
         weight = self._weight(at_ns)
         if self._well < self._learned:
             if not evidence:
-                self._admit(weight, weight * failed)
+                self._learn(weight, failed)
             return
         self._score = max(0.0, self._score + weight * (self._up if failed else self._down))
         if not self._score and self.named_since_ns is None:

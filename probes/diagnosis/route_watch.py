@@ -32,7 +32,7 @@ from probes.diagnosis.failure_kinds import (
     speaks_of_route,
 )
 from probes.diagnosis.felt import Felt, FeltTimes
-from probes.diagnosis.level import LevelShift
+from probes.diagnosis.level import LEARNED, LevelShift
 from probes.diagnosis.series import (
     DNS,
     GAP,
@@ -47,6 +47,7 @@ from probes.diagnosis.series import (
     WHOLE,
     JudgedSeries,
     Shares,
+    short,
 )
 from probes.events import (
     AttemptFinished,
@@ -59,9 +60,12 @@ from probes.events import (
     Knob,
     OpenPhase,
     ProbeFinished,
+    Reference,
     RouteCounts,
     RouteInfo,
+    SeriesReference,
     ServerClaim,
+    ShareReference,
 )
 from probes.events.knob_turns import BY_ITSELF, is_next_step
 from probes.kit.clock import NS_PER_S
@@ -164,7 +168,9 @@ class _Open:
 class Band:
     """Series of one band of prompt sizes, or of one shape."""
 
-    __slots__ = ("cohort", "felt", "gap", "input", "output", "per_token", "wait", "whole")
+    __slots__ = (
+        *("cohort", "felt", "gap", "input", "output", "per_token", "remembered", "wait", "whole"),
+    )
 
     def __init__(self) -> None:
         self.cohort = ""
@@ -175,6 +181,8 @@ class Band:
         self.per_token = JudgedSeries(PER_TOKEN)
         self.gap = JudgedSeries(GAP)
         self.whole = JudgedSeries(WHOLE)
+        self.remembered: Reference | None = None
+        """What was felt by an earlier run, until its waits are shown or refuted."""
 
     def __iter__(self) -> Iterator[JudgedSeries]:
         return iter((self.wait, self.per_token, self.gap, self.whole))
@@ -273,6 +281,84 @@ class RouteWatch:
         self.rate = _bounded(info.rate) if info.pace != "interval" else 0.0
         """Probes a second of an open pace; 0 where it is closed."""
         self._stall_ns = longest_gap_ns(_bounded(info.stall_after))
+
+    # From run to run.
+
+    def remember(self, event: Reference) -> None:
+        """Begin with what an earlier run had learnt; only before the first attempt."""
+        if self.cohort and not self.info.is_mix:
+            return
+        name = band_of(event.cohort)
+        if name in self.bands or len(self.bands) >= max(_BANDS_KEPT, len(self.info.shapes)):
+            return
+        if self.info.is_mix:
+            band = self._band_in_mix(event.cohort)
+        else:
+            self._take_cohort(event.cohort)
+            band = self.band
+        band.remembered = event
+        of_it = {series.kind.figure: series for series in (*band, band.input, band.output)}
+        of_it |= {series.kind.figure: series for series in self._of_the_route}
+        for known in event.series:
+            series = of_it.get(known.figure)
+            if series is not None:
+                series.level.remember(known.values, known.n, known.scores)
+        shares = {share.figure: share for share in self._shares_learned}
+        for share_known in event.shares:
+            share = shares.get(share_known.figure)
+            if share is not None:
+                share.test.remember(share_known.share)
+
+    def references(self, at_ns: int, wall_ns: int) -> list[Reference]:
+        """Return what is usual by now, for a later run to start from; one for each cohort."""
+        shares = tuple(
+            ShareReference(figure=share.figure, share=short(known[0]), seconds=round(known[1]))
+            for share in self._shares_learned
+            if (known := share.test.reference()) is not None
+        )
+        found = []
+        for band in self.bands.values():
+            of_it = (*band, band.input, band.output, *self._of_the_route)
+            series = tuple(
+                SeriesReference(
+                    figure=one.kind.figure,
+                    values=tuple(map(short, known[0])),
+                    n=known[1],
+                    scores=(short(known[2][0]), short(known[2][1]), short(known[2][2])),
+                )
+                for one in of_it
+                if (known := one.level.reference()) is not None
+            )
+            if not self._wait_of(band).level.n_usual or not series:
+                continue
+            found.append(
+                Reference(
+                    at_ns=at_ns,
+                    route=self.name,
+                    cohort=band.cohort,
+                    wall_ns=wall_ns,
+                    series=series,
+                    shares=shares,
+                    ttft_s=tuple(map(short, band.felt.ttft.reference())),
+                    e2e_s=tuple(map(short, band.felt.e2e.reference())),
+                )
+            )
+        return found
+
+    @property
+    def _shares_learned(self) -> tuple[Shares, ...]:
+        """Shares of what may well be always so, which a run learns before it judges them."""
+        return (self.stalled, self.cold, self.uncached, self.resent, self.reordered)
+
+    def _settle_remembered(self, band: Band) -> None:
+        """Take over what was felt, once it is known whether the waits are as they were."""
+        level, event = self._wait_of(band).level, band.remembered
+        if event is None or level.is_on_trial:
+            return
+        band.remembered = None
+        if level.n_usual >= LEARNED:
+            band.felt.ttft.remember(event.ttft_s)
+            band.felt.e2e.remember(event.e2e_s)
 
     def engine_died(self) -> None:
         """Forget what only the former engine could have finished."""
@@ -469,6 +555,9 @@ class RouteWatch:
                 series.close(now_ns)
         for series in self._of_the_route:
             series.close(now_ns)
+        for band in judged:
+            if band.remembered is not None:
+                self._settle_remembered(band)
         of_all = max(test.rank for test in self._felt_by)
         for band, waiting in ages.items():
             wait = self._wait_of(band)

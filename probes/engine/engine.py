@@ -149,6 +149,7 @@ class Engine:
                 boot_id=boot_id(),
                 clock="kernel" if kernel_stamps() else "user",
                 digests=configure.digests,
+                life=os.urandom(8).hex(),
                 routes=tuple(route_info(route) for route in configure.routes),
             )
         )

@@ -515,6 +515,28 @@ class Evidence(Record, frozen=True, kw_only=True):
     """Of several places, the one whose figure it is, where that sees nothing of it."""
 
 
+class SeriesReference(Record, frozen=True, kw_only=True):
+    """What one series of a route was while it was well, as an earlier run had learnt it."""
+
+    figure: FigureName
+    values: tuple[float, ...]
+    """Its quantiles at even steps from the least to the greatest, as the detector keeps them: in
+    the unit of the figure, its floor added."""
+    n: int
+    """Samples behind them, of one second each."""
+    scores: tuple[float, float, float] = (-0.3, 0.8, 0.24)
+    """How scores behaved meanwhile: mean, variance, covariance of neighbours."""
+
+
+class ShareReference(Record, frozen=True, kw_only=True):
+    """What share of a route's attempts something was while it was well."""
+
+    figure: FigureName
+    share: float
+    seconds: float
+    """Of which it is known."""
+
+
 class Advice(Record, frozen=True, kw_only=True):
     """What to do about a diagnosis."""
 

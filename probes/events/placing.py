@@ -1,7 +1,7 @@
 """Events of one place on a line of time that several places share.
 
-Rule 1: a place's stamps are all moved by one constant, from its own clock to Unix time, for as long
-as one engine lives: every difference between stamps of that engine stays what it measured.
+Rule 1: a place's stamps are all moved by one constant, from its own clock to Unix time, for as
+long as one engine lives: every difference between stamps of that engine stays what it measured.
 Rule 2: stamps of two places order what happened by their wall clocks and no better; nobody
 subtracts them.
 Rule 3: every field that holds a stamp is named here; durations and ages stay as they are.
@@ -35,6 +35,7 @@ from probes.events.stream import (
     PlaceReport,
     Preview,
     ProbeFinished,
+    Reference,
     Tick,
     Usual,
 )
@@ -179,6 +180,7 @@ _MOVES: Final[Mapping[type[Event], Callable[[Any, str, int], Event]]] = {
     PlaceReport: _place_report,
     Diagnosis: _since,
     Usual: _at,
+    Reference: _at,
     Alert: _alert,
     Tick: _tick,
     Batch: _of_the_place,

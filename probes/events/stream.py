@@ -42,7 +42,9 @@ from probes.events.parts import (
     RouteInfo,
     RttTo,
     Scope,
+    SeriesReference,
     ServerClaim,
+    ShareReference,
     StampLadder,
     TokenSource,
     TtftKind,
@@ -79,6 +81,9 @@ class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     digits. Empty where the writer did not say."""
     place: str = ""
     """Of several places, the one that this is about: it says nothing of the routes of another."""
+    life: str = ""
+    """Random: tells this life of an engine from all others, wherever its events are read. Empty
+    where the writer did not say."""
 
 
 class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="attempt_started"):
@@ -465,6 +470,26 @@ class Usual(Record, frozen=True, kw_only=True, tag_field="type", tag="usual"):
     """Samples that its medians are known from, of one second each."""
 
 
+class Reference(Record, frozen=True, kw_only=True, tag_field="type", tag="reference"):
+    """What is usual of a route by an earlier run: what the detector starts from.
+
+    It stands right behind the first hello of a run, one for each cohort. It is no measurement of
+    this run and derived of nothing in it: a replay folds it as it is.
+    """
+
+    at_ns: int
+    """That of the hello."""
+    route: str
+    cohort: str
+    wall_ns: int
+    """When it was last seen to be so, Unix ns."""
+    series: tuple[SeriesReference, ...] = ()
+    shares: tuple[ShareReference, ...] = ()
+    ttft_s: tuple[float, ...] = ()
+    """Quantiles of felt TTFTs at even steps, as `SeriesReference.values`."""
+    e2e_s: tuple[float, ...] = ()
+
+
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Each second: clocks, health and counts. Its absence is itself a reading."""
 
@@ -528,6 +553,7 @@ Event: TypeAlias = (
     | PlaceReport
     | Diagnosis
     | Usual
+    | Reference
     | Alert
     | Tick
     | Batch
@@ -551,6 +577,7 @@ DURABLE_TYPES: Final = (
     PlaceReport,
     Diagnosis,
     Usual,
+    Reference,
     Alert,
     Tick,
 )

@@ -42,14 +42,18 @@ def joined(centroids: Iterable[Centroid]) -> list[Centroid]:
 
 def merged(centroids: Iterable[Centroid], limit: int) -> list[Centroid]:
     """Return at most `limit` centroids, small at both ends, equal points joined exactly."""
-    many = joined(centroids)
-    if len(many) <= limit:
-        return many
-    upto = list(accumulate(centroid[1] for centroid in many))
     return [
-        union(many[begin:end]) if end - begin > 1 else many[begin]
-        for begin, end in pairwise((0, *_cuts_within(upto, limit)))
+        union(group) if len(group) > 1 else group[0] for group in grouped(joined(centroids), limit)
     ]
+
+
+def grouped(many: Sequence[Centroid], limit: int) -> list[Sequence[Centroid]]:
+    """Return centroids that are `joined` in at most `limit` groups of neighbours, small at both
+    ends."""
+    if len(many) <= limit:
+        return [[centroid] for centroid in many]
+    upto = list(accumulate(centroid[1] for centroid in many))
+    return [many[begin:end] for begin, end in pairwise((0, *_cuts_within(upto, limit)))]
 
 
 def union(group: Sequence[Centroid]) -> Centroid:

@@ -74,6 +74,17 @@ class _Stretch(NamedTuple):
     """Of the first of them in the part."""
 
 
+class RecordedSpan(NamedTuple):
+    """Lines of those given that stand in one part, in a row."""
+
+    begin: int
+    """Bytes that were given before them."""
+    size: int
+    part: Path
+    offset: int
+    """Of the first of them in the part."""
+
+
 class Recorder:
     """Appends durable lines to disk from a thread of its own; never blocks its caller.
 
@@ -184,6 +195,16 @@ class Recorder:
             return None
         begin, _, part, offset = stretches[at]
         return RecordedPlace(part, offset + given - begin, hellos)
+
+    def written_from(self, given: int) -> RecordedSpan | None:
+        """Return the first lines that were written of those behind so many bytes of the given; they
+        begin later where some were lost. None where nothing of it is written yet."""
+        for begin, end, part, offset in self._stretches:
+            if end > given:
+                skipped = max(0, given - begin)
+                begin += skipped
+                return RecordedSpan(begin, end - begin, part, offset + skipped)
+        return None
 
     def close(self) -> None:
         """Write what waits, bring it to the disk, end the thread; waits 5 s at most."""

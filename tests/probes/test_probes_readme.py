@@ -12,7 +12,7 @@ from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 from probes.answers.body import _LONGEST_WORDS
 from probes.answers.lenient import _MOST_TOKENS
 from probes.answers.right_answer import PIECE as WRONG_PIECE
-from probes.board import header, order, pace
+from probes.board import order, pace, place
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.knob_effects import _PATIENCE_NS, AFTER_NS, BEFORE_MOST, BEFORE_NS
 from probes.board.lanes import CELL_NS
@@ -65,7 +65,7 @@ NUMBERS = {
     ),
     "The event stream": (f"(output by {BATCH_S * 1000:g} ms, for the lanes)",),
     "What each figure means": (
-        f"all streams together, over the last {header._ARRIVAL_NS / NS_PER_S:g} s",
+        f"all streams together, over the last {place.ARRIVAL_NS / NS_PER_S:g} s",
         f"whole slices of {SLICE_S} s, so `1m` is {MINUTE_S} to {MINUTE_S + SLICE_S} s",
         f"up to {', '.join(name for _, name in BANDS)}, above",
         f"Slices of {SLICE_S} s are kept for {SPANS.get(_SLICES_KEPT * SLICE_S)}, minutes for "
@@ -185,7 +185,7 @@ def test_the_rooms_of_the_picture_are_those_of_the_tree() -> None:
 
 def test_the_floors_of_the_picture_are_those_that_the_linter_holds() -> None:
     layered = [contract["layers"] for contract in contracts() if contract["type"] == "layers"]
-    (layers,) = [layers for layers in layered if "probes.kit" in layers]
+    (layers,) = [layers for layers in layered if "tui" in layers]
     held = []
     for layer in layers:
         rooms = [name.strip().removeprefix("probes.") for name in layer.split("|")]

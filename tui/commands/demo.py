@@ -42,6 +42,7 @@ def run(arguments: Namespace) -> int:
             arguments,
             Ledger(None),
             accompany=partial(turn_knobs, turns=scenario.turns, started_ns=provider.started_ns),
+            keeps_history=False,
         )
 
 

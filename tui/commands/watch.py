@@ -5,24 +5,46 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import msgspec
 
+from probes.board import Board
 from probes.config import Config
+from probes.config.places import GivenPlace, config_at
 from probes.config.secrets import resolve_headers
+from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
 from probes.money.ledger import Ledger
 from probes.run.pass_or_fail import PassOrFail
+from probes.run.printing import HeadlessRun
 from probes.run.session import Session
+from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
+from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
+from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
 
 if TYPE_CHECKING:
+    from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
+
+
+class WatchedRun(HeadlessRun, CockpitSession, Protocol):
+    """A run that can be shown either way."""
+
+    @property
+    def board(self) -> Board:
+        """All that it has told."""
+        ...
+
+    @property
+    def attention(self) -> Attention:
+        """What somebody does about its alerts."""
+        ...
 
 
 def watch(
@@ -32,23 +54,30 @@ def watch(
     *,
     apart: Path | None = None,
     accompany: Callable[[Session], object] | None = None,
+    keeps_history: bool = True,
 ) -> int:
     """Run a session on the screen, or headless; return the exit status.
 
     `apart` is the ledger that takes what the shared one does not at the end; `accompany` is given
-    the session before it runs.
+    the session before it runs; what is probed without `keeps_history` is nobody's to remember.
 
     Raises:
-        UsageError: --record cannot be written, or several engines were to share this process.
+        UsageError: --record cannot be written, an export cannot be had, or several engines were to
+            share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
     if arguments.in_process and arguments.engines > 1:
         raise UsageError("--engines and --in-process exclude each other")
+    places: list[GivenPlace] = getattr(arguments, "place", [])
+    if places:
+        config = config_at(config, *(place.name for place in places))
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
-    headers = resolve_headers(config, os.environ)
+    here = {place.name for place in places if place.way == "local"}
+    probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
+    headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)
 
     def compare() -> "Comparisons":
         from probes.run.comparison_run import Comparisons  # no start should pay for it
@@ -65,14 +94,17 @@ def watch(
     session = Session(
         config,
         headers,
-        recorder=_recorder(config, arguments),
+        recorder=recorder_of(config, arguments),
         ledger=ledger,
         apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
-        compare=compare,
-        sweep=sweep,
+        places=places,
+        # They have engines of their own, on this machine.
+        compare=None if places else compare,
+        sweep=None if places else sweep,
+        history=history_of(config, arguments) if keeps_history else None,
     )
     if accompany is not None:
         accompany(session)
@@ -80,12 +112,26 @@ def watch(
     if complaint is not None and ledger.shared:
         session.note(complaint)
     try:
-        return _face(session, config, arguments)
+        export(session, arguments)
+        return show(session, config, arguments, call=session.subscribe)
     finally:
         ledger.close()
 
 
-def _face(session: Session, config: Config, arguments: Namespace) -> int:
+def show(
+    session: WatchedRun,
+    config: Config,
+    arguments: Namespace,
+    *,
+    call: Callable[[Sink], object],
+) -> int:
+    """Show a run on the screen, or print it; return the exit status.
+
+    `call` lets the screen take the events of which it calls people.
+
+    Raises:
+        OutputError: the events of a headless run cannot be written.
+    """
     if not arguments.headless:
         from tui.commands.start import run_app
 
@@ -95,7 +141,7 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             session,
             config,
             duration_s=arguments.duration,
-            subscribe=session.subscribe,
+            subscribe=call,
             attention=session.attention,
         )
         return status or asked.status(session.board.summary(), complain)
@@ -141,10 +187,27 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
+def history_of(config: Config, arguments: Namespace) -> "HistoryKeeper | None":
+    """Return what keeps the history of a run, where that is wanted."""
+    settings = config.history
+    if not settings.enabled or arguments.no_history or arguments.no_record:
+        return None
+    # What it is made of is imported in its own thread.
+    from probes.history.keeper import HistoryKeeper, default_history_path
+
+    path = default_history_path()
+    if path.is_relative_to(NOWHERE):
+        return None  # the session says why
+    return HistoryKeeper(path, max_mb=settings.max_mb, max_days=settings.max_days)
+
+
+def recorder_of(config: Config, arguments: Namespace) -> Recorder | None:
     """Return what records the run, if anything does.
 
     A file that was asked for must be had; the folder of all recordings is a convenience.
+
+    Raises:
+        UsageError: it cannot be had.
     """
     settings = config.recording
     try:

@@ -1,0 +1,275 @@
+"""The history read back: by day, by hour of the day, and what was seen before.
+
+Rule 1. Percentiles are read from the union of all centroids of their time, never from percentiles.
+Rule 2. Percentiles never mix cohorts: they are of the one that most probes were of. Counts, tokens
+and cost are of all.
+Rule 3. A day is one of the machine's own time zone, or of the one that is asked for.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from statistics import median
+from typing import Final
+
+from probes.history.database import HistoryFile, StoredRow, StoredSeries
+from probes.history.jumps import Day, jumps
+from probes.history.packed import Union
+from probes.history.records import COUNTS, OUTCOMES, PastIncident, RouteIdentity
+from probes.history.views import (
+    HistoryView,
+    JumpView,
+    RouteHistoryView,
+    SeenView,
+    Spread,
+    StretchView,
+)
+
+_DAY_S: Final = 86_400
+_MOST_DAYS: Final = 100
+"""Beyond them it is told by week."""
+_PLACE: Final = {name: at for at, name in enumerate(COUNTS)}
+
+
+class UnknownRouteError(Exception):
+    """The history knows no such route; `names` are those that it knows."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = tuple(names)
+
+
+class _Stretch:
+    """What some rows of one route come to."""
+
+    __slots__ = ("begins_s", "counts", "e2e", "per_token", "ttft", "usd")
+
+    def __init__(self, begins_s: float) -> None:
+        self.begins_s = begins_s
+        self.counts = [0] * len(COUNTS)
+        self.usd = 0.0
+        self.ttft, self.e2e, self.per_token = Union(), Union(), Union()
+
+    def count(self, stored: StoredRow) -> None:
+        for place, number in enumerate(stored.row.counts):
+            if number:
+                self.counts[place] += number
+        self.usd += stored.row.usd
+
+    def measure(self, stored: StoredRow) -> None:
+        ttft, e2e, per_token = stored.row.digests
+        self.ttft.add(ttft)
+        self.e2e.add(e2e)
+        self.per_token.add(per_token)
+
+    def absorb(self, other: "_Stretch") -> None:
+        for place, number in enumerate(other.counts):
+            self.counts[place] += number
+        self.usd += other.usd
+        self.ttft.absorb(other.ttft)
+        self.e2e.absorb(other.e2e)
+        self.per_token.absorb(other.per_token)
+
+    def view(self, label: str) -> StretchView:
+        count = dict(zip(COUNTS, self.counts, strict=True))
+        counted = count["input_counted"]
+        (per_token_s,) = self.per_token.at(0.5)
+        return StretchView(
+            begins_s=self.begins_s,
+            label=label,
+            probes=count["probes"],
+            ok=count["probes_ok"],
+            attempts=count["attempts"],
+            throttled=count["throttled"],
+            retries=count["retries"],
+            outcomes={name: count[name] for name in OUTCOMES if count[name]},
+            input_tokens=count["input_tokens"],
+            output_tokens=count["output_tokens"],
+            cached_tokens=count["cached_tokens"],
+            usd=self.usd,
+            mean_input=count["input_tokens"] / counted if counted else None,
+            ttft_s=_spread(self.ttft),
+            e2e_s=_spread(self.e2e),
+            tokens_per_s=1 / per_token_s if per_token_s else None,
+        )
+
+
+def _spread(union: Union) -> Spread:
+    p50, p95 = union.at(0.5, 0.95)
+    return Spread(p50, p95, union.n)
+
+
+def read_history(
+    file: HistoryFile,
+    *,
+    since_s: float,
+    route: str = "",
+    until_s: float | None = None,
+    zone: tzinfo | None = None,
+    by_hour: bool = True,
+    progress: Callable[[int, int], object] = lambda _done, _all: None,
+) -> HistoryView:
+    """Return what is kept since some Unix time of the routes that are called so, or of all.
+
+    A name stands for the route at all its places, a whole name such as `chat@eu` for one. Without
+    `by_hour` the hours of the day are left out, which takes half as long. `progress` is told after
+    each route how many of how many are read.
+
+    Raises:
+        UnknownRouteError: there is no such route.
+        HistoryError: the history cannot be read.
+    """
+    until_s = time.time() if until_s is None else until_s
+    of_route: dict[RouteIdentity, dict[int, str]] = defaultdict(dict)
+    known = file.series()
+    for number, one in known.items():
+        if route in ("", one.route.name, one.route.full_name):
+            of_route[one.route][number] = one.cohort
+    if route and not of_route:
+        raise UnknownRouteError(sorted({one.route.full_name for one in known.values()}))
+    incidents = file.incidents(since_s)
+    views = []
+    by_week = until_s - since_s > _MOST_DAYS * _DAY_S
+    for number, (identity, series) in enumerate(sorted(of_route.items()), 1):
+        rows = file.rows(series, since_s, until_s)
+        views.append(_route_view(identity, rows, known, incidents, zone, by_hour, by_week))
+        progress(number, len(of_route))
+    return HistoryView(
+        begins_s=since_s,
+        ends_s=until_s,
+        zone=datetime.fromtimestamp(until_s, zone).astimezone(zone).tzname() or "",
+        by_week=by_week,
+        routes=tuple(view for view in views if view is not None),
+    )
+
+
+def _route_view(
+    identity: RouteIdentity,
+    rows: Sequence[StoredRow],
+    known: Mapping[int, StoredSeries],
+    incidents: Sequence[PastIncident],
+    zone: tzinfo | None,
+    by_hour: bool,
+    by_week: bool,
+) -> RouteHistoryView | None:
+    if not rows:
+        return None
+    probes: dict[str, int] = defaultdict(int)
+    for stored in rows:
+        probes[known[stored.series].cohort] += stored.row.counts[_PLACE["probes"]]
+    cohort = max(probes, key=lambda one: (probes[one], one))
+    days: dict[str, _Stretch] = {}
+    hours: dict[int, _Stretch] = {}
+    sizes: dict[str, list[float]] = {}
+    for stored, moment in _dated(rows, zone):
+        day, hour = f"{moment:%Y-%m-%d}", moment.hour
+        size = sizes.setdefault(day, [stored.begins_s, 0, 0])
+        size[1] += stored.row.counts[_PLACE["input_tokens"]]
+        size[2] += stored.row.counts[_PLACE["input_counted"]]
+        if by_week:
+            day = f"{moment - timedelta(days=moment.weekday()):%Y-%m-%d}"
+        stretches = [days.setdefault(day, _Stretch(stored.begins_s))]
+        if by_hour:
+            stretches.append(hours.setdefault(hour, _Stretch(0)))
+        for stretch in stretches:
+            stretch.count(stored)
+            if known[stored.series].cohort == cohort:
+                stretch.measure(stored)
+    whole = _Stretch(rows[0].begins_s)
+    for stretch in (hours or days).values():
+        whole.absorb(stretch)
+    whole.begins_s = min(stretch.begins_s for stretch in days.values())
+    all_probes = sum(probes.values())
+    day_views = [stretch.view(day) for day, stretch in days.items()]
+    return RouteHistoryView(
+        route=identity.full_name,
+        name=identity.name,
+        place=identity.place,
+        base_url=identity.base_url,
+        model=identity.model,
+        cohort=cohort,
+        cohort_share=probes[cohort] / all_probes if all_probes else 1.0,
+        whole=whole.view(""),
+        days=tuple(day_views),
+        hours=tuple(hours[hour].view(f"{hour:02}") for hour in sorted(hours)),
+        jumps=tuple(_jump_views(sizes)),
+        seen=tuple(seen_before(incidents, identity.name, identity.full_name)),
+    )
+
+
+def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[StoredRow, datetime]]:
+    """Give rows in the order of time, each with its moment."""
+    moments: dict[float, datetime] = {}
+    for stored in sorted(rows, key=lambda one: one.begins_s):
+        moment = moments.get(stored.begins_s)
+        if moment is None:
+            moment = datetime.fromtimestamp(stored.begins_s, zone).astimezone(zone)
+            moments[stored.begins_s] = moment
+        yield stored, moment
+
+
+def _jump_views(sizes: Mapping[str, Sequence[float]]) -> Iterable[JumpView]:
+    """Return the jumps of days, each given by when it begins, its input tokens, and how many
+    attempts they are of."""
+    means = [
+        Day(begins_s, label, tokens / counted if counted else 0.0, int(counted))
+        for label, (begins_s, tokens, counted) in sizes.items()
+    ]
+    for jump in jumps(means):
+        yield JumpView(
+            day=jump.day.label,
+            begins_s=jump.day.begins_s,
+            before=jump.before,
+            after=jump.after,
+            days_before=jump.days_before,
+            days_after=jump.days_after,
+        )
+
+
+def seen_before(
+    incidents: Iterable[PastIncident], name: str, full_name: str = ""
+) -> list[SeenView]:
+    """Return the incidents that hit a route by their fingerprints, the most frequent first.
+
+    Two of one fingerprint that overlap are one: two runs, or two screens of one bus, saw it. With
+    `full_name` those that only hit the route elsewhere are left out.
+    """
+    groups: dict[tuple[str, str], list[PastIncident]] = defaultdict(list)
+    for one in incidents:
+        if name in one.names and (not full_name or full_name in one.routes):
+            groups[one.cause, one.scope].append(one)
+    found = []
+    for (cause, scope), group in groups.items():
+        apart = _apart(group)
+        lasted = [ended - since for since, ended in apart if ended is not None]
+        found.append(
+            SeenView(
+                cause=cause,
+                name=name,
+                scope=scope,
+                times=len(apart),
+                first_s=apart[0][0],
+                last_s=apart[-1][0],
+                typical_s=median(lasted) if lasted else None,
+                text=max(group, key=lambda one: one.since_s).text,
+            )
+        )
+    return sorted(found, key=lambda one: (-one.times, -one.last_s, one.cause))
+
+
+def _apart(group: Iterable[PastIncident]) -> list[tuple[float, float | None]]:
+    """Return since when and until when there was one, overlapping ones as one."""
+    found: list[tuple[float, float | None]] = []
+    for one in sorted(group, key=lambda one: one.since_s):
+        if found:
+            since_s, ended_s = found[-1]
+            if ended_s is not None and one.since_s <= ended_s:
+                ended_s = max(ended_s, one.ended_s) if one.ended_s is not None else ended_s
+                found[-1] = (since_s, ended_s)
+                continue
+            if ended_s is None and one.since_s - since_s < 1:
+                found[-1] = (since_s, one.ended_s)
+                continue
+        found.append((one.since_s, one.ended_s))
+    return found
