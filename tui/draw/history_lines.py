@@ -63,7 +63,7 @@ def head_line(view: RouteHistoryView) -> Line:
         (neutralise(view.route, _NAME), "title"),
         (f"  {counted(whole.probes, 'probe')}, {ok} % ok", "text"),
         (f" · 429 ×{count(whole.throttled)}" if whole.throttled else "", "throttled"),
-        (f" · {count(whole.input_tokens)} tokens in, {count(whole.output_tokens)} out", "text"),
+        (f" · tokens: {count(whole.input_tokens)} in, {count(whole.output_tokens)} out", "text"),
         (f" · ${usd(whole.usd)}" if whole.usd else "", "text"),
         (f"  {neutralise(view.model, _NAME)} · {neutralise(view.base_url, _URL)}", "dim"),
     )
@@ -247,8 +247,8 @@ def check_lines(view: RouteHistoryView, say_day: Callable[[str], str]) -> list[L
     if view.whole.mean_input is None:
         return [(("prompts  nobody counted their tokens", "dim"),)]
     if not view.jumps:
-        mean = three_digits(view.whole.mean_input)
-        return [((f"prompts  as long as they were: {mean} tokens on average", "dim"),)]
+        mean = counted(round(view.whole.mean_input), "token")
+        return [((f"prompts  as long as they were: {mean} on average", "dim"),)]
     shown = view.jumps[-_JUMPS:]
     lines: list[Line] = [jump_line(jump, say_day) for jump in shown]
     if len(view.jumps) > len(shown):
@@ -260,7 +260,8 @@ def jump_line(jump: JumpView, say_day: Callable[[str], str]) -> Line:
     """Return `prompts  812 → 1,940 tokens since 14 Oct, ×2.4`."""
     role: Role = "sluggish" if jump.ratio > 1 else "text"
     size = f"{jump.before:,.0f} → {jump.after:,.0f} tokens since {say_day(jump.day)}"
-    days = f"medians of {jump.days_before} and {counted(jump.days_after, 'day')}"
+    before, after = (counted(days, "day") for days in (jump.days_before, jump.days_after))
+    days = f"medians of {before} and of {after}"
     return (
         ("prompts  ", "head"),
         (f"{size}, ×{jump.ratio:.2g}", role),
@@ -279,7 +280,8 @@ def seen_lines(
         for number, one in enumerate(view.seen[:_SEEN])
     ]
     if len(view.seen) > _SEEN:
-        lines.append(((f"{' ' * 11}and {len(view.seen) - _SEEN} other kinds", "dim"),))
+        more = counted(len(view.seen) - _SEEN, "other kind")
+        lines.append(((f"{' ' * 11}and {more}", "dim"),))
     return lines
 
 
@@ -292,7 +294,7 @@ def seen_line(one: SeenView, say_day: Callable[[str], str], day_of: Callable[[fl
         told = f"seen once, on {first}{each}"
     else:
         each += " each" if each else ""
-        told = f"seen {one.times} times since {first}{each}, last on {last}"
+        told = f"seen {counted(one.times, 'time')} since {first}{each}, last on {last}"
     return ((f"{known_cause_words(one.cause)}{scope}", "text"), (f"  {told}", "dim"))
 
 
