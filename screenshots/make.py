@@ -1,7 +1,7 @@
 """Make the pictures of this folder from the real app: `python screenshots/make.py` (ten minutes).
 
-With names of stories (`demo`, `slow`, `queueing`, `hang`, `compare`, `first-run`) only theirs are
-made.
+With names of stories (`demo`, `slow`, `queueing`, `hang`, `compare`, `sweep`, `auto`,
+`leaderboard`, `first-run`) only theirs are made.
 
 The engine probes the embedded provider in real time; keys are pressed as a user would, and verdicts
 are waited for, never made up. Only the terminal is Textual's headless one, whose screen is exported
@@ -22,6 +22,7 @@ from probes.events import Cause
 from probes.money.ledger import Ledger
 from probes.run.comparison_run import Comparisons
 from probes.run.session import Session
+from probes.run.sweep_run import Sweeps
 from probes.simulator.library import demo_routes
 from tui.app import LlmtopApp
 from tui.commands.provider import embedded_provider
@@ -116,6 +117,34 @@ def compared(app: LlmtopApp) -> ComparisonView | None:
     return cockpit.comparisons.view
 
 
+async def sweep(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Look for how much a provider carries that answers in batches of 16."""
+    await pilot.pause(20)  # so that its page has something to show before
+    await pilot.press("g", "enter", "K", "y")
+    (cockpit,) = {one.cockpit for one in app.screen_stack if isinstance(one, LiveScreen)}
+    with anyio.fail_after(10 * 60):
+        while (shown := cockpit.sweeps.view) is None or not shown.is_over:
+            await pilot.pause(0.5)
+    await pilot.pause(1)
+    save(app, "sweep")
+
+
+async def adaptive(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Let the concurrency of a route find itself, against a limit that is told nowhere."""
+    await pilot.pause(20)
+    await pilot.press("g", "l")
+    await pilot.pause(60)
+    save(app, "auto")
+
+
+async def leaderboard(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Rank the routes of the demo."""
+    await pilot.pause(40)
+    await pilot.press("O")
+    await pilot.pause(2)
+    save(app, "leaderboard")
+
+
 async def incident(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     """Wait until a route writes slowly, and for long enough that its charts show it."""
     await select(pilot, app, "llama-70b-eu")
@@ -151,7 +180,15 @@ async def watch(scenario: str, tell: Callable[["Pilot[None]", LlmtopApp], Awaita
         config = Config(routes=routes, budget=PLENTY)
         ledger = Ledger(None)
         comparisons = Comparisons(config, {}, ledger=ledger)
-        session = Session(config, {}, recorder=None, ledger=ledger, compare=lambda: comparisons)
+        sweeps = Sweeps(config, {}, ledger=ledger)
+        session = Session(
+            config,
+            {},
+            recorder=None,
+            ledger=ledger,
+            compare=lambda: comparisons,
+            sweep=lambda: sweeps,
+        )
         async with anyio.create_task_group() as group:
             group.start_soon(session.run)
             app = LlmtopApp(session, config)
@@ -179,6 +216,9 @@ STORIES: dict[str, Callable[[], Awaitable[None]]] = {
     "queueing": lambda: watch("provider-queueing", queueing),
     "hang": lambda: watch("no-answer", hang),
     "compare": lambda: watch("demo", compare),
+    "sweep": lambda: watch("edge-batching", sweep),
+    "auto": lambda: watch("edge-concurrency-silent", adaptive),
+    "leaderboard": lambda: watch("demo", leaderboard),
 }
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar
 
 from probes import __version__
 from probes.config.errors import ConfigError
@@ -24,11 +24,19 @@ from tui.draw.glyphs import make_streams_readable
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
+if TYPE_CHECKING:
+    from probes.config.places import GivenPlace
+
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
+_LIVE: Final = "tui.commands.live"
+"""What runs where no sub-command is named."""
+_LONGEST_SPAN_S: Final = 86_400.0
+"""As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
 _ONCE_OVERRIDES: Final = (
     "route",
@@ -101,6 +109,8 @@ def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
             arguments = parser().parse_args(argv)
             if arguments.only is not None and not arguments.headless:
                 raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
+            if arguments.module != _LIVE and isinstance(arguments.place, list) and arguments.place:
+                raise UsageError("--place, before a command, goes with llmtop itself alone")
             run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
             if is_program:
                 gc.freeze()  # modules stay until the end: no pass need look through them
@@ -129,9 +139,12 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
-    top.set_defaults(module="tui.commands.live", engines=1, only=None)
+    top.set_defaults(module=_LIVE, engines=1, only=None, place=[])
+    top.set_defaults(bus=None, bus_credentials=None, since=None)
     _add_settings(top)
     _add_run_options(top)
+    _add_places(top)
+    _add_bus(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
     _add_demo(commands.add_parser("demo", help="watch the embedded provider"))
     _add_simulate(commands.add_parser("simulate", help="serve the embedded provider"))
@@ -151,7 +164,10 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser("history", help="weeks of routes: percentiles, tokens, cost, incidents")
     )
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
+    _add_deploy(commands.add_parser("deploy", help="print files for agents: a unit, containers"))
     _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
+    _add_agent(commands.add_parser("agent", help="probe for a place, and give its events to a bus"))
+    _add_engine(commands.add_parser("engine", help="probe for a cockpit elsewhere"))
     return top
 
 
@@ -202,6 +218,42 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
     )
     command.add_argument("--window", choices=_WINDOWS, help="window of the figures shown")
+    _add_exports(command)
+
+
+def _add_exports(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--prometheus",
+        type=_listen,
+        metavar="ADDR:PORT",
+        help="serve metrics there; a port alone is on loopback",
+    )
+    command.add_argument("--otlp", metavar="URL", help="send metrics to an OpenTelemetry receiver")
+    command.add_argument("--otlp-traces", action="store_true", help="and a span of each probe")
+
+
+def _add_places(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--place",
+        action="append",
+        type=_place,
+        metavar="NAME=WHERE",
+        help="probe from there, too: NAME=ssh:HOST or NAME=local; may stand several times",
+    )
+
+
+def _add_bus(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--bus",
+        metavar="URL",
+        help="watch all places on that bus, or those named by --place: nats://HOST:4222",
+    )
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
+    command.add_argument(
+        "--since", type=_span, metavar="SPAN", help="of the bus, begin so long ago; default: 1h"
+    )
 
 
 def _add_demo(command: argparse.ArgumentParser) -> None:
@@ -447,6 +499,13 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
+def _add_deploy(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.deploy", file=None)
+    command.add_argument(
+        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help="without one: what there is"
+    )
+
+
 def _add_manual(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.manual", topic=[])
     command.description = (
@@ -454,6 +513,47 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
         "beginning is enough. Without one, all topics are listed."
     )
     command.add_argument("topic", nargs="*", default=[], metavar="TOPIC", help="such as states")
+
+
+def _add_agent(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.agent", record=None, no_record=False, place=None)
+    command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
+    command.set_defaults(duration=None, engines=1, in_process=False)
+    command.description = (
+        "Probe the routes of the settings without a screen, as seen from a place: give what is "
+        "measured to a bus (nats-server -js), and do what a cockpit over that bus asks for "
+        "(llmtop --bus URL). While the bus is away it goes on, and what was not sent is sent later."
+    )
+    _add_config(command)
+    command.add_argument(
+        "--bus", required=True, metavar="URL", help="such as nats://HOST:4222, or tls://"
+    )
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
+    command.add_argument(
+        "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
+    )
+    command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
+    command.add_argument("--no-record", action="store_true", help="record nothing")
+    command.add_argument(
+        "--in-process", action="store_true", help="engine in this process: debugging, Windows"
+    )
+    command.add_argument(
+        "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
+    )
+    _add_exports(command)
+
+
+def _add_engine(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.engine", no_commands=False)
+    command.description = (
+        "Probe for a cockpit on another machine, which starts this over ssh (llmtop --place "
+        "NAME=ssh:HOST) and names the routes. Keys are of this machine's environment."
+    )
+    command.add_argument(
+        "--no-commands", action="store_true", help="refuse routes that name an api_key_cmd"
+    )
 
 
 def _read(
@@ -502,6 +602,21 @@ def _path(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _place(text: str) -> "GivenPlace":
+    from probes.config.places import read_place  # only now, for it takes time to import
+
+    return read_place(text)
+
+
+def _span(text: str) -> float:
+    from probes.kit.durations import wait_until_s
+
+    seconds = None if text[:1] in "+-" else wait_until_s(text, 0)
+    if seconds is None or not 0 < seconds <= _LONGEST_SPAN_S or text.strip("0123456789.") == "":
+        raise argparse.ArgumentTypeError(f"got {text}, expected a time such as 90s, 10m or 6h")
+    return seconds
+
+
 def _types(text: str) -> frozenset[str]:
     from probes.events import LINE_TYPES  # only now, for it takes time to import
 
@@ -542,6 +657,15 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _listen(text: str) -> object:
+    from probes.kit.listen import listen_address  # few have a need
+
+    try:
+        return listen_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:

@@ -9,6 +9,9 @@ comes: the second is divided among the routes, so that no event and no frame pay
 Figures are read only while somebody looks; a knob and a change of the cohort are a turn too.
 Rule 5: output of open streams is seen on their lanes and in the header's speed alone: while nobody
 looks it is put off, in its order, until somebody does.
+Rule 6: of several places each has a time of its own, at which its routes are read: see `place.py`.
+The board's is for what stands across them: whose turn it is, the order of the rows, how long ago
+something was.
 """
 
 from collections import deque
@@ -29,9 +32,11 @@ from probes.board.frame import (
     totals,
     usual_view,
 )
+from probes.board.header import Counted
 from probes.board.order import RowOrder
 from probes.board.owed_pages import FrameDetails, OwedPage
 from probes.board.page import route_page
+from probes.board.place import PlaceBoard
 from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
 from probes.board.states import judge, note_worst, worst_of
@@ -54,6 +59,7 @@ from probes.events import (
     LimitReading,
     Mark,
     Notice,
+    PlaceReport,
     Preview,
     ProbeFinished,
     Reference,
@@ -88,23 +94,21 @@ class Board:
     def __init__(self) -> None:
         self._version = 0
         self._hello: Hello | None = None
-        """Of the engine that runs now."""
+        """The newest, of whatever place."""
+        self._expected: tuple[RouteInfo, ...] = ()
+        """Those of which nobody has to say hello before they are shown."""
         self._begin_run(0)
 
     def _begin_run(self, origin_ns: int) -> None:
         self._run = RunState(origin_ns)
         self._now_ns = self._durable_ns = origin_ns
         self._wall_anchor_ns = 0
+        self._places: dict[str, PlaceBoard] = {}
+        self._here = self._place("")
+        """What is of no named place: all of a stream of one place."""
         self._routes: dict[str, RouteBoard] = {}
         self._order = RowOrder()
-        self._turns: tuple[RouteBoard, ...] = ()
-        """The second is divided among them in this order."""
-        self._due_ns = 0
-        """When the next route has its turn."""
-        self._step = self._sorted_s = -1
-        self._closing: deque[RouteBoard] = deque()
-        """Routes with slices that may be sealed."""
-        self._seal_from_ns = 0
+        self._sorted_s = -1
         self._figures: dict[str, RouteFigures] = {}
         """What was read of the routes that are looked at, by route."""
         self._window: WindowName = "5m"
@@ -119,7 +123,7 @@ class Board:
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy begins with: the same state, and nobody who looks at it."""
-        idle: dict[str, object] = {"_figures": {}, "_owed": {}, "_looked_ns": None}
+        idle: dict[str, object] = {"_figures": {}, "_owed": {}, "_looked_ns": None, "_expected": ()}
         return {**vars(self), "_detailed": frozenset(), "_paged": frozenset(), **idle}
 
     @property
@@ -143,10 +147,19 @@ class Board:
         Events of a route that no `hello` announced are left out.
         """
         kind, at_ns = type(event), event.at_ns
+        of_a_route, route = _OF_A_ROUTE.get(kind), None
+        if of_a_route is not None:
+            route = self._routes.get(_route_of(event))
+            place = self._here if route is None else route.place
+        else:
+            # Whether a place is heard is told by who listens, and says nothing of its time.
+            place = self._place("" if kind is PlaceReport else getattr(event, "place", ""))
         if at_ns > self._now_ns:
             self._now_ns = at_ns
+        if at_ns > place.now_ns:
+            place.now_ns = at_ns
         if isinstance(event, Batch):
-            self._version += self._run.header.batched(event)
+            self._version += place.batched(event)
             return
         self._version += 1
         if isinstance(event, Arrivals) and not self._is_looked_at:
@@ -155,22 +168,22 @@ class Board:
                 self._catch_up(_UNSEEN_KEPT // 2)
             return
         is_durable = kind is not Arrivals and kind is not Preview
-        if is_durable and at_ns > self._durable_ns:
-            self._durable_ns = at_ns
-        of_a_route = _OF_A_ROUTE.get(kind)
+        if is_durable:
+            self._durable_ns = max(at_ns, self._durable_ns)
+            place.durable_ns = max(at_ns, place.durable_ns)
         if of_a_route is None:
             _OF_THE_RUN[kind](self, event)
-        elif (route := self._routes.get(_route_of(event))) is not None:
+        elif route is not None:
             if self._owed and is_durable:
                 self._settle(route)
             of_a_route(route, event)
             if route.is_due:
                 self._take_turn(route)
         if is_durable:
-            if self._closing and self._durable_ns >= self._seal_from_ns:
-                self._seal()
-            if self._durable_ns >= self._due_ns:
-                self._take_turns()
+            if place.closing and place.durable_ns >= place.seal_from_ns:
+                _seal(place)
+            if place.durable_ns >= place.due_ns:
+                self._take_turns(place)
 
     def snapshot(
         self,
@@ -199,19 +212,21 @@ class Board:
         rows = tuple([route_row(route, figures, now_ns) for route, figures in read])
         counts = summed(figures.tally for _, figures in read)
         whole = totals(rows, counts)
-        counted = [(figures.tally, figures.window_s) for _, figures in read]
+        counted = [Counted(route.place, figures.tally, figures.window_s) for route, figures in read]
         details = [
-            route_detail(route, figures, now_ns)
+            route_detail(route, figures)
             for route, figures in read
             if route.info.name in self._detailed
         ]
-        limits = [limits_view(route, now_ns) for route in self._routes.values()]
+        limits = [limits_view(route) for route in self._routes.values()]
         return Snapshot(
             version=self._version,
             now_ns=now_ns,
             wall_anchor_ns=self._wall_anchor_ns,
             window=window,
-            header=run.header.view(rows, whole, counts, counted, run.origin_ns, now_ns),
+            header=run.header.view(
+                rows, whole, counts, counted, self._places.values(), run.origin_ns, now_ns
+            ),
             routes=rows,
             totals=whole,
             throttles=run.throttles.view(),
@@ -219,7 +234,7 @@ class Board:
             details=FrameDetails(
                 {detail.route: detail for detail in details if detail is not None}, owed
             ),
-            incidents=incident_views(run.incidents, self._routes, self._order.routes, now_ns),
+            incidents=incident_views(run.incidents, self._routes, self._order.routes),
             recoveries=recovery_views(run.incidents, now_ns),
             alerts=run.alerts.view(),
             happenings=self.happenings,
@@ -235,10 +250,12 @@ class Board:
     def expect(self, routes: Iterable[RouteInfo]) -> None:
         """Show routes that no engine has introduced yet: with a name, and without any figure.
 
-        The first `hello` begins the run, with the routes that it names.
+        The first `hello` begins the run, with the routes that it names, and those that are expected
+        of other places.
         """
         self._version += 1
-        self._configure(routes)
+        self._expected = tuple(routes)
+        self._expect_but("")
 
     def open_attempts(self) -> set[OpenAttempt]:
         """Return all attempts that are open."""
@@ -255,7 +272,7 @@ class Board:
         for event in ends:
             route = self._routes.get(event.route)
             if route is not None:
-                route.lanes.foresee(event, self._now_ns)
+                route.lanes.foresee(event, route.place.now_ns)
 
     def request(self, route: str, probe: str) -> RequestView | None:
         """Return one probe that ended, whole; None where it is not kept any more."""
@@ -270,43 +287,70 @@ class Board:
 
     def summary(self) -> dict[str, Any]:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""
-        routes = self._routes.items()
-        return {name: route_summary(RouteAt(route, self._durable_ns)) for name, route in routes}
+        # A place that never said hello is in no recording either.
+        known = [
+            one for one in self._routes.items() if one[1].place.engine or not one[1].place.name
+        ]
+        return {name: route_summary(_read_at(route)) for name, route in known}
 
-    def _configure(self, routes: Iterable[RouteInfo]) -> None:
+    def _place(self, name: str) -> PlaceBoard:
+        found = self._places.get(name)
+        if found is None:
+            found = self._places[name] = PlaceBoard(name, self._run.origin_ns)
+        return found
+
+    def _expect_but(self, place: str) -> None:
+        """Show the routes that are expected, but those of a place that tells of its own."""
+        by_place: dict[str, list[RouteInfo]] = {}
+        for info in self._expected:
+            if info.place != place or not place:
+                by_place.setdefault(info.place, []).append(info)
+        for name, infos in by_place.items():
+            self._configure(infos, self._place(name))
+
+    def _configure(self, routes: Iterable[RouteInfo], place: PlaceBoard) -> None:
+        new = []
         for info in routes:
             known = self._routes.get(info.name)
             if known is not None:
+                known.place = place
                 known.configure(info)
             else:
-                self._routes[info.name] = RouteBoard(info, self._run)
-                self._order.add(self._routes[info.name])
-        self._turns = tuple(self._routes.values())
+                self._routes[info.name] = RouteBoard(info, self._run, place)
+                new.append(self._routes[info.name])
+        self._order.add(new)
+        for one in self._places.values():
+            one.turns = tuple([route for route in self._routes.values() if route.place is one])
         self._run.log_bytes_a_route = BYTES_KEPT // max(1, len(self._routes))
 
     # Events of the run.
 
     def _greeted(self, event: Hello) -> None:
-        """Begin a run, or go on with it: stamps of two engines compare where their clock does."""
+        """Begin a run, or go on with it: stamps of two engines compare where their clock does. One
+        of a place says nothing of the others."""
         clock = (event.boot_id, event.clock_name)
         if self._hello is None or (self._hello.boot_id, self._hello.clock_name) != clock:
             self._begin_run(event.at_ns)
-        elif self._hello.engine != event.engine:
-            self._run.happenings.greeted(event.at_ns, event.engine)
+            if event.place:
+                self._expect_but(event.place)
         self._hello = event
-        self._run.held.clear()
+        place = self._place(event.place)
+        if place.engine and place.engine != event.engine:
+            self._run.happenings.greeted(event.at_ns, event.engine, event.place)
+        place.engine, place.clock = event.engine, event.clock
+        place.held.clear()
         self._catch_up(len(self._unseen))  # what is open now is ended below
         for route in self._routes.values():
-            self._settle(route)
-            route.engine_died(event.at_ns)
-        self._configure(event.routes)
-        self._due_ns, self._step = 0, -1  # the goals that the new engine has hold from here on
-        self._run.header.clock = event.clock
+            if route.place is place:
+                self._settle(route)
+                route.engine_died(event.at_ns)
+        self._configure(event.routes, place)
+        place.due_ns, place.step = 0, -1  # the goals that the new engine has hold from here on
         self._wall_anchor_ns = event.wall_ns - event.at_ns
 
     def _ticked(self, event: Tick) -> None:
         self._wall_anchor_ns = event.wall_ns - event.at_ns
-        self._run.header.ticked(event)
+        self._place(event.place).ticked(event)
         for counts in event.routes:
             route = self._routes.get(counts.route)
             if route is not None:
@@ -319,12 +363,12 @@ class Board:
         if route is not None:
             route.holding(event)
         elif not event.route and event.released:
-            self._run.held.discard(event.reason)
+            self._place(event.place).held.discard(event.reason)
         elif not event.route:
-            self._run.held.add(event.reason)
+            self._place(event.place).held.add(event.reason)
 
     def _slept(self, event: Gap) -> None:
-        self._run.gaps.append(event)
+        self._place(event.place).gaps.append(event)
         self._run.happenings.slept(event)
 
     def _marked(self, event: Mark) -> None:
@@ -363,7 +407,17 @@ class Board:
         if event.price is not None and event.route in self._routes:
             self._routes[event.route].priced(event.price)
         self._run.happenings.noticed(event)
-        self._run.header.note(f"{event.route}: {event.text}" if event.route else event.text)
+        about = event.route or event.place
+        self._run.header.note(f"{about}: {event.text}" if about else event.text)
+
+    def _heard_of(self, event: PlaceReport) -> None:
+        """Note whether a place is heard; its rows are not what they were from now on."""
+        place = self._place(event.place)
+        place.report = event
+        self._run.happenings.heard_of(event)
+        for route in self._routes.values():
+            if route.place is place:
+                self._take_turn(route)
 
     def _failed(self, event: Fault) -> None:
         self._run.happenings.failed(event)
@@ -384,41 +438,45 @@ class Board:
             if route is not None:
                 route.arrivals(event)
 
-    def _take_turns(self) -> None:
-        """Read the routes whose turn has come; once a second begin to seal slices."""
-        if not self._turns:
+    def _take_turns(self, place: PlaceBoard) -> None:
+        """Read the routes of a place whose turn has come; once a second begin to seal slices."""
+        count = len(place.turns)
+        if not count:
             return
-        count = len(self._turns)
-        step = self._durable_ns * count // NS_PER_S
-        self._due_ns = -(-(step + 1) * NS_PER_S // count)
-        for due in range(max(self._step, step - count) + 1, step + 1):
-            self._take_turn(self._turns[due % count])
-        self._step = step
+        step = place.durable_ns * count // NS_PER_S
+        place.due_ns = -(-(step + 1) * NS_PER_S // count)
+        for due in range(max(place.step, step - count) + 1, step + 1):
+            self._take_turn(place.turns[due % count])
+        place.step = step
+        second = place.durable_ns // NS_PER_S
+        if second != place.second:
+            place.second = second
+            if not place.closing:
+                place.closing.extend(one for one in self._order.routes if one.place is place)
         second = self._durable_ns // NS_PER_S
         if second != self._sorted_s:
             self._sorted_s = second
-            self._closing = self._closing or deque(self._order.routes)
             self._order.update(self._durable_ns)
 
     def _take_turn(self, route: RouteBoard) -> None:
         """Judge a route, and read anew what is looked at of it."""
         self._settle(route)
         route.is_due = False
-        at, name = RouteAt(route, self._durable_ns), route.info.name
+        at, name = _read_at(route), route.info.name
         judged, before = judge(at), route.state
         route.shown, route.health, route.graded = judged.shown, judged.health, judged.graded
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
         route.onset_ns, route.is_sure = judged.onset_ns, judged.is_sure
-        self._order.note(route, now_hurt_share(at) if route.hurts else None, self._durable_ns)
+        self._order.note(route, now_hurt_share(at) if route.hurts else None, at.now_ns)
         for incident in self._run.incidents.of(name):
             if note_worst(incident, route):
                 worst = worst_of(incident.worst.values())
                 self._run.happenings.worsened(incident.event.id, worst)
         if route.knob_effects.is_watching:
-            route.look_at_knob(self._durable_ns)
+            route.look_at_knob(at.now_ns)
         if route.state != before:
-            route.note_state(self._durable_ns)
+            route.note_state(at.now_ns)
             self._order.update(self._durable_ns)
         if self._is_looked_at:
             self._figures[name] = self._read(at)
@@ -439,7 +497,7 @@ class Board:
             or (known.detail is None and name in self._detailed)
             or lacks_page
         ):
-            at = RouteAt(route, self._durable_ns)
+            at = _read_at(route)
             is_owed = name in self._paged and len(self._paged) > 1
             if is_owed:
                 self._settle(route)
@@ -465,15 +523,21 @@ class Board:
         if owed is not None:
             owed.page()
 
-    def _seal(self) -> None:
-        """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
-        self._seal_from_ns = self._durable_ns + _SEALING_NS
-        left = _SEALED_A_ROUTE * len(self._routes)
-        while self._closing and left > 0:
-            size = self._closing[0].seal(self._durable_ns)
-            left -= size
-            if not size:
-                self._closing.popleft()
+
+def _seal(place: PlaceBoard) -> None:
+    """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
+    place.seal_from_ns = place.durable_ns + _SEALING_NS
+    left = _SEALED_A_ROUTE * len(place.turns)
+    while place.closing and left > 0:
+        size = place.closing[0].seal(place.durable_ns)
+        left -= size
+        if not size:
+            place.closing.popleft()
+
+
+def _read_at(route: RouteBoard) -> RouteAt:
+    """Return a route as it is at its place's time."""
+    return RouteAt(route, route.place.durable_ns)
 
 
 _OF_A_ROUTE: Final[Mapping[type[Event], Callable[[RouteBoard, Any], None]]] = {
@@ -499,6 +563,7 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Alert: Board._alerted,
     Notice: Board._noticed,
     Fault: Board._failed,
+    PlaceReport: Board._heard_of,
     Reference: lambda _board, _event: None,  # what the detector starts from; no figure of this run
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

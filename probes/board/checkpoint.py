@@ -20,6 +20,7 @@ from probes.board.board import Board
 from probes.board.probe_log import KeptTogether
 from probes.kit.frozen_array import FrozenArray
 from probes.kit.shared import Shared
+from probes.stats.digest import Points
 
 _LEVEL: Final = 1
 """Of compression: a higher one costs three times the time and saves a tenth."""
@@ -149,7 +150,9 @@ class _SharingPickler(pickle.Pickler):
     def __init__(self, file: _Pieces) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.shared: list[_InCommon] = []
-        self.dispatch_table = dict.fromkeys((FrozenArray, Shared, KeptTogether), self._share)
+        self.dispatch_table = dict.fromkeys(
+            (FrozenArray, Points, Shared, KeptTogether), self._share
+        )
 
     def _share(self, one: _InCommon) -> tuple[Callable[..., object], tuple[int]]:
         self.shared.append(one)

@@ -51,9 +51,10 @@ _RATES: Final = (
 )
 
 
-def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteView:
-    """Return a route's row at the stamp `now_ns`."""
-    info, state = route.info, route.shown
+def route_row(route: RouteBoard, figures: RouteFigures, stream_ns: int) -> RouteView:
+    """Return a route's row at its place's time; since when something is told by the stream's, as
+    verdicts tell it."""
+    info, state, now_ns = route.info, route.shown, route.place.now_ns
     counted = _counted(figures.tally, figures.window_s)
     success = counted["success"]
     oldest = route.oldest_open
@@ -64,10 +65,12 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         model=info.model,
         base_url=info.base_url,
         dialect=info.dialect,
+        place=info.place,
+        shared_name=info.shared_name,
         tags=info.tags,
         state=state.state,
         since_ns=state.since_ns,
-        since_s=_age_s(state.since_ns, now_ns),
+        since_s=_age_s(state.since_ns, stream_ns),
         goal_ratio=route.goal_ratio,
         why=route.why,
         said=_said(route, state),
@@ -92,7 +95,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         overdue_open=overdue,
         hurt_share=hurt_share(figures.tally, overdue),
         window_s=figures.window_s,
-        last_event_s=_age_s(route.last_event_ns, now_ns),
+        last_event_s=_age_s(route.last_event_ns, stream_ns),
         cool_down_s=route.cool_down_s(now_ns),
         skipped=route.skipped,
         trend=figures.trend,
@@ -103,7 +106,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         learning=route.usual is None,
         adaptive=route.adaptive,
         evidence=route.evidence_ns is not None and now_ns - route.evidence_ns < _EVIDENCE_NS,
-        held=tuple(sorted(route.held.union(route.run.held))),
+        held=tuple(sorted(route.held.union(route.place.held))),
         streamed=info.streamed,
         price=info.price,
     )
@@ -182,9 +185,11 @@ def _counted(tally: Tally, window_s: float) -> dict[str, Any]:
     }
 
 
-def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteDetail | None:
-    """Return what the panes below the table show of one route; None where that was not read."""
+def route_detail(route: RouteBoard, figures: RouteFigures) -> RouteDetail | None:
+    """Return what the panes below the table show of one route at its place's time; None where that
+    was not read."""
     detail, info, oldest = figures.detail, route.info, route.oldest_open
+    now_ns = route.place.now_ns
     if detail is None:
         return None
     percentiles = PercentileTable(
@@ -207,6 +212,7 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
     )
     return RouteDetail(
         route=info.name,
+        now_ns=now_ns,
         lanes=route.lanes.views(info.name, now_ns, info.retries),
         percentiles=percentiles,
         retries=detail.retries,
@@ -220,11 +226,10 @@ def incident_views(
     incidents: IncidentLog,
     routes: Mapping[str, RouteBoard],
     rows: Sequence[RouteBoard],
-    now_ns: int,
 ) -> tuple[IncidentView, ...]:
     """Return what is open, in the order of the rows that it hits, as they stand: most users hurt
     first. What is not sure comes last; what hits the same row goes by what it makes of it."""
-    views = [_incident_view(incident, routes, now_ns) for incident in incidents]
+    views = [_incident_view(incident, routes) for incident in incidents]
     places = {route.info.name: number for number, route in enumerate(rows)}
 
     def place(view: IncidentView) -> tuple[bool, bool, int]:
@@ -237,15 +242,13 @@ def incident_views(
     return tuple(views)
 
 
-def _incident_view(
-    incident: KnownIncident, routes: Mapping[str, RouteBoard], now_ns: int
-) -> IncidentView:
+def _incident_view(incident: KnownIncident, routes: Mapping[str, RouteBoard]) -> IncidentView:
     hit = [routes[name] for name in incident.event.routes if name in routes]
     made = [state_made(incident, route, route.live) for route in hit]
     state = worst_of(state for state in made if state is not None)
     idle = [route.shown.since_ns for route in hit if route.shown.state in ("paused", "held")]
     return IncidentView(
-        diagnosis=_of_now(incident.event, hit, now_ns),
+        diagnosis=_of_now(incident.event, hit),
         state=state,
         said=said_of(incident, hit),
         idle_since_ns=max(idle) if idle and len(idle) == len(hit) else None,
@@ -259,12 +262,15 @@ def said_of(incident: KnownIncident, hit: Iterable[RouteBoard]) -> str:
     return next(filter(None, said), "")
 
 
-def _of_now(event: Diagnosis, hit: Iterable[RouteBoard], now_ns: int) -> Diagnosis:
+def _of_now(event: Diagnosis, hit: Iterable[RouteBoard]) -> Diagnosis:
     """Return a diagnosis with the age of what is open as it is now: a hang grows older."""
     if all(one.figure != "open_age" for one in event.evidence):
         return event
-    oldest = [route.oldest_open for route in hit]
-    open_s = _most(_age_s(one.started_ns, now_ns) for one in oldest if one is not None)
+    open_s = _most(
+        _age_s(oldest.started_ns, route.place.now_ns)
+        for route in hit
+        if (oldest := route.oldest_open) is not None
+    )
     evidence = tuple(
         one
         if one.figure != "open_age" or open_s is None
@@ -300,8 +306,9 @@ def _said(route: RouteBoard, state: Standing) -> str:
     return said or route.said_since("wrong", state.since_ns)
 
 
-def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:
+def limits_view(route: RouteBoard) -> LimitsView | None:
     """Return what a route has left of its limits; None where nothing is known of any."""
+    now_ns = route.place.now_ns
     left_s, parts = route.cool_down_s(now_ns), route.limits.parts
     if not parts and left_s is None:
         return None

@@ -91,7 +91,7 @@ def _unknown_latencies(
 
 def _why_nothing(route: RouteBoard, tally: Tally) -> str:
     what = "no probe finished" if route.accounts.attempts else "no probe was started"
-    held = {*route.held, *route.run.held}
+    held = {*route.held, *route.place.held}
     if route.paused:
         held.add("paused")
     if route.cool_down is not None:

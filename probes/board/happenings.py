@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.board.incident_log import KnownIncident
+from probes.board.place import unheard_words
 from probes.board.throttles import hit_limit, remaining_text, throttle_kind
 from probes.board.views import (
     Happening,
@@ -38,6 +39,7 @@ from probes.events import (
     Knob,
     Mark,
     Notice,
+    PlaceReport,
 )
 from probes.events.diagnosis_words import evidence_parts, recovery_words, what_words
 from probes.events.knob_turns import (
@@ -149,7 +151,10 @@ class HappeningLog:
     """By route."""
     _turns: dict[str, _Line] = field(default_factory=dict)
     """Route → the last turn of a knob that has an effect."""
-    _holds: dict[tuple[str, HeldReason], _Hold] = field(default_factory=dict)
+    _holds: dict[tuple[str, str, HeldReason], _Hold] = field(default_factory=dict)
+    """By place, route and reason."""
+    _unheard: dict[str, _Line] = field(default_factory=dict)
+    """Place of which nothing is heard → the line that says so."""
     _alike: dict[tuple[HappeningKind, str], _Line] = field(default_factory=dict)
     """The newest line of some words, the least recently used first."""
     _view: tuple[Happening, ...] | None = ()
@@ -319,7 +324,8 @@ class HappeningLog:
 
     def noticed(self, event: Notice) -> None:
         """Take something to be read once."""
-        self._join("notice", event.at_ns, event.text, event.route)
+        text = event.text if event.route else _at(event.place, event.text)
+        self._join("notice", event.at_ns, text, event.route)
 
     def burnt(self, event: Alert) -> None:
         """Take a goal that is missed without an incident, or is missed no more."""
@@ -335,19 +341,35 @@ class HappeningLog:
     def slept(self, event: Gap) -> None:
         """Take a time in which we ourselves did not run."""
         lasted_s = (event.at_ns - event.started_ns) / NS_PER_S
-        self._add(
-            "gap", event.started_ns, f"we did not run for {lasting(lasted_s)}", until_ns=event.at_ns
-        )
+        text = _at(event.place, f"we did not run for {lasting(lasted_s)}")
+        self._add("gap", event.started_ns, text, until_ns=event.at_ns)
 
-    def greeted(self, at_ns: int, engine: str) -> None:
+    def heard_of(self, event: PlaceReport) -> None:
+        """Take that nothing is heard of a place, or that it is again."""
+        line = self._unheard.get(event.place)
+        if event.state != "heard":
+            detail = f": {event.detail}" if event.detail else ""
+            text = _at(event.place, f"silent, {unheard_words(event)}{detail}")
+            if line is None or not line.is_kept:
+                self._unheard[event.place] = self._add("gap", event.since_ns, text)
+            else:
+                self._change(line, text=text)
+        elif line is not None:
+            del self._unheard[event.place]
+            lasted_s = max(0, event.at_ns - line.at_ns) / NS_PER_S
+            self._change(line, until_ns=event.at_ns)
+            text = _at(event.place, f"heard again, was silent {lasting(lasted_s)}")
+            self._add("gap", event.at_ns, text, until_ns=event.at_ns)
+
+    def greeted(self, at_ns: int, engine: str, place: str = "") -> None:
         """Take an engine that begins where another one was: it says anew what it holds back."""
-        ended = self._holds.pop(("", "restarting"), None)
-        for hold in self._holds.values():
+        ended = self._holds.pop((place, "", "restarting"), None)
+        for key in [key for key in self._holds if key[0] == place]:
+            hold = self._holds.pop(key)
             if hold.released is None:
                 self._change(hold.line, until_ns=at_ns)
-        self._holds.clear()
         if ended is None:
-            self._add("engine", at_ns, f"another engine took over: {engine}")
+            self._add("engine", at_ns, _at(place, f"another engine took over: {engine}"))
             return
         took = lasting((at_ns - ended.from_ns) / NS_PER_S)
         text = f"{ended.line.shown.text}; {engine} took over after {took}"
@@ -357,16 +379,17 @@ class HappeningLog:
         """Note that new attempts are held back, or let go again."""
         if event.reason in _TOLD_OTHERWISE:
             return
-        key, at_ns = (event.route, event.reason), event.at_ns
+        key, at_ns = (event.place, event.route, event.reason), event.at_ns
+        where = "" if event.route else event.place
         hold = self._holds.get(key)
         if event.released:
             if hold is not None and hold.released is None and event.reason != "restarting":
-                self._let_go(hold, at_ns)
+                self._let_go(hold, at_ns, where)
             return
         if hold is not None and hold.released is None:
             return  # it goes on
         if event.reason == "restarting":
-            line = self._add("engine", at_ns, event.detail or "the engine ended")
+            line = self._add("engine", at_ns, _at(where, event.detail or "the engine ended"))
         elif (
             hold is not None
             and hold.released is not None
@@ -378,14 +401,14 @@ class HappeningLog:
             self._change(line, count=line.shown.count + 1, until_ns=None)
         else:
             detail = f": {event.detail}" if event.detail else ""
-            text = f"held, {HELD_WORDS[event.reason]}{detail}"
+            text = _at(where, f"held, {HELD_WORDS[event.reason]}{detail}")
             line = self._add("held", at_ns, text, routes=(event.route,) if event.route else ())
         self._holds[key] = _Hold(line, at_ns)
 
-    def _let_go(self, hold: _Hold, at_ns: int) -> None:
+    def _let_go(self, hold: _Hold, at_ns: int, where: str) -> None:
         lasted_s = (at_ns - hold.line.at_ns) / NS_PER_S
         self._change(hold.line, until_ns=at_ns)
-        text = f"goes on, was held {lasting(lasted_s)}"
+        text = _at(where, f"goes on, was held {lasting(lasted_s)}")
         hold.released = self._add("held", at_ns, text, routes=hold.line.shown.routes)
 
     # Lines.
@@ -440,6 +463,11 @@ class HappeningLog:
     def _changed(self) -> None:
         self._view = None
         self._markers.clear()
+
+
+def _at(place: str, text: str) -> str:
+    """Return what is told of a whole place, which its line has no column for."""
+    return f"{place}: {text}" if place else text
 
 
 def _incident_text(event: Diagnosis, said: str) -> str:

@@ -1,27 +1,35 @@
-"""The header strip: all routes together, the budgets, and the observer's own health."""
+"""The header strip: all routes together, the budgets, and the observer's own health.
+
+Of several places what is shown of budgets and health is that of the worst, with its name.
+"""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
-from probes.board.lanes import SlotTokens
+from probes.board.place import ARRIVAL_NS, PlaceBoard
 from probes.board.throttles import short_number
 from probes.board.views import HURT_STATES, HeaderView, RouteView
-from probes.events import Batch, BudgetState, ClockSource, Health, Tick
+from probes.events import BudgetState, Health
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
 _NOTICES_KEPT: Final = 20
 """What a person reads back at once."""
-_DROPS_SHOWN_NS: Final = 60 * NS_PER_S
-"""A lane keeps a minute of cells: for so long a gap in them may be seen."""
-_ARRIVAL_NS: Final = 5 * NS_PER_S
-"""Over how long the live tokens/s is taken: short enough to be seen move, and still readable."""
-_SLOTS_KEPT: Final = 4096
-"""80 routes' slots of 100 ms over that time."""
-
 
 _NO_ROUTES: Final = RouteView(name="", state="starting")
+_NO_HEALTH: Final = Health()
+_NAME: Final = attrgetter("name")
+
+
+class Counted(NamedTuple):
+    """What one route has counted in a window."""
+
+    place: PlaceBoard
+    tally: Tally
+    window_s: float
+    """Seconds that the window truly covered."""
 
 
 def budget_share(budget: BudgetState) -> float:
@@ -47,47 +55,12 @@ def _shares(budget: BudgetState) -> tuple[float, float]:
 
 
 class Header:
-    """What the header needs beside the routes."""
+    """What the header needs beside routes and places."""
 
-    __slots__ = (
-        "_arrivals",
-        "_batch_ns",
-        "_budgets",
-        "_dropped_ns",
-        "_health",
-        "_notices",
-        "clock",
-    )
+    __slots__ = ("_notices",)
 
     def __init__(self) -> None:
-        self.clock: ClockSource = "user"
-        self._health: Health | None = None
-        self._batch_ns: int | None = None
-        """When the last batch came; None in a replay, which has none."""
-        self._dropped_ns: int | None = None
-        """When the engine last said that it had dropped transient events."""
-        self._budgets: tuple[BudgetState, ...] = ()
         self._notices: deque[str] = deque(maxlen=_NOTICES_KEPT)
-        self._arrivals: deque[tuple[int, SlotTokens]] = deque(maxlen=_SLOTS_KEPT)
-        """Output by the stamp of its 100 ms slot."""
-
-    def ticked(self, event: Tick) -> None:
-        """Take health and budgets."""
-        self._note_health(event.health, event.at_ns)
-        self._budgets = event.budgets
-
-    def batched(self, event: Batch) -> bool:
-        """Take the health of a batch; return whether more changed than its timings."""
-        before = self._health
-        self._note_health(event.health, event.at_ns)
-        self._batch_ns = event.at_ns
-        return before is None or _at_once(before) != _at_once(event.health)
-
-    def arrived(self, at_ns: int, written: SlotTokens) -> None:
-        """Count the output of one slot of one route for the live tokens/s."""
-        self._arrivals.append((at_ns, written))
-        while self._arrivals and self._arrivals[0][0] < at_ns - _ARRIVAL_NS:
-            self._arrivals.popleft()
 
     def note(self, text: str) -> None:
         """Keep a notice; the newest 20 are shown."""
@@ -98,7 +71,8 @@ class Header:
         rows: Sequence[RouteView],
         whole: RouteView | None,
         counts: Tally,
-        counted: Sequence[tuple[Tally, float]],
+        counted: Sequence[Counted],
+        places: Collection[PlaceBoard],
         origin_ns: int,
         now_ns: int,
     ) -> HeaderView:
@@ -108,9 +82,14 @@ class Header:
         `counts`; `counted` is what each route has counted, and in how many seconds.
         """
         elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
-        tokens, estimated = self._tokens_per_s(counted, elapsed_s, now_ns)
-        worst = max(self._budgets, key=budget_share, default=None)
-        health, rates = self._health or Health(), whole or _NO_ROUTES
+        named = sorted((place for place in places if place.name), key=_NAME)
+        tokens, estimated = _tokens_per_s(counted, places, elapsed_s)
+        budgets = [(budget, place.name) for place in places for budget in place.budgets]
+        worst, worst_at = max(budgets, key=lambda one: budget_share(one[0]), default=(None, ""))
+        doubt, doubt_at = next(((one.doubt, at) for one, at in budgets if one.doubt), ("", ""))
+        badly = max(places, key=_trouble)
+        health, rates = badly.health or _NO_HEALTH, whole or _NO_ROUTES
+        batches = [place.batch_ns for place in places if place.batch_ns is not None]
         return HeaderView(
             elapsed_s=elapsed_s,
             routes=len(rows),
@@ -130,43 +109,60 @@ class Header:
             failures_per_min=rates.failures_per_min,
             usd_per_hour=rates.usd_per_hour,
             budget_share=None if worst is None else budget_share(worst),
-            budget_text="" if worst is None else budget_text(worst),
-            budget_doubt=next((one.doubt for one in self._budgets if one.doubt), ""),
+            budget_text="" if worst is None else _of_place(budget_text(worst), worst_at),
+            budget_doubt=_of_place(doubt, doubt_at),
             loop_lag_p99_s=health.loop_lag_p99_ns / NS_PER_S,
             loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
-            engine_cpu=health.busiest_cpu_share or health.cpu_share,
-            drops=health.drops,
-            drops_shown=self._dropped_ns is not None
-            and now_ns - self._dropped_ns < _DROPS_SHOWN_NS,
+            engine_cpu=_cpu_share(health),
+            drops=sum(place.health.drops for place in places if place.health is not None),
+            drops_shown=any(place.drops_shown for place in places),
             inexact_share=health.inexact_share,
             reads_per_s=health.reads_per_s,
             short_of=health.short_of,
-            clock=self.clock,
-            last_batch_ns=self._batch_ns,
+            clock=badly.clock,
+            observer_place=badly.name,
+            places=tuple([place.view(now_ns) for place in named]),
+            last_batch_ns=max(batches, default=None),
             notices=tuple(self._notices),
         )
 
-    def _note_health(self, health: Health, at_ns: int) -> None:
-        # A new engine counts from zero: what is fewer than before is all its own.
-        before = self._health.drops if self._health is not None else 0
-        if health.drops > (before if health.drops >= before else 0):
-            self._dropped_ns = at_ns
-        self._health = health
-        self.clock = health.clock
 
-    def _tokens_per_s(
-        self, counted: Sequence[tuple[Tally, float]], elapsed_s: float, now_ns: int
-    ) -> tuple[float, bool]:
-        """Live from what arrived; in a replay, without batches, from what the attempts counted."""
-        if self._batch_ns is None or self._batch_ns < now_ns - _ARRIVAL_NS:
-            estimated = any(tally.token_estimates or tally.guessed_tokens for tally, _ in counted)
-            rates = ((tally.output_tokens + tally.guessed_tokens) / s for tally, s in counted)
-            return sum(rates), estimated
-        since = now_ns - _ARRIVAL_NS
-        recent = [written for at_ns, written in self._arrivals if at_ns >= since]
-        lasted = min(_ARRIVAL_NS / NS_PER_S, max(1.0, elapsed_s))
-        estimated = not recent or any(written.estimated for written in recent)
-        return sum(written.tokens for written in recent) / lasted, estimated
+def _of_place(text: str, place: str) -> str:
+    return f"{place}: {text}" if place and text else text
+
+
+def _cpu_share(health: Health) -> float:
+    return health.busiest_cpu_share or health.cpu_share
+
+
+def _trouble(place: PlaceBoard) -> tuple[bool, float, float, float]:
+    """Return how little the figures of a place can be trusted, in the order in which it matters:
+    what is not sent is no reading at all, and all else makes one wrong by about so much."""
+    health = place.health
+    if health is None:
+        return (False, -1.0, 0.0, 0.0)  # it has said nothing yet
+    is_short = bool(health.short_of)
+    return (is_short, health.loop_lag_p99_ns, health.inexact_share, _cpu_share(health))
+
+
+def _tokens_per_s(
+    counted: Sequence[Counted], places: Collection[PlaceBoard], elapsed_s: float
+) -> tuple[float, bool]:
+    """Live from what arrived; of a place without batches, as in a replay, from what the attempts
+    counted."""
+    live = [place for place in places if place.is_live]
+    rates: list[float] = []
+    estimated = False
+    lasted = min(ARRIVAL_NS / NS_PER_S, max(1.0, elapsed_s))
+    for place in live:
+        recent = place.recent_output()
+        estimated = estimated or not recent or any(written.estimated for written in recent)
+        rates.append(sum(written.tokens for written in recent) / lasted)
+    for place, tally, window_s in counted:
+        if place not in live:
+            estimated = estimated or bool(tally.token_estimates or tally.guessed_tokens)
+            rates.append((tally.output_tokens + tally.guessed_tokens) / window_s)
+    return sum(rates), estimated
 
 
 def _well_since_ns(rows: Sequence[RouteView]) -> int | None:
@@ -175,8 +171,3 @@ def _well_since_ns(rows: Sequence[RouteView]) -> int | None:
     if any(row.state != "ok" for row in probed):
         return None
     return max((row.since_ns for row in probed if row.since_ns is not None), default=None)
-
-
-def _at_once(health: Health) -> tuple[int, str]:
-    """Return what of the health is shown at once, and not with the next second's figures."""
-    return health.drops, health.short_of

@@ -7,9 +7,10 @@ Rule 3: a recording has no slots. Whoever reads it knows how an attempt will end
 draws so much of that account as had come: on the lane alone, of which no figure is made.
 """
 
+from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter
@@ -65,7 +66,7 @@ class Lane:
     status: int | None = None
     cells: list[tuple[int, int]] = field(default_factory=list)
     """(start of a 100 ms slot in ns, output chunks that arrived in it), oldest first."""
-    undrawn: tuple[int, ...] = ()
+    undrawn: Sequence[int] = ()
     """Arrivals from the start in ns, of which no cells are made before somebody looks."""
     chunks: int = 0
     characters: int = 0
@@ -137,7 +138,11 @@ class Lane:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
         self.cells.clear()
         self.stalls = ()
-        self.undrawn = event.chunk_offsets_ns
+        try:
+            # A fifth of the memory of as many numbers, of which few are ever drawn.
+            self.undrawn = array("q", event.chunk_offsets_ns)
+        except OverflowError:  # in a recording that was edited
+            self.undrawn = ()
 
     def foresee(self, event: AttemptFinished, now_ns: int, longest_ns: int) -> None:
         """Draw what had come by `now_ns`, as the attempt's own account has it, which is still to
@@ -279,6 +284,10 @@ class Lanes:
                 return news
             lane = Lane(event.probe, event.attempt, event.at_ns)
         lane.finish(event, per_token_s)
+        for old in self._ended:
+            if (old.ended_ns or 0) >= event.at_ns - _ENDED_SHOWN_NS:
+                break
+            old.undrawn = ()  # it is kept to be known, and shown no longer
         self._ended.append(lane)
         return True
 

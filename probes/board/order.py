@@ -12,6 +12,7 @@ chance would swap two rows that suffer alike.
 Rule 5. For five seconds after the rows have moved they stand, so that an eye can follow them.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from probes.board.route import UNANSWERED, RouteBoard
@@ -50,9 +51,9 @@ class RowOrder:
         """Those of which it has lasted, and that have not been well for long since."""
         self._moved_ns: int | None = None
 
-    def add(self, route: RouteBoard) -> None:
-        """Take a route in its place."""
-        self.routes.append(route)
+    def add(self, routes: Iterable[RouteBoard]) -> None:
+        """Take routes, each in its place."""
+        self.routes.extend(routes)
         self.routes.sort(key=self._place)
 
     def note(self, route: RouteBoard, hurt_share: float | None, now_ns: int) -> None:
@@ -102,6 +103,7 @@ class RowOrder:
         name, is_untold = route.info.name, route.onset_ns is None
         step = self._steps.get(name)
         if step is None or (step == 0 and is_untold):
-            # Of what has lasted the state may change and the row shall not.
-            return (name not in self._lasting, 0, True, 0, name)
+            # Of what has lasted the state may change and the row shall not. What is not heard of
+            # stands before what is well.
+            return (name not in self._lasting, 0, True, route.state != "silent", name)
         return (False, -step, is_untold, RANK[route.state], name)

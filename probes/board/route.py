@@ -15,6 +15,7 @@ import msgspec
 from probes.answers.limits.state import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.alert_log import AlertLog
+from probes.board.good_probe import e2e_goal_at, is_good_probe
 from probes.board.happenings import HappeningLog
 from probes.board.header import Header
 from probes.board.headroom import HeadroomWatch
@@ -22,18 +23,18 @@ from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
 from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.pace import PaceWatch
+from probes.board.place import PlaceBoard
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.standings import Standings
 from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
-from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
+from probes.config.goals import band_of, cap_of, is_e2e_goal_scaled
 from probes.events import (
     WRONG_ANSWER,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
     FirstToken,
-    Gap,
     Held,
     HeldReason,
     Knob,
@@ -69,8 +70,6 @@ _ILL_KEPT: Final = 64
 """Incidents of one route: more than 15 minutes see of one that is worth a usual."""
 _STATES_KEPT: Final = 256
 """Changes of state: more than a quarter of an hour of one route has that anybody would look at."""
-_GAPS_KEPT: Final = 16
-"""More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
 Refusal: TypeAlias = Literal["throttled", "failed", "wrong"]
@@ -109,24 +108,17 @@ class RunState:
         self.incidents = IncidentLog()
         self.alerts = AlertLog()
         self.happenings = HappeningLog()
-        self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
-        self.held: set[HeldReason] = set()
-        """What holds back new attempts of every route."""
         self.log_bytes_a_route = BYTES_KEPT
         """Most bytes of probes that a route keeps."""
-
-    def engine_ran(self, started_ns: int, ended_ns: int) -> bool:
-        """Return whether the engine ran all the time between two stamps, so that they hold."""
-        if not self.gaps:
-            return True
-        return not any(gap.started_ns < ended_ns and started_ns < gap.at_ns for gap in self.gaps)
 
 
 class RouteBoard:
     """State of one route."""
 
-    def __init__(self, info: RouteInfo, run: RunState) -> None:
+    def __init__(self, info: RouteInfo, run: RunState, place: PlaceBoard) -> None:
         self.run = run
+        self.place = place
+        """Whose hello has announced it: its time is the route's."""
         self.lanes = Lanes()
         self.accounts = Accounts()
         self.tallies = TallyWindows()
@@ -375,21 +367,21 @@ class RouteBoard:
         if (
             not probe.has_felt_ttft
             and event.kind not in ("not_streamed", "none")
-            and self.run.engine_ran(began_ns, event.at_ns)
+            and self.place.engine_ran(began_ns, event.at_ns)
         ):
             samples, offset_ns = self._samples(event.cohort), self._slice_offset(event.at_ns)
             felt_s = event.felt_ns / NS_PER_S
             samples.ttft.add(offset_ns, felt_s)
             self.ttft_heat.at(slice_index(offset_ns)).add(event.felt_ns)
             self.knob_effects.add("ttft_p95", event.cohort, began_ns, felt_s)
-            if probe.scheduled_ns and self.run.engine_ran(probe.scheduled_ns, event.at_ns):
+            if probe.scheduled_ns and self.place.engine_ran(probe.scheduled_ns, event.at_ns):
                 waited_s = (event.at_ns - probe.scheduled_ns) / NS_PER_S
                 samples.of("scheduled_ttft").add(offset_ns, waited_s)
         probe.has_felt_ttft = True
 
     def arrivals(self, event: Arrivals) -> None:
         """Draw output on the open lanes."""
-        self.run.header.arrived(event.at_ns, self.lanes.arrivals(event))
+        self.place.arrived(event.at_ns, self.lanes.arrivals(event))
 
     def previewed(self, event: Preview) -> None:
         """Add to the text of the stream on preview; another stream begins anew."""
@@ -403,7 +395,7 @@ class RouteBoard:
         if event.outcome != "cancelled":
             self._served(event)
         if event.output_tokens and not event.chunks:  # it came whole: no arrivals spoke of it
-            self.run.header.arrived(event.at_ns, SlotTokens(event.output_tokens, estimated=False))
+            self.place.arrived(event.at_ns, SlotTokens(event.output_tokens, estimated=False))
         self.last_event_ns = event.at_ns
         per_token_s = seconds_per_token(event)
         if not self.lanes.finished(event, per_token_s):
@@ -444,9 +436,11 @@ class RouteBoard:
         """Count a probe; take its E2E where it ended ok."""
         self.last_event_ns = event.at_ns
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
-        is_measured = not event.flagged and self.run.engine_ran(event.started_ns, event.at_ns)
+        is_measured = not event.flagged and self.place.engine_ran(event.started_ns, event.at_ns)
         self.standings.probe_ended(event, is_measured=is_measured)
-        is_good = event.outcome == "ok" and self._is_good(event, is_measured)
+        # Its own answer cap counts: it may have begun before a knob was turned.
+        goal_s = self._goal_e2e_of(event.cohort) if event.outcome == "ok" else None
+        is_good = is_good_probe(event, self.info, goal_s, is_measured=is_measured)
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
             tally.count_probe(event, is_good, retried_for)
@@ -496,9 +490,9 @@ class RouteBoard:
     def turned(self, event: Knob) -> None:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
-        goal_s = self._goal_e2e_at(self.max_tokens)
+        goal_s = e2e_goal_at(self.info, self.max_tokens)
         self._set_knob(event)
-        more, new_s = "", self._goal_e2e_at(self.max_tokens)
+        more, new_s = "", e2e_goal_at(self.info, self.max_tokens)
         if new_s != goal_s:
             more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
         if event.who == BY_ITSELF:  # each of its moves is judged by whoever moves it
@@ -626,36 +620,13 @@ class RouteBoard:
     def _tallies(self, at_ns: int) -> tuple[Tally, ...]:
         return self.tallies.at(self._slice_offset(at_ns))
 
-    def _is_good(self, event: ProbeFinished, is_measured: bool) -> bool:
-        """Return whether a probe that ended ok was within its goals; what was not measured was."""
-        cost_goal = self.info.goal_cost_usd_per_probe
-        if cost_goal is not None and (event.cost_usd or 0.0) > cost_goal:
-            return False
-        if not is_measured:
-            return True
-        # Its own answer cap counts: it may have begun before a knob was turned.
-        e2e_goal_s = self._goal_e2e_of(event.cohort)
-        return _is_within(event.first_token_ns, event.started_ns, self.info.goal_ttft_s) and (
-            _is_within(event.done_ns, event.started_ns, e2e_goal_s)
-        )
-
     def _goal_e2e_of(self, cohort: str) -> float | None:
         """Return the E2E goal of a cohort; of an unnamed one, that of the present answer cap."""
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
-            goal_s = self._goal_e2e_at(cap_of(cohort) or self.max_tokens)
+            goal_s = e2e_goal_at(self.info, cap_of(cohort) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
-
-    def _goal_e2e_at(self, cap: int) -> float | None:
-        info = self.info
-        return e2e_goal_s(
-            info.goal_e2e_s, cap, is_own=info.goal_e2e_set, configured_cap=info.max_tokens
-        )
-
-
-def _is_within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> bool:
-    return stamp_ns is None or goal_s is None or (stamp_ns - started_ns) / NS_PER_S <= goal_s
 
 
 def _goal_text(goal_s: float | None) -> str:

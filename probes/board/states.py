@@ -10,7 +10,8 @@ Rule 4: what may yet be chance (`perhaps`) never makes a state worse than slow.
 Rule 5: where nothing is open, goals grade a p95: over the last minute where it has 20 samples, else
 over five where these have, else not at all. What was measured amid an incident is not held against
 a route once that is over: then only samples after its end count.
-Rule 6: what we do ourselves (paused, held) comes before what the route does.
+Rule 6: what we do ourselves (paused, held) comes before what the route does, and before all of it
+that nothing is heard of its place: then what is known is old.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from probes.board.figures import SLUGGISH_SHARE, RouteAt, is_enough
 from probes.board.incident_log import KnownIncident
+from probes.board.place import unheard_words
 from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
 from probes.config.goals import shape_of
@@ -135,7 +137,11 @@ def judge(at: RouteAt) -> Judgement:
         # The diagnosis may have cleared it before: it is over with the first success.
         health = graded = Standing("ok", max(graded.since_ns, at.now_ns))
     shown, why = _shown(at, health), ""
-    if shown is health and cause is not None:
+    if shown.state == "silent":
+        why = unheard_words(route.place.report)
+        if health.state not in ("ok", "starting"):
+            why = f"{why}, was {health.state}"
+    elif shown is health and cause is not None:
         why = what_words(cause.event)
     elif shown.state in ("slow", "sluggish"):
         why = latency.why
@@ -293,7 +299,10 @@ def _graded(at: RouteAt, latency: "_Latency", is_ill: bool) -> Standing:
 
 def _shown(at: RouteAt, health: Standing) -> Standing:
     """Return the state of a route with what we do ourselves."""
-    route, everywhere = at.route, at.route.run.held
+    route, everywhere = at.route, at.route.place.held
+    report = route.place.report
+    if report is not None and not route.place.is_heard:
+        return Standing("silent", report.since_ns)
     state: RouteState = health.state
     if route.paused or "paused" in route.held or "paused" in everywhere:
         state = "paused"

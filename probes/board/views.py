@@ -20,6 +20,7 @@ from probes.events import (
     OpenPhase,
     Outcome,
     PaceKind,
+    PlaceState,
     PriceInfo,
     ProbeFinished,
     Shortage,
@@ -47,6 +48,7 @@ RouteState: TypeAlias = Literal[
     "slow",  # slower than a goal, or than usual
     "masked",  # retries hide errors
     "changed",  # within its goals, and not as before
+    "silent",  # nothing is heard of its place: nobody knows how it is
     "ok",
     "held",  # budget exhausted or reader stalled
     "paused",
@@ -54,10 +56,10 @@ RouteState: TypeAlias = Literal[
 ]
 """Ordered worst first; `held` and `paused` are ours, not the route's."""
 HURT_STATES: Final[frozenset[RouteState]] = frozenset(get_args(RouteState)) - {
-    *("ok", "held", "paused", "starting"),
+    *("silent", "ok", "held", "paused", "starting"),
 }
-"""What users feel, or retries hide from them. Of what we hold back ourselves, or have just begun to
-probe, nobody knows whether they do."""
+"""What users feel, or retries hide from them. Of what we hold back ourselves, have just begun to
+probe, or hear nothing of, nobody knows whether they do."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -120,6 +122,10 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     dialect: str = ""
     """Which API is spoken, such as `chat` or `messages`."""
+    place: str = ""
+    """Where it is probed from; empty where one place is all there is."""
+    shared_name: str = ""
+    """The name that it has at every place; empty where it is its own."""
     tags: tuple[str, ...] = ()
     state: RouteState
     since_ns: int | None = None
@@ -707,6 +713,8 @@ class RouteDetail(msgspec.Struct, frozen=True):
     """Everything the panes below the table show of one route."""
 
     route: str
+    now_ns: int
+    """Newest stamp of its place, at which its lanes stand."""
     lanes: tuple[LaneView, ...]
     """Open ones first, oldest first; then just-finished ones, newest first."""
     percentiles: PercentileTable
@@ -716,6 +724,22 @@ class RouteDetail(msgspec.Struct, frozen=True):
     preview_probe: str = ""
     page: RoutePage | None = None
     """None where nobody looks at the page of the route."""
+
+
+class PlaceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several places from which routes are probed."""
+
+    name: str
+    state: PlaceState = "heard"
+    since_ns: int | None = None
+    """Stamp of the last that was heard of it; of `heard` the first since it was not. None where
+    nobody told."""
+    since_s: float = 0.0
+    """How long ago that is."""
+    behind_s: float = 0.0
+    """Seconds of its past that it has still to send; 0 where it is up to date."""
+    detail: str = ""
+    """For a person."""
 
 
 class HeaderView(msgspec.Struct, frozen=True):
@@ -763,8 +787,13 @@ class HeaderView(msgspec.Struct, frozen=True):
     reads_per_s: float = 0.0
     clock: ClockSource = "user"
     """Who stamps arrivals: `kernel`, or `user`, which is the engine itself when it wakes."""
+    observer_place: str = ""
+    """Of several places, the one whose engine can be trusted least: what is told of the engine is
+    told of that one, but for `drops`."""
     short_of: Shortage = ""
     """What the engine's machine has too little of to send probes."""
+    places: tuple[PlaceView, ...] = ()
+    """By name; empty where one place is all there is."""
     last_batch_ns: int | None = None
     """None in a replay, which has no batches."""
     notices: tuple[str, ...] = ()

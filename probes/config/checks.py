@@ -11,7 +11,8 @@ from probes.config.fields import named_variable
 from probes.config.keys import header_complaint, is_header_value, key_complaint
 from probes.config.proxies import ProxyError, read_proxy
 from probes.config.settings import KeyHeader, Route
-from probes.config.urls import read_url
+from probes.config.urls import UrlError, read_url
+from probes.config.webhooks import webhook_url
 from probes.config.workloads import WORKLOADS
 
 _Judge: TypeAlias = Callable[[str, str], str | None]
@@ -72,25 +73,25 @@ _CONVENTIONAL_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 def check_table(
-    values: Mapping[str, Any], path: KeyPath, environ: Mapping[str, str], problems: Problems
+    values: Mapping[str, Any],
+    path: KeyPath,
+    environ: Mapping[str, str] | None,
+    problems: Problems,
 ) -> None:
-    """Note the mistakes of one table of route keys, [defaults] or a route, as it stands."""
+    """Note the mistakes of one table of route keys, [defaults] or a route, as it stands.
+
+    What its keys need of the machine that probes is not looked at where `environ` is None.
+    """
     for group in EXCLUSIVE_KEYS:
         present = [key for key in group if key in values]
         if len(present) > 1:
             problems.add((*path, present[1]), f"stands beside {present[0]}, expected one of them")
     _check_workload(values, path, problems)
-    if "api_key_env" in values:
-        variable = values["api_key_env"]
-        _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
-    if "proxy" in values:
-        _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
-    # Said when the file is read, not at the first request of a run; h2 itself is not imported yet.
-    if values.get("http2") and find_spec("h2") is None:
-        problems.add((*path, "http2"), "needs the package h2: pip install 'llmtop-tui[http2]'")
+    if environ is not None:
+        check_needs(values, path, environ, problems)
     if len(os.fsencode(values.get("unix_socket", ""))) > _LONGEST_SOCKET_PATH:
         problems.add((*path, "unix_socket"), f"is longer than {_LONGEST_SOCKET_PATH} bytes")
-    _check_headers(values.get("headers", {}), (*path, "headers"), environ, problems)
+    _check_headers(values.get("headers", {}), (*path, "headers"), problems)
     body = values.get("extra_body", {})
     options = body.get("options")  # Ollama's own, which the route's settings go into as well
     taken: list[tuple[str, ...]] = [(field,) for field in body if field in _OWN_FIELDS]
@@ -101,6 +102,26 @@ def check_table(
     for where in taken:
         complaint = f"cannot be set here: {_OWN_FIELDS[where[-1]]}"
         problems.add((*path, "extra_body", *where), complaint)
+
+
+def check_needs(
+    values: Mapping[str, Any], path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note what is missing on this machine of what the keys of a table need to be probed from it:
+    variables of the environment, and packages."""
+    if values.get("api_key_env") is not None:
+        variable = values["api_key_env"]
+        _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
+    if "proxy" in values:
+        _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
+    # Said when the file is read, not at the first request of a run; h2 itself is not imported yet.
+    if values.get("http2") and find_spec("h2") is None:
+        problems.add((*path, "http2"), "needs the package h2: pip install 'llmtop-tui[http2]'")
+    for name, value in values.get("headers", {}).items():
+        variable = named_variable(value)
+        if variable is not None and _header_complaint(name, value) is None:
+            judge = header_complaint if name.lower() in SECRET_HEADERS else _value_complaint
+            _check_variable(variable, (*path, "headers", name), environ, problems, judge)
 
 
 def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
@@ -144,6 +165,19 @@ def check_pace(route: Route, path: KeyPath, problems: Problems) -> None:
         problems.add(
             (*path, "rate"), 'stands beside pace = "interval", expected "constant" or "poisson"'
         )
+
+
+def check_webhook(
+    setting: str | None, path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note what is wrong with the webhook that a variable holds; its value is not shown."""
+    variable = None if setting is None else named_variable(setting)
+    if setting is None or variable is None:
+        return  # its field has judged it
+    try:
+        webhook_url(setting, environ)
+    except UrlError as error:
+        problems.add(path, f"environment variable {_called(variable)} {error}")
 
 
 def _check_workload(values: Mapping[str, Any], path: KeyPath, problems: Problems) -> None:
@@ -199,9 +233,7 @@ def _check_proxy(
         problems.add(path, f"the proxy in environment variable {_called(variable)} {error}")
 
 
-def _check_headers(
-    headers: Mapping[str, str], path: KeyPath, environ: Mapping[str, str], problems: Problems
-) -> None:
+def _check_headers(headers: Mapping[str, str], path: KeyPath, problems: Problems) -> None:
     seen: set[str] = set()
     for name, value in headers.items():
         complaint = _header_complaint(name, value)
@@ -211,9 +243,6 @@ def _check_headers(
         seen.add(name.lower())
         if complaint:
             problems.add((*path, name), complaint)
-        elif (variable := named_variable(value)) is not None:
-            judge = header_complaint if name.lower() in SECRET_HEADERS else _value_complaint
-            _check_variable(variable, (*path, name), environ, problems, judge)
 
 
 def _header_complaint(name: str, value: str) -> str | None:

@@ -15,7 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.config.checks import EXCLUSIVE_KEYS, check_pace, check_route, check_table
+from probes.config.checks import (
+    EXCLUSIVE_KEYS,
+    check_pace,
+    check_route,
+    check_table,
+    check_webhook,
+)
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
 from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
@@ -113,10 +119,12 @@ def named_config(argument: Path | None, environ: Mapping[str, str]) -> Path | No
         raise ConfigError((f"{CONFIG_VARIABLE}: {error}",)) from None
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+def load_config(path: Path, environ: Mapping[str, str] | None) -> Config:
     """Read a routes.toml.
 
-    `environ` is only asked whether the variables that the file names are set.
+    `environ` is only asked whether the variables that the file names are set. None says that this
+    machine probes nothing: variables, packages and TLS files are those of the machines that do, and
+    are looked at there.
 
     Raises:
         ConfigError: the file cannot be read, or has mistakes: all of them, one line each.
@@ -135,7 +143,7 @@ def digest_of(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
+def parse_config(text: str, path: Path, environ: Mapping[str, str] | None) -> Config:
     """Return the settings in `text`; `path` names them in errors and anchors what they name.
 
     Raises:
@@ -157,11 +165,14 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
             problems.unknown((table,), _TABLES)
     # Every table is read before anything is raised: a user mends all mistakes in one go.
     routes = _read_routes(raw, path.parent, environ, problems)
-    check_authorities(routes, environ, problems)
+    if environ is not None:
+        check_authorities(routes, environ, problems)
     others = {
         key: read_table(raw.get(key, {}), fields_of(record), (key,), problems)
         for key, record in _OTHER_TABLES.items()
     }
+    if environ is not None:
+        check_webhook(others["alerts"].get("webhook"), ("alerts", "webhook"), environ, problems)
     keys = _read_keys(raw.get("keys", {}), problems)
     problems.raise_if_any()
     made = {key: record(**others[key]) for key, record in _OTHER_TABLES.items()}
@@ -172,7 +183,7 @@ def single_route_config(
     base_url: str,
     model: str,
     *,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
     api_key_env: str | None = None,
     dialect: str = "chat",
     name: str | None = None,
@@ -194,7 +205,8 @@ def single_route_config(
         name = name[: _MAXIMUM_NAME - 1] + "…"
     route = Route(name=name, **_settled(own))
     check_route(route, (), problems)
-    check_authorities([route], environ, problems)
+    if environ is not None:
+        check_authorities([route], environ, problems)
     problems.raise_if_any()
     return Config(routes=(route,))
 
@@ -262,7 +274,7 @@ def _syntax_complaint(message: str, text: str) -> str:
 
 
 def _read_routes(
-    raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str], problems: Problems
+    raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str] | None, problems: Problems
 ) -> tuple[Route, ...]:
     raw_defaults = raw.get("defaults", {})
     defaults = _read_route_keys(raw_defaults, folder, ("defaults",), environ, problems)
@@ -284,7 +296,7 @@ def _read_routes(
         # A complaint of a file stands where that is named, in the route or in [defaults].
         tls, own_tls = merged.get("tls", {}), own.get("tls", {})
         paths = {key: (*(path if key in own_tls else ("defaults",)), "tls", key) for key in tls}
-        check_tls(tls, paths, problems)
+        check_tls(tls, paths, problems, files=environ is not None)
         if not merged.keys() >= {*needed(keys)}:
             continue
         for key, value in merged.items():
@@ -318,7 +330,11 @@ def _read_keys(raw: object, problems: Problems) -> dict[str, tuple[str, ...]]:
 
 
 def _read_route_keys(
-    table: object, folder: Path, path: KeyPath, environ: Mapping[str, str], problems: Problems
+    table: object,
+    folder: Path,
+    path: KeyPath,
+    environ: Mapping[str, str] | None,
+    problems: Problems,
 ) -> dict[str, Any]:
     """Return the good values of one table of route keys, paths absolute and its prompt as text."""
     values = read_table(table, route_keys(), path, problems)

@@ -26,8 +26,17 @@ def proxy_of(route: Route, environ: Mapping[str, str]) -> Proxy | None:
         return read_proxy(environ.get(variable, "").strip())
     if route.proxy != "environment":
         return read_proxy(route.proxy)
-    url = _environment_proxy(route.base_url, environ)
-    return read_proxy(url) if url else None
+    return environment_proxy(route.base_url, environ)
+
+
+def environment_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy that the environment names for a URL; None where there is none.
+
+    Raises:
+        ProxyError: what it names cannot be used.
+    """
+    named = _environment_proxy(url, environ)
+    return read_proxy(named) if named else None
 
 
 def proxy_secrets(routes: Iterable[Route], environ: Mapping[str, str]) -> frozenset[str]:

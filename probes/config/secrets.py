@@ -88,7 +88,7 @@ def _noted(problems: Problems, route: Route, *key: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        problems.add(("routes", route.name, *key), str(error))
+        problems.add(("routes", route.shared_name, *key), str(error))
 
 
 def _key_of(printed: str) -> str:

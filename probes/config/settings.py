@@ -19,6 +19,7 @@ from probes.config.goals import DAY_S, Goals, Seconds, Usd, configured_e2e_goal_
 from probes.config.prompts import OVERHEAD_TOKENS, Prompt, estimate_tokens
 from probes.config.proxies import proxy_setting
 from probes.config.urls import base_url_of, is_host_name
+from probes.config.webhooks import webhook_of
 from probes.config.workloads import WorkloadName
 
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
@@ -75,6 +76,9 @@ _COMMAND: Final = Shape(
 )
 _ON_ALERT: Final = Shape(
     'a command as a list, such as ["notify-send", "llmtop"]', _COMMAND.holds, show=False
+)
+_WEBHOOK: Final = Shape(
+    'a URL such as https://alerts.example.com/hook, or "env:NAME"', settle=webhook_of, show=False
 )
 _VARIABLE: Final = Shape("the name of an environment variable", _is_name, show=False)
 _HOST: Final = Shape("a host name or an address, without a port", is_host_name)
@@ -328,10 +332,13 @@ class Alerting(Settings, frozen=True, kw_only=True):
     notify: bool = True
     """Have the terminal show a notification: OSC 9 and OSC 777, where it knows them."""
     on_alert: Annotated[tuple[str, ...] | None, _ON_ALERT] = None
-    """Run for each alert, and once more when it is over, with the alert as JSON on its standard
-    input; no shell."""
+    """Run for each alert, where its cause or its routes change, and when it is over, with
+    [the alert](../exports/README.md#alerts) as JSON on its standard input; no shell."""
+    webhook: Annotated[str | None, _WEBHOOK] = None
+    """POST the same JSON there; or `"env:NAME"`: the variable holds the URL. Plain http only to
+    this machine."""
     timeout_s: Annotated[float, Range("a number of seconds", 1, 60)] = 10.0
-    """After so long `on_alert` is killed, with all that it started."""
+    """After so long `on_alert` is killed, with all that it started, and a POST is given up."""
 
 
 class Display(Settings, frozen=True, kw_only=True):

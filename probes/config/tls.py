@@ -65,10 +65,21 @@ def anchor(
         problems.add(path, str(error))
 
 
-def check_tls(values: Mapping[str, Any], paths: Mapping[str, KeyPath], problems: Problems) -> None:
-    """Note what is wrong with a merged `tls` table; `paths` says where each of its keys stands."""
+def check_tls(
+    values: Mapping[str, Any],
+    paths: Mapping[str, KeyPath],
+    problems: Problems,
+    *,
+    files: bool = True,
+) -> None:
+    """Note what is wrong with a merged `tls` table; `paths` says where each of its keys stands.
+
+    Its `files` are looked at only where they are those of the machine that probes.
+    """
     if "client_key" in values and "client_cert" not in values:
         problems.add(paths["client_key"], "stands without client_cert")
+    if not files:
+        return
     usable = {key for key in TLS_FILES if key in values}
     for key in sorted(usable):
         complaint = _complaint(values[key], is_certificate=key != "client_key")

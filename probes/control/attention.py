@@ -1,7 +1,8 @@
 """What people do about the alerts of a run, and who is told what because of it.
 
 Rule 1: an alert is held back while all its routes are muted, from everybody alike: whoever mutes a
-route has seen it, and a pager that goes on undoes that.
+route has seen it, and a pager that goes on undoes that. So is what our own load does to a route,
+while a sweep looks for how much it bears.
 Rule 2: what still fires when they are muted no more is told then, unless somebody has acknowledged
 it meanwhile: a fault that begins in that hour must not be silent for ever.
 Rule 3: who was told that an alert fires is told that it is over, muted or not: an end calls nobody,
@@ -16,6 +17,8 @@ from probes.kit.clock import NS_PER_S, Clock
 
 MUTED_S: Final = 3600
 """Long enough to mend it, and too short to forget it: it unmutes by itself."""
+CALMS_S: Final = 120
+"""Our own load is forgotten so long after its end: queues empty, and windows of a minute pass."""
 _FIRING_MOST: Final = 1_000
 """Alerts: more than fire at once in any run."""
 
@@ -29,6 +32,8 @@ class Attention:
         """Ids of alerts."""
         self._muted: dict[str, int] = {}
         """Route → until when, by our own clock."""
+        self._loaded: dict[str, int] = {}
+        """The same, of those that we load ourselves."""
 
     def acknowledge(self, alert: Alert) -> None:
         """Know that somebody has seen an alert."""
@@ -44,10 +49,18 @@ class Attention:
         for route in routes:
             self._muted.pop(route, None)
 
+    def load(self, route: str, for_s: float) -> None:
+        """Know that we load a route ourselves, for so many seconds at most and `CALMS_S` more: what
+        it suffers meanwhile calls nobody. Asked again, the newer time counts: 0 is its end."""
+        until_ns = self._clock.monotonic_ns() + round((for_s + CALMS_S) * NS_PER_S)
+        self._loaded[route] = until_ns
+
     def muted_until_ns(self, alert: Alert) -> int | None:
         """Return until when all routes of an alert are muted, as Unix ns; None where one is not."""
         now_ns = self._clock.monotonic_ns()
-        until = [self._muted.get(route, 0) for route in alert.routes]
+        until = [
+            max(self._muted.get(route, 0), self._loaded.get(route, 0)) for route in alert.routes
+        ]
         if not until or min(until) <= now_ns:
             return None
         return min(until) - now_ns + self._clock.wall_ns()

@@ -5,7 +5,15 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-HostState: TypeAlias = Literal["starting", "running", "silent", "restarting", "gave_up", "stopped"]
+HostState: TypeAlias = Literal[
+    "starting",
+    "running",
+    "silent",
+    "restarting",
+    "gave_up",
+    "stopped",
+    "lost",  # the way to engines elsewhere: nobody here knows how they are
+]
 
 
 class HostStatus(msgspec.Struct, frozen=True):
@@ -23,18 +31,22 @@ class HostStatus(msgspec.Struct, frozen=True):
     """How it ended and when it starts again, or its last line that was no event; neutralised."""
     noise: int = 0
     """Lines on the pipe that were no events."""
+    read_percent: int | None = None
+    """While it starts: how much of what came before has been read; None where nothing is."""
     engine: str = ""
-    """Which of several engines this is, such as `engine 2 of 4`; empty for one that is alone."""
+    """Which of several engines this is, such as `engine 2 of 4` or `place eu`; empty for one that
+    is alone."""
 
 
 # Where nobody probes, and where nobody knows, comes before what mends itself.
 _WORST_FIRST: Final[tuple[HostState, ...]] = (
-    *("gave_up", "silent", "restarting", "starting", "running", "stopped"),
+    *("gave_up", "lost", "silent", "restarting", "starting", "running", "stopped"),
 )
 
 
-def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
-    """Return how several engines are: as the worst of them, which `engine` names.
+def worst_of(statuses: Sequence[HostStatus], names: Sequence[str] = ()) -> HostStatus:
+    """Return how several engines are: as the worst of them, which `engine` names: by its name, or
+    by its number.
 
     Of those that run, the one that was started again last.
     """
@@ -50,5 +62,5 @@ def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
         statuses[place],
         restarts=sum(status.restarts for status in statuses),
         noise=sum(status.noise for status in statuses),
-        engine=f"engine {place + 1} of {len(statuses)}",
+        engine=names[place] if names else f"engine {place + 1} of {len(statuses)}",
     )

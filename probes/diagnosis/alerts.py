@@ -10,8 +10,11 @@ route. While a named incident stands on the route it is that one which alerts, a
 nothing more is said; nor is what it did counted afterwards.
 Rule 4: an alert is over, once, when its incidents have been cleared, or have settled, for
 `QUIET_S`: what comes and goes is one alert. That of a budget is over by its burn rate.
-Rule 5: an engine with another clock ends them all: what stood by the old one is not followed.
-Rule 6: memory is bounded, whatever comes.
+Rule 5: of several places each is judged by its own time (`places.py`), and while one is behind
+nothing begins there: nobody is called late for what is over. What fires goes on firing while its
+place is not heard.
+Rule 6: an engine with another clock ends them all: what stood by the old one is not followed.
+Rule 7: memory is bounded, whatever comes.
 """
 
 from collections.abc import Iterator
@@ -22,6 +25,7 @@ import msgspec
 
 from probes.diagnosis.burn import Burning, BurnRates
 from probes.diagnosis.paging import Pager, harm_words
+from probes.diagnosis.places import PlaceTime, PlaceTimes
 from probes.events import (
     Alert,
     AlertKind,
@@ -34,7 +38,7 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
-from probes.events.diagnosis_words import what_words, who_words
+from probes.events.diagnosis_words import hit_words, scope_words, what_words, who_words
 from probes.kit.clock import NS_PER_S, seconds
 from probes.kit.short_figures import lasting
 
@@ -82,8 +86,9 @@ class Alerts:
     """Takes a stream with its verdicts, each event right before what was decided of it."""
 
     def __init__(self) -> None:
-        self._pager = Pager()
-        self._rates = BurnRates()
+        self._places = PlaceTimes()
+        self._pager = Pager(self._places)
+        self._rates = BurnRates(self._places)
         self._clock: tuple[str, str] | None = None
         self._engine = ""
         self._count = 0
@@ -95,6 +100,7 @@ class Alerts:
     def fold(self, event: Event) -> tuple[Alert, ...]:
         """Take one event; return the alerts that it decides, mostly none."""
         told: list[Alert] = []
+        place = self._places.fold(event)
         if isinstance(event, Hello):
             told += self._greet(event)
         is_time = isinstance(event, (ProbeFinished, Tick, Hello)) and self._rates.fold(event)
@@ -104,9 +110,9 @@ class Alerts:
         for page in pages:
             told += self._fire(page.at_ns, page.incident, page.harm, None)
         if isinstance(event, Tick) and self._standing:
-            told += self._end(event.at_ns)
-        if is_time:
-            told += self._look(event.at_ns)
+            told += self._end(event.at_ns, event.place)
+        if is_time and place is not None and not place.is_behind:
+            told += self._look(event.at_ns, place)
         return tuple(told)
 
     def _greet(self, hello: Hello) -> Iterator[Alert]:
@@ -150,6 +156,7 @@ class Alerts:
                 one.last, one.ended_ns = word, None
                 return
         stood_s = seconds(at_ns - word.since_ns)
+        what = f"{_who(word)}: {what_words(word)}"
         alert = self._alert(
             at_ns,
             "incident",
@@ -157,17 +164,21 @@ class Alerts:
             word.since_ns,
             harm,
             burn,
-            f"{_who(word)}: {what_words(word)} · {harm_words(harm, stood_s)}",
+            " · ".join(filter(None, (what, scope_words(word), harm_words(harm, stood_s)))),
         )
-        alert = msgspec.structs.replace(alert, incident=word.id, cause=word.cause)
+        alert = msgspec.structs.replace(
+            alert, incident=word.id, cause=word.cause, scope=word.scope, places=word.places
+        )
         self._stand(_Standing(alert, set(word.routes), {word.id}, word))
         yield alert
 
-    def _end(self, at_ns: int) -> Iterator[Alert]:
-        """Tell what has been over for long enough."""
+    def _end(self, at_ns: int, place: str) -> Iterator[Alert]:
+        """Tell what has been over for long enough, by the time of a place that it was seen from."""
         for one in tuple(self._standing):
             ended_ns, word = one.ended_ns, one.last
             if one.burning or ended_ns is None or word is None or at_ns - ended_ns < _QUIET_NS:
+                continue
+            if place and all(not self._is_at(name, place) for name in one.routes):
                 continue
             self._standing.remove(one)
             since_ns = min(one.alert.since_ns, word.since_ns)
@@ -183,11 +194,18 @@ class Alerts:
                 text=f"{_who(word)}: {end}: {what_words(word)}",
             )
 
-    def _look(self, at_ns: int) -> Iterator[Alert]:
-        """Look at all budgets."""
+    def _is_at(self, route: str, place: str) -> bool:
+        """Return whether a route is seen from a place; one that is gone is from any."""
+        home = self._places.of(route)
+        return home is None or home.name == place
+
+    def _look(self, at_ns: int, place: PlaceTime) -> Iterator[Alert]:
+        """Look at the budgets of a place's routes."""
         for one in tuple(self._standing):
             burning = one.burning
             if burning is None or one.incidents or not self._rates.has_eased(burning):
+                continue
+            if not self._is_at(burning.harm.route, place.name):
                 continue
             self._standing.remove(one)
             name = burning.harm.route
@@ -202,7 +220,8 @@ class Alerts:
             )
         told = {name for one in self._standing for name in one.routes}
         for name in self._rates.routes:
-            found = None if name in told else self._rates.burning(name)
+            is_here = name not in told and self._is_at(name, place.name)
+            found = self._rates.burning(name) if is_here else None
             if found is None:
                 continue
             word = next((word for word in self._named.values() if name in word.routes), None)
@@ -248,8 +267,9 @@ class Alerts:
 
 def _who(word: Diagnosis) -> str:
     if not word.routes or word.cause == "local_observer":
-        return "all routes"
-    return who_words(word.routes)
+        at = f" at {who_words(word.places, ', ')}" if word.places else ""
+        return f"all routes{at}"
+    return hit_words(word)
 
 
 def _burn_text(name: str, burning: Burning) -> str:

@@ -19,7 +19,8 @@ half of the way from what the goal allows to all.
 Rule 6: it is over when the short window burns at less than half of what it had to reach, or when
 nothing has been measured for a whole long window.
 Rule 7: what was told is not counted again (`strike`). What our own machine did never is.
-Rule 8: time is that of the events, in slots of half a minute; memory is bounded.
+Rule 8: time is that of the events, in slots of half a minute, each route's by the time of its place
+(`places.py`); memory is bounded.
 """
 
 from collections import deque
@@ -28,6 +29,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from probes.config.goals import goodput_goal
 from probes.diagnosis.paging import JudgedProbe, judged_probe
+from probes.diagnosis.places import PlaceTimes
 from probes.events import Burn, Event, Harm, HarmGoal, Hello, ProbeFinished, RouteInfo, Tick
 from probes.kit.clock import NS_PER_S
 
@@ -123,35 +125,49 @@ class _Route:
 class BurnRates:
     """The budgets of all routes of a stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: PlaceTimes | None = None) -> None:
+        """Begin; `places` is folded by whoever gives it, before each event comes here."""
+        self._is_own = places is None
+        self._places = PlaceTimes() if places is None else places
         self._routes: dict[str, _Route] = {}
         self._clock: tuple[str, str] | None = None
-        self._slot: int | None = None
+        self._open_slots: dict[str, int] = {}
+        """The open one of each place, by name: a number since the clock began."""
 
     def fold(self, event: Event) -> bool:
-        """Take one event, in the order of the stream; return whether it is time to look again."""
+        """Take one event, in the order of the stream; return whether it is time to look again at
+        the routes of its place."""
+        if self._is_own:
+            self._places.fold(event)
         match event:
-            case ProbeFinished() | Tick():
-                is_new = self._advance(event.at_ns)
-                if isinstance(event, ProbeFinished) and not event.flagged:
+            case ProbeFinished():
+                is_new = self._advance(self._place_of(event.route), event.at_ns)
+                if not event.flagged:
                     route = self._routes.get(event.route)
                     probe = None if route is None else judged_probe(event, route.info)
                     if route is not None and probe is not None:
                         route.add(probe)
                 return is_new
+            case Tick():
+                return self._advance(event.place, event.at_ns)
             case Hello():
                 self._greet(event)
                 return False
             case _:
                 return False
 
-    def _advance(self, at_ns: int) -> bool:
-        slot = at_ns // _SLOT_NS
-        before, self._slot = self._slot, slot if self._slot is None else max(slot, self._slot)
+    def _place_of(self, route: str) -> str:
+        place = self._places.of(route)
+        return "" if place is None else place.name
+
+    def _advance(self, place: str, at_ns: int) -> bool:
+        slot, before = at_ns // _SLOT_NS, self._open_slots.get(place)
+        self._open_slots[place] = slot if before is None else max(slot, before)
         if before is None or slot <= before:
             return False
-        for route in self._routes.values():
-            route.close(slot - before)
+        for name, route in self._routes.items():
+            if self._place_of(name) == place:
+                route.close(slot - before)
         return True
 
     def _greet(self, hello: Hello) -> None:
@@ -159,13 +175,13 @@ class BurnRates:
         clock = (hello.boot_id, hello.clock_name)
         if self._clock not in (None, clock):
             self._routes.clear()
-            self._slot = None
+            self._open_slots.clear()
         self._clock = clock
         known, self._routes = self._routes, {}
-        for info in hello.routes:
-            route = known.get(info.name) or _Route(info)
+        for name, info in self._places.infos.items():
+            route = known.get(name) or _Route(info)
             route.info = info
-            self._routes[info.name] = route
+            self._routes[name] = route
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -188,7 +204,7 @@ class BurnRates:
                     continue
                 covered_ns = min(len(route.slots), pair.long_s // _SLOT_S) * _SLOT_NS
                 return Burning(
-                    since_ns=(self._slot or 0) * _SLOT_NS - covered_ns,
+                    since_ns=self._open_slots.get(self._place_of(name), 0) * _SLOT_NS - covered_ns,
                     harm=Harm(
                         "burns", name, goal, limit, route.sums[pair.long_s // _SLOT_S][at], n
                     ),
@@ -219,8 +235,9 @@ class BurnRates:
     def strike(self, name: str, since_ns: int) -> None:
         """Count nothing of a route since a stamp: it was told otherwise."""
         route = self._routes.get(name)
-        if route is not None and self._slot is not None:
-            route.strike(max(0, self._slot - since_ns // _SLOT_NS))
+        slot = self._open_slots.get(self._place_of(name))
+        if route is not None and slot is not None:
+            route.strike(max(0, slot - since_ns // _SLOT_NS))
 
 
 def _limit(goal: HarmGoal, info: RouteInfo) -> float:

@@ -3,18 +3,20 @@
 Rule 1: no clock, no I/O, no randomness: the same durable events give the same verdicts, live and
 replayed. `diagnosis` and `usual` events among them are passed over, transient ones too.
 Rule 2: memory is bounded, whatever comes.
-Rule 3: all routes are judged together once a second of the stream's time, when the first event of
-the next second comes; a route by itself at once where an answer speaks for itself.
+Rule 3: all routes of a place are judged together once a second of its time (`places.py`), when the
+first event of the next second comes; a route by itself at once where an answer speaks for itself.
+Rule 4: what an event says of a whole engine it says of the routes of its place alone.
 """
 
-import math
-from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from probes.diagnosis.causes import RouteCauses, Surroundings
 from probes.diagnosis.incidents import Incidents
+from probes.diagnosis.observer import Observer
+from probes.diagnosis.places import PlaceTime, PlaceTimes
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.usual import UsualTold
 from probes.events import (
@@ -26,34 +28,17 @@ from probes.events import (
     Event,
     FirstToken,
     Gap,
-    Health,
     Held,
     Hello,
     Knob,
+    PlaceReport,
     ProbeFinished,
     Reference,
     Tick,
 )
+from probes.events.spoken_of import speaks_of
 from probes.kit.clock import NS_PER_S
 
-_LATE_NS: Final = 20_000_000
-"""Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
-by less."""
-_LAGS: Final = 10.0
-"""How many times its lag a busy machine adds to a wait at most: it sends late, it is told late, and
-what answers may stand on it, too."""
-_SLOW_BEFORE_NS: Final = 15 * NS_PER_S
-"""So long before we were known to be late what slows may have been of it."""
-_BUSY: Final = 0.95
-"""Share of a core at which an engine has no time left."""
-_LATE_OF_NS: Final = 12 * NS_PER_S
-_LATE_IN_IT_NS: Final = 6 * NS_PER_S
-"""So much of the last `_LATE_OF_NS` late, and our machine is busy: a single pause is not."""
-_DOUBT_OF_NS: Final = 5 * NS_PER_S
-_DOUBT_IN_IT_NS: Final = 2 * NS_PER_S
-"""So much late of the last `_DOUBT_OF_NS`, and latencies are named with care."""
-_SPANS_KEPT: Final = 16
-"""Spans between ticks; an engine that is held up ticks seldom."""
 _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     (
         *("rate_limited_requests", "rate_limited_tokens", "rate_limited_concurrency"),
@@ -75,13 +60,16 @@ _THICK_S: Final = 1.0
 """Seconds between probes of a route above which more of them tell more."""
 
 
-class _Late(NamedTuple):
-    """A time between two ticks in which our loop was late."""
+@dataclass(slots=True)
+class _JudgedPlace:
+    """What is judged together: the routes of one place, by its time."""
 
-    begin_ns: int
-    end_ns: int
-    lag_ns: int
-    """How late."""
+    place: PlaceTime
+    observer: Observer
+    around: Surroundings
+    """As it was when all were judged last."""
+    due_ns: int = 0
+    routes: dict[str, RouteCauses] = field(default_factory=dict)
 
 
 class Diagnostician:
@@ -89,19 +77,14 @@ class Diagnostician:
 
     def __init__(self) -> None:
         self._clock: tuple[str, str] | None = None
-        self._now_ns = 0
+        self._places = PlaceTimes()
+        self._judged: dict[str, _JudgedPlace] = {}
+        """By the name of the place."""
         self._wall_anchor_ns = 0
-        self._due_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
         self._usual: dict[str, UsualTold] = {}
-        self._around = Surroundings(now_ns=0)
-        """As it was when all were judged last."""
         self._incidents = Incidents("")
-        self._late: deque[_Late] = deque(maxlen=_SPANS_KEPT)
-        self._ticked_ns = 0
-        self._late_since_ns: int | None = None
-        """Since when it is late all the time; None where it is not."""
 
     def fold(self, event: Event) -> tuple[Derived, ...]:
         """Take one event, in the order of the stream; return what it decided, mostly nothing.
@@ -111,28 +94,44 @@ class Diagnostician:
         handle = _HANDLERS.get(type(event))
         if handle is None:
             return ()
-        if event.at_ns > self._now_ns:
-            self._now_ns = event.at_ns
+        place = self._places.fold(event)
+        if place is not None and (hole := self._places.hole) is not None:
+            for route in self._judged[place.name].routes.values():
+                route.watch.slept(hole)
         telling = handle(self, event)
-        if self._now_ns >= self._due_ns:
-            self._due_ns = (self._now_ns // NS_PER_S + 1) * NS_PER_S
-            return tuple(self._judge_all())
+        here = None if place is None else self._judged.get(place.name)
+        if here is None:
+            return ()
+        if isinstance(event, PlaceReport):
+            return tuple(self._incidents.look_again(event.at_ns, here.routes, self._routes))
+        now_ns = here.place.now_ns
+        if now_ns >= here.due_ns:
+            here.due_ns = (now_ns // NS_PER_S + 1) * NS_PER_S
+            return tuple(self._judge_all(here))
         if telling is None:
             return ()
-        return tuple(self._judge_one(telling))
+        return tuple(self._judge_one(telling, here))
 
     @property
     def suspects(self) -> frozenset[str]:
         """Routes of which more probes would tell more, now."""
-        return frozenset(name for name, route in self._routes.items() if _is_suspect(route))
+        return frozenset(
+            name
+            for here in self._judged.values()
+            if here.place.is_heard
+            for name, route in here.routes.items()
+            if _is_suspect(route)
+        )
 
     def references(self) -> tuple[Reference, ...]:
         """Return what is usual of each route and cohort by now, for a later run to start from."""
-        wall_ns = self._now_ns + self._wall_anchor_ns
         return tuple(
             one
-            for watch in self._watches.values()
-            for one in watch.references(self._now_ns, wall_ns)
+            for here in self._judged.values()
+            for route in here.routes.values()
+            for one in route.watch.references(
+                here.place.now_ns, here.place.now_ns + self._wall_anchor_ns
+            )
         )
 
     @property
@@ -146,79 +145,50 @@ class Diagnostician:
         """Those of the suspects that have nothing but requests which hang."""
         return frozenset(
             name
-            for name, route in self._routes.items()
-            if _is_suspect(route)
+            for here in self._judged.values()
+            for name, route in here.routes.items()
+            if here.place.is_heard
+            and _is_suspect(route)
             and route.watch.open_requests >= route.watch.concurrency
-            and route.watch.hanging(self._now_ns, _SOONER) is not None
+            and route.watch.hanging(here.place.now_ns, _SOONER) is not None
         )
 
-    def _judge_all(self) -> list[Derived]:
-        for watch in self._watches.values():
-            watch.close(self._now_ns)
-        routes = tuple(self._routes.values())
-        self._around = self._surroundings(routes)
+    def _judge_all(self, here: _JudgedPlace) -> list[Derived]:
+        now_ns, routes = here.place.now_ns, tuple(here.routes.values())
         for route in routes:
-            route.judge(self._around)
-        told = self._with_usual(self._incidents.update(self._now_ns, routes))
-        for usual in self._usual.values():
-            if (moved := usual.after_second(self._now_ns)) is not None:
+            route.watch.close(now_ns)
+        here.around = Surroundings(
+            now_ns=now_ns,
+            is_observer_late=here.observer.is_late(now_ns),
+            observer_since_ns=here.observer.since(routes),
+            silent_hosts=frozenset(route.watch.host for route in routes if route.is_silent),
+            hosts_way=_hosts_way(routes),
+        )
+        for route in routes:
+            route.judge(here.around)
+        told = self._with_usual(self._incidents.update(now_ns, here.routes, self._routes), now_ns)
+        for name in here.routes:
+            if (moved := self._usual[name].after_second(now_ns)) is not None:
                 told.append(moved)
         return told
 
-    def _judge_one(self, route: RouteCauses) -> list[Derived]:
+    def _judge_one(self, route: RouteCauses, here: _JudgedPlace) -> list[Derived]:
         """Judge the route of an attempt that ended, between two seconds: what it costs must not
         grow with the number of routes, of which each may fail several times a second."""
-        if not route.judge(self._around._replace(now_ns=self._now_ns)):
+        now_ns = here.place.now_ns
+        if not route.judge(here.around._replace(now_ns=now_ns)):
             return []
-        return self._with_usual(self._incidents.update(self._now_ns, tuple(self._routes.values())))
+        return self._with_usual(self._incidents.update(now_ns, here.routes, self._routes), now_ns)
 
-    def _with_usual(self, verdicts: list[Diagnosis]) -> list[Derived]:
+    def _with_usual(self, verdicts: list[Diagnosis], now_ns: int) -> list[Derived]:
         """Return verdicts, and before them what is usual of their routes where that has moved: who
         shows both shows one usual."""
         told: list[Derived] = []
         for name in sorted({name for verdict in verdicts for name in verdict.routes}):
             usual = self._usual.get(name)
-            if usual is not None and (moved := usual.before_verdict(self._now_ns)) is not None:
+            if usual is not None and (moved := usual.before_verdict(now_ns)) is not None:
                 told.append(moved)
         return [*told, *verdicts]
-
-    # What lies beyond one route.
-
-    def _surroundings(self, routes: tuple[RouteCauses, ...]) -> Surroundings:
-        return Surroundings(
-            now_ns=self._now_ns,
-            is_observer_late=self._late_in_last(_DOUBT_OF_NS) >= _DOUBT_IN_IT_NS,
-            observer_since_ns=self._observer_since(routes),
-            silent_hosts=frozenset(route.watch.host for route in routes if route.is_silent),
-            hosts_way=_hosts_way(routes),
-        )
-
-    def _late_in_last(self, span_ns: int) -> int:
-        """Return for how long our loop was late in the last `span_ns`, in ns."""
-        from_ns = self._now_ns - span_ns
-        return sum(
-            late.end_ns - max(late.begin_ns, from_ns)
-            for late in self._late
-            if late.end_ns > from_ns
-        )
-
-    def _observer_since(self, routes: tuple[RouteCauses, ...]) -> int | None:
-        """Return since when our own machine slows what we see; None where it does not.
-
-        Lateness alone is none, for arrivals are dated by the kernel: routes must slow together.
-        """
-        since_ns = self._late_since_ns
-        if since_ns is None:
-            return None
-        if any("observer" in route.alarms for route in routes):
-            return since_ns
-        known = [route for route in routes if route.watch.learned and route.watch.is_probed]
-        lag_s = max((late.lag_ns for late in self._late), default=0) / NS_PER_S
-        if len({route.watch.host for route in known}) > 1:
-            lag_s = math.inf  # hosts do not slow together by chance
-        from_ns = since_ns - _SLOW_BEFORE_NS
-        slow = sum(_may_be_ours(route.watch, from_ns, lag_s) for route in known)
-        return since_ns if known and 2 * slow > len(known) else None
 
     # Events. Each returns the route that may be judged at once, before the second is over.
 
@@ -233,20 +203,16 @@ class Diagnostician:
         clock = (event.boot_id, event.clock_name)
         if self._clock != clock:
             self._clock = clock
-            self._now_ns = event.at_ns
-            self._due_ns = 0
             self._routes, self._watches, self._usual = {}, {}, {}
-            self._around = Surroundings(now_ns=event.at_ns)
+            self._judged = {}
             self._incidents = Incidents(event.engine)
-            self._late.clear()
-            self._ticked_ns = event.at_ns
-            self._late_since_ns = None
-        probed = {info.name for info in event.routes}
-        for name in [name for name in self._routes if name not in probed]:
+        infos = self._places.infos
+        for name in [name for name in self._routes if name not in infos]:
             self._routes.pop(name).gone()
             del self._watches[name], self._usual[name]
         for watch in self._watches.values():
-            watch.engine_died()
+            if speaks_of(event, watch.info):
+                watch.engine_died()
         for info in event.routes:
             known = self._watches.get(info.name)
             if known is not None:
@@ -256,7 +222,22 @@ class Diagnostician:
                 self._watches[info.name] = watch
                 self._routes[info.name] = RouteCauses(watch)
                 self._usual[info.name] = UsualTold(watch)
+        self._arrange(event.at_ns)
         return None
+
+    def _arrange(self, at_ns: int) -> None:
+        """Put each route with those of its place."""
+        self._incidents.probe(self._routes.values())
+        places, judged = self._places, self._judged
+        self._judged = {
+            name: judged.get(name)
+            or _JudgedPlace(place, Observer(at_ns), Surroundings(now_ns=at_ns))
+            for name, place in places.by_name.items()
+        }
+        for here in self._judged.values():
+            here.routes = {
+                name: route for name, route in self._routes.items() if places.of(name) is here.place
+            }
 
     def _attempt_started(self, event: AttemptStarted) -> RouteCauses | None:
         watch = self._watches.get(event.route)
@@ -292,58 +273,38 @@ class Diagnostician:
 
     def _holding(self, event: Held) -> RouteCauses | None:
         for name, watch in self._watches.items():
-            if event.route in ("", name):
+            if event.route in ("", name) and speaks_of(event, watch.info):
                 watch.holding(event)
         return None
 
     def _slept(self, event: Gap) -> RouteCauses | None:
-        if event.at_ns > event.started_ns:
-            lag_ns = event.at_ns - event.started_ns
-            self._late.append(_Late(event.started_ns, event.at_ns, lag_ns))
-        for watch in self._watches.values():
-            watch.slept(event)
+        here = self._judged.get(event.place)
+        if here is not None:
+            here.observer.slept(event)
+            for route in here.routes.values():
+                route.watch.slept(event)
         return None
 
     def _ticked(self, event: Tick) -> RouteCauses | None:
         self._wall_anchor_ns = event.wall_ns - event.at_ns
-        if _is_late(event.health) and event.at_ns > self._ticked_ns:
-            lag_ns = event.health.loop_lag_p99_ns
-            self._late.append(_Late(self._ticked_ns, event.at_ns, lag_ns))
-        lag_s = event.health.loop_lag_p99_ns / NS_PER_S
-        for route in self._routes.values():
-            route.watch.lag_s = lag_s
-        self._ticked_ns = event.at_ns
-        late_ns = self._late_in_last(_LATE_OF_NS)
-        if late_ns >= _LATE_IN_IT_NS:
-            from_ns = self._now_ns - _LATE_OF_NS
-            first_ns = min(late.begin_ns for late in self._late if late.end_ns > from_ns)
-            self._late_since_ns = self._late_since_ns or first_ns
-        elif late_ns <= _LATE_IN_IT_NS // 2:
-            self._late_since_ns = None
+        here = self._judged.get(event.place)
+        if here is not None:
+            lag_s = event.health.loop_lag_p99_ns / NS_PER_S
+            for route in here.routes.values():
+                route.watch.lag_s = lag_s
+            here.observer.ticked(event, here.place.now_ns)
         for counts in event.routes:
             watch = self._watches.get(counts.route)
             if watch is not None:
                 watch.counted(counts)
         return None
 
-
-def _may_be_ours(watch: RouteWatch, from_ns: int, lag_s: float) -> bool:
-    """Return whether a route got slower since, and by no more than our own lateness can do.
-
-    A loop that is 30 ms late makes no first token late by two seconds, however busy the machine.
-    """
-    for test in (watch.wait_series, watch.band.per_token):
-        shift = test.shift() if test.rank >= 2 and (test.since_ns or 0) >= from_ns else None
-        if shift is not None and shift.now - shift.usual <= _LAGS * lag_s:
-            return True
-    return False
-
-
-def _is_late(health: Health) -> bool:
-    """Return whether our own loop is late, or has no time left to be in time."""
-    busy = max(health.busiest_cpu_share, health.cpu_share if not health.busiest_cpu_share else 0.0)
-    lag_ns = health.loop_lag_p99_ns
-    return lag_ns >= _LATE_NS or (busy >= _BUSY and lag_ns >= _LATE_NS // 4)
+    def _reported(self, event: PlaceReport) -> RouteCauses | None:
+        here = self._judged.get(event.place)
+        if here is not None:
+            for route in here.routes.values():
+                route.watch.is_heard = here.place.is_heard
+        return None
 
 
 def _is_suspect(route: RouteCauses) -> bool:
@@ -418,5 +379,6 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], RouteCauses
     Held: Diagnostician._holding,
     Gap: Diagnostician._slept,
     Tick: Diagnostician._ticked,
+    PlaceReport: Diagnostician._reported,
 }
 """What an event changes; those of other types change nothing."""

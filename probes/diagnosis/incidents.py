@@ -8,9 +8,14 @@ Rule 3. An event is told when the cause, the routes or the state of an incident 
         second. It has the stamp of the event that decided.
 Rule 4. An alarm that an earlier one explains brings its incident along: what was told of it goes on
         under the same id.
+Rule 5. Routes of one place share a host, a provider, a tag or everything at that place. A fault is
+        seen from several places where it hits the same route there, or routes of one host of which
+        neither is well at the other's place; but not where all that one of these places sees is
+        ill, whoever provides it, and the same is well from elsewhere: that is the place's own.
+Rule 6. What is of a place is looked at by the time of that place, when its second is over.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -18,9 +23,11 @@ import msgspec
 
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
+from probes.diagnosis.hosts import provider_of
 from probes.diagnosis.route_watch import RouteWatch
+from probes.diagnosis.seen_from import Counterparts, SeenFrom, Sightings, figures_elsewhere
 from probes.diagnosis.series import OF_A_SHAPE
-from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence
+from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence, Scope
 from probes.events.diagnosis_words import diagnosis_text, server_words
 from probes.kit.clock import NS_PER_S
 
@@ -45,6 +52,8 @@ class Incident:
     """When it took its cause."""
     last: Diagnosis | None = None
     """What was told of it last."""
+    sightings: Sightings = field(default_factory=Sightings)
+    """From which places it is seen."""
 
     def takes_cause(self, standing: Sequence[tuple[RouteCauses, Alarm]], now_ns: int) -> None:
         """Take the cause that most of what stands has, of what is named where something is."""
@@ -60,6 +69,13 @@ class Incident:
         of_it = [one for one in self.members if one[1].cause == self.cause]
         return [one for one in of_it if one[1].is_named] or of_it
 
+    def is_at(self, here: Collection[str], routes: Collection[str]) -> bool:
+        """Return whether it hits any of the routes `here`; what hits none that there is (`routes`)
+        is everywhere, to be ended."""
+        return not self.members or any(
+            route.watch.name in here or route.watch.name not in routes for route, _ in self.members
+        )
+
     def routes(self) -> tuple[str, ...]:
         """Return the routes that are hit, sorted."""
         return tuple(sorted({route.watch.name for route, _ in self.hit()}))
@@ -69,6 +85,8 @@ class _Told(NamedTuple):
     state: DiagnosisState
     cause: Cause
     routes: tuple[str, ...]
+    scope: Scope = ""
+    unheard: tuple[str, ...] = ()
 
 
 class Incidents:
@@ -82,23 +100,56 @@ class Incidents:
         self._placed: set[int] = set()
         """Identities of the alarms that are of an open incident, while these are brought in
         line."""
+        self._among = Counterparts()
 
-    def update(self, now_ns: int, routes: Sequence[RouteCauses]) -> list[Diagnosis]:
-        """Bring the incidents in line with the routes' alarms; return what is to be told."""
-        if not self.open and not any(route.alarms for route in routes):
+    def probe(self, routes: Iterable[RouteCauses]) -> None:
+        """Know which routes there are, at which places."""
+        self._among = Counterparts(routes)
+
+    def look_again(
+        self, at_ns: int, here: Mapping[str, RouteCauses], routes: Mapping[str, RouteCauses]
+    ) -> list[Diagnosis]:
+        """Return what is to be told of the incidents of a place that is not heard any more, or
+        again: its own seconds do not come, and nothing of them begins or ends."""
+        told: list[Diagnosis] = []
+        for incident in self.open:
+            now = incident.told
+            if now is not None and incident.members and incident.is_at(here, routes):
+                seen = self._seen(incident, at_ns, incident.last)
+                if seen.unheard != now.unheard:
+                    told.append(self._event(incident, now.state, at_ns, tuple(routes.values())))
+        return told
+
+    def update(
+        self,
+        now_ns: int,
+        here: Mapping[str, RouteCauses],
+        routes: Mapping[str, RouteCauses],
+    ) -> list[Diagnosis]:
+        """Bring the incidents of a place in line with its alarms; return what is to be told.
+
+        Args:
+            now_ns: the time of the place.
+            here: the routes of the place, by name.
+            routes: those of all places.
+        """
+        if not self.open and not any(route.alarms for route in here.values()):
             return []
         told: list[Diagnosis] = []
+        every = tuple(routes.values())
         self._placed = {id(alarm) for incident in self.open for _, alarm in incident.members}
         for incident in self.open:
-            self._hand_over(incident, routes)
-            self._part(incident, now_ns)
-        for route in routes:
+            if incident.is_at(here, routes):
+                self._hand_over(incident, every)
+                self._part(incident, now_ns)
+        for route in here.values():
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
-                    self._place(route, alarm, routes)
-        self._merge(routes)
+                    self._place(route, alarm, every)
+        self._merge(every)
         for incident in tuple(self.open):
-            told += self._tell(incident, now_ns, routes)
+            if incident.is_at(here, routes):
+                told += self._tell(incident, now_ns, every)
         return told
 
     def _has(self, alarm: Alarm) -> bool:
@@ -184,13 +235,17 @@ class Incidents:
         """Return whether an alarm belongs to an incident."""
         if not incident.members or alarm.cause != incident.cause:
             return False
+        place = route.watch.place
         if alarm.cause == "local_observer":
-            return True  # there is one machine of ours
+            # One machine of ours at each place.
+            return any(member.watch.place == place for member, _ in incident.members)
         apart_ns = abs(alarm.since_ns - incident.since_ns)
         hit = [member.watch for member, _ in incident.hit()]
         if route.watch in hit:
             return True  # whichever of its symptoms shows it
-        if any(watch.host == route.watch.host for watch in hit):
+        if any(watch.host == route.watch.host for watch in hit if watch.place == place):
+            return apart_ns <= _OF_ONE_HOST_NS
+        if any(_are_one(watch, route.watch, routes) for watch in hit if watch.place != place):
             return apart_ns <= _OF_ONE_HOST_NS
         if apart_ns > _SAME_ONSET_NS:
             return False
@@ -224,10 +279,31 @@ class Incidents:
                 route.watch.settle()
             self.open.remove(incident)
             return [self._event(incident, "settled", now_ns, routes)]
-        now = _Told(state, incident.cause, incident.routes())
+        seen = self._seen(incident, now_ns, incident.last)
+        now = _Told(state, incident.cause, incident.routes(), seen.scope, seen.unheard)
         if now == incident.told:
             return []
         return [self._event(incident, state, now_ns, routes)]
+
+    def _seen(
+        self,
+        incident: Incident,
+        now_ns: int,
+        by: Diagnosis | None,
+        evidence: Evidence | None = None,
+    ) -> SeenFrom:
+        """Return from where an incident is seen, by the figure that speaks for it first."""
+        figure = by.evidence[0] if evidence is None and by is not None and by.evidence else evidence
+        named_ns = incident.named_ns
+        return incident.sightings.look(
+            now_ns,
+            incident.cause,
+            incident.since_ns,
+            named_ns,
+            incident.hit(),
+            figure,
+            self._among,
+        )
 
     def _has_settled(self, incident: Incident, now_ns: int) -> bool:
         return (
@@ -241,7 +317,6 @@ class Incidents:
         self, incident: Incident, state: DiagnosisState, now_ns: int, routes: Sequence[RouteCauses]
     ) -> Diagnosis:
         names = incident.routes() or (() if incident.told is None else incident.told.routes)
-        incident.told = _Told(state, incident.cause, names)
         if incident.last is not None and state in ("cleared", "settled"):
             # What it was, not what is left of it.
             incident.last = msgspec.structs.replace(
@@ -250,6 +325,9 @@ class Incidents:
             return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.hit()]
         evidence, against = evidence_of(incident.cause, ill)
+        figure = evidence[0] if evidence else None
+        seen = self._seen(incident, now_ns, incident.last, figure)
+        incident.told = _Told(state, incident.cause, names, seen.scope, seen.unheard)
         words = next(
             (alarm for _, alarm in ill if alarm.detail and alarm.slot in ("fails", "answers")), None
         )
@@ -262,8 +340,12 @@ class Incidents:
             since_ns=incident.since_ns,
             size=size_of(evidence),
             evidence=evidence,
-            against=against,
-            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
+            against=(*against, *figures_elsewhere(incident.sightings.elsewhere)),
+            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes, seen),
+            scope=seen.scope,
+            places=seen.places,
+            of_places=seen.of_places,
+            unheard=seen.unheard,
             shape=_shape_of(evidence, [watch for watch, _ in ill]),
         )
         said = ""
@@ -283,31 +365,57 @@ def _shape_of(evidence: Sequence[Evidence], watches: Sequence[RouteWatch]) -> st
     return watches[0].shape
 
 
+def _are_one(one: RouteWatch, other: RouteWatch, routes: Sequence[RouteCauses]) -> bool:
+    """Return whether the same symptom of two routes at different places is one fault, as far as
+    the rest of what both places see tells."""
+    name, other_name = one.info.shared_name, other.info.shared_name
+    if name != other_name:
+        if one.host != other.host:
+            return False
+        # One host, and neither of the two is well where the other is ill.
+        crossed = {(name, other.place), (other_name, one.place)}
+        known = (
+            route
+            for route in routes
+            if (route.watch.info.shared_name, route.watch.place) in crossed
+        )
+        if not all(map(_is_ill, known)):
+            return False
+    if not (_is_all_ill(one.place, routes) or _is_all_ill(other.place, routes)):
+        return True
+    return all(
+        _is_ill(route) for route in routes if route.watch.info.shared_name in (name, other_name)
+    )
+
+
+def _is_all_ill(place: str, routes: Sequence[RouteCauses]) -> bool:
+    """Return whether all that a place sees is ill, whoever provides it."""
+    seen = [route for route in routes if route.watch.place == place and route.watch.is_probed]
+    providers = {provider_of(route.watch.host) for route in seen}
+    return len(providers) > 1 and all(map(_is_ill, seen))
+
+
 def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:
-    """Give what these routes have in common, as tests of whether another route has it too."""
+    """Give what these routes have in common, as tests of whether another route has it too: at their
+    place, where it is one."""
+    places = {watch.place for watch in watches}
     providers = {provider_of(watch.host) for watch in watches}
+
+    def is_there(watch: RouteWatch) -> bool:
+        return len(places) > 1 or watch.place in places
+
     if len(providers) == 1:
         provider = providers.pop()
-        yield lambda watch: provider_of(watch.host) == provider
+        yield lambda watch: is_there(watch) and provider_of(watch.host) == provider
     for tag in sorted(set.intersection(*(set(watch.info.tags) for watch in watches))):
-        yield lambda watch, tag=tag: tag in watch.info.tags  # type: ignore[misc]
-    yield lambda _watch: True
-
-
-def provider_of(host: str) -> str:
-    """Return who runs a host: the last two labels of its name, without port; an address whole."""
-    name = host.rpartition("@")[2]
-    name = name if name.startswith("[") else name.partition(":")[0]
-    labels = name.split(".")
-    if len(labels) < 2 or labels[-1].isdigit() or name.startswith("["):
-        return host
-    return ".".join(labels[-2:])
+        yield lambda watch, tag=tag: is_there(watch) and tag in watch.info.tags  # type: ignore[misc]
+    yield is_there
 
 
 def _is_ill(route: RouteCauses) -> bool:
     """Return whether a route may be hit by a shared cause: anything but known to be well."""
     watch = route.watch
-    if not watch.is_probed:
+    if not watch.is_probed or not watch.is_heard:
         return True
     return bool(route.alarms) or any(
         test.rank for test in (watch.wait_series, watch.band.per_token, watch.rtt, watch.failed)

@@ -11,7 +11,11 @@ and users have what they were promised. An incident does not stand while none of
 probed.
 Rule 4: what our own machine does is no missed goal of a route. It is paged when it stands: until it
 clears nothing that is measured can be trusted.
-Rule 5: memory is bounded, whatever comes.
+Rule 5: how long an incident stands is told by the time of a place that it hits (`places.py`), and a
+verdict counts for nothing while that place is behind: what its backlog tells may long be over. So
+who is called is called for what is so now. Of several places it is waited for some seconds until it
+is known from which of them it is seen: who is called is told that once.
+Rule 6: memory is bounded, whatever comes.
 """
 
 from collections import deque
@@ -20,6 +24,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from probes.config.goals import P95_SHARE, cap_of, e2e_goal_s
+from probes.diagnosis.places import PlaceTimes
 from probes.events import (
     AttemptFinished,
     Cause,
@@ -35,6 +40,7 @@ from probes.events import (
     RouteInfo,
     Tick,
 )
+from probes.events.spoken_of import speaks_of
 from probes.kit.clock import NS_PER_S, seconds
 from probes.kit.short_figures import counted, lasting
 from probes.stats.tokens import seconds_per_token
@@ -44,6 +50,8 @@ STANDS_S: Final = 120.0
 LATE_S: Final = 60.0
 """Of many well routes, one is named by chance once in weeks, for less than a minute; where answers
 scatter widely, some of them are late at any time."""
+_SCOPE_S: Final = 10.0
+"""So long another place takes to answer often enough, at a probe a second and with late batches."""
 _FEWEST_BEYOND: Final = 3
 """Probes beyond a goal on its p95: two mishaps are none of an incident's doing."""
 _SHARE_BEYOND: Final = 1 - P95_SHARE
@@ -190,32 +198,48 @@ class _Route:
         return max(told, written) >= _FEWEST_BEYOND
 
 
+@dataclass(slots=True)
+class _Watched:
+    """A named incident that nobody was paged for yet."""
+
+    word: Diagnosis
+    """As it is known now."""
+    named_ns: dict[str, int]
+    """When it was named first, by the time of each place that it hits."""
+
+
 class Pager:
     """Says of a stream, verdicts included, when somebody would have been woken."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: PlaceTimes | None = None) -> None:
+        """Begin; `places` is folded by whoever gives it, before each event comes here."""
+        self._is_own = places is None
+        self._places = PlaceTimes() if places is None else places
         self._routes: dict[str, _Route] = {}
         self._clock: tuple[str, str] | None = None
-        self._held: set[tuple[str, HeldReason]] = set()
-        """Routes that are not probed, and why; all of them where the name is empty."""
-        self._watched: dict[str, tuple[Diagnosis, int]] = {}
-        """Named incidents that nobody was paged for yet, by id, and when each was named first."""
+        self._held: set[tuple[str, str, HeldReason]] = set()
+        """PlaceTimes, routes of theirs that are not probed, and why; all of them where a name is
+        empty."""
+        self._watched: dict[str, _Watched] = {}
+        """By the id of the incident."""
         self._paged: dict[str, None] = {}
         """Ids, oldest first."""
 
     def fold(self, event: Event) -> tuple[PagedIncident, ...]:
         """Take one event, in the order of the stream; return the pages that it decides."""
+        if self._is_own:
+            self._places.fold(event)
         match event:
             case ProbeFinished() if event.route in self._routes:
                 self._routes[event.route].probe_finished(event)
             case AttemptFinished() if event.route in self._routes:
                 self._routes[event.route].attempt_finished(event)
             case Knob(knob="paused"):
-                self._hold(event.route, "paused", is_held=event.after > 0)
+                self._hold("", event.route, "paused", is_held=event.after > 0)
             case Held() if event.reason != "cool_down":  # that is the server's doing
-                self._hold(event.route, event.reason, is_held=not event.released)
+                self._hold(event.place, event.route, event.reason, is_held=not event.released)
             case Tick() if self._watched:
-                return self._pages(event.at_ns, self._watched.values())
+                return self._pages(event.at_ns, event.place, tuple(self._watched.values()))
             case Diagnosis():
                 return self._hear(event)
             case Hello():
@@ -231,17 +255,36 @@ class Pager:
         if len(self._paged) > _INCIDENTS_KEPT:
             del self._paged[next(iter(self._paged))]
 
-    def _hold(self, route: str, reason: HeldReason, *, is_held: bool) -> None:
+    def _hold(self, place: str, route: str, reason: HeldReason, *, is_held: bool) -> None:
         if not route or route in self._routes:
-            (self._held.add if is_held else self._held.discard)((route, reason))
+            at = "" if route else place
+            (self._held.add if is_held else self._held.discard)((at, route, reason))
+
+    def _is_held(self, name: str) -> bool:
+        info = self._routes[name].info if name in self._routes else None
+        return any(
+            route == name or (not route and (not place or (info and info.place == place)))
+            for place, route, _ in self._held
+        )
 
     def _hear(self, word: Diagnosis) -> tuple[PagedIncident, ...]:
-        _, named_ns = self._watched.pop(word.id, (word, word.at_ns))
+        before = self._watched.pop(word.id, None)
         if word.state != "named" or word.id in self._paged:
             return ()
+        named_ns = {} if before is None else before.named_ns
+        for name in word.routes:
+            place = self._places.of(name)
+            if place is not None:
+                named_ns.setdefault(place.name, place.now_ns)
+        # A verdict stands behind the event that decided, and has its time.
+        newest = self._places.newest
+        decided_at = "" if newest is None else newest.name
+        if before is None:
+            named_ns[decided_at] = word.at_ns
+        watched = _Watched(word, named_ns)
         if len(self._watched) < _INCIDENTS_KEPT:
-            self._watched[word.id] = (word, named_ns)
-        return self._pages(word.at_ns, [(word, named_ns)])
+            self._watched[word.id] = watched
+        return self._pages(word.at_ns, decided_at, [watched])
 
     def _greet(self, hello: Hello) -> None:
         """Take the goals; forget what went by another clock, for its stamps compare with none."""
@@ -249,22 +292,37 @@ class Pager:
         if self._clock not in (None, clock):
             self._routes.clear()
             self._watched.clear()
+            self._held.clear()
         self._clock = clock
-        self._held = {(info.name, "paused") for info in hello.routes if info.paused}
         for info in hello.routes:
             known = self._routes.get(info.name)
             if known is None:
                 self._routes[info.name] = _Route(info)
             else:
                 known.info = info
+        # An engine that begins holds nothing back but what its settings pause.
+        self._held = {
+            (place, route, reason)
+            for place, route, reason in self._held
+            if hello.place and place != hello.place and not self._is_spoken_of(route, hello)
+        }
+        self._held |= {("", info.name, "paused") for info in hello.routes if info.paused}
+
+    def _is_spoken_of(self, route: str, hello: Hello) -> bool:
+        return route in self._routes and speaks_of(hello, self._routes[route].info)
 
     def _pages(
-        self, at_ns: int, incidents: Iterable[tuple[Diagnosis, int]]
+        self, at_ns: int, place: str, incidents: Iterable[_Watched]
     ) -> tuple[PagedIncident, ...]:
+        """Return who is paged for incidents, by the time of a place that they hit."""
+        here = self._places.by_name.get(place)
+        if here is not None and here.is_behind:
+            return ()
         found = [
-            (one, harm)
-            for one, named_ns in incidents
-            if (harm := self._harm(one, named_ns, at_ns)) is not None
+            (one.word, harm)
+            for one in incidents
+            if (named_ns := one.named_ns.get(place)) is not None
+            and (harm := self._harm(one.word, named_ns, at_ns)) is not None
         ]
         for incident, _ in found:
             self.page_for(incident.id)
@@ -273,6 +331,8 @@ class Pager:
     def _harm(self, incident: Diagnosis, named_ns: int, at_ns: int) -> Harm | None:
         """Return why somebody is to be paged for a named incident; None where nobody is."""
         cause, since_ns = incident.cause, incident.since_ns
+        if incident.places and not incident.scope and seconds(at_ns - named_ns) < _SCOPE_S:
+            return None
         routes = [self._routes[name] for name in incident.routes if name in self._routes]
         if cause in _NOTHING_ANSWERED:
             return Harm("nothing_answered", incident.routes[0] if incident.routes else "")
@@ -284,8 +344,8 @@ class Pager:
                 return harm
         if seconds(at_ns - since_ns) < STANDS_S:
             return None
-        held = {name for name, _ in self._held}
-        if "" in held or (routes and held.issuperset(incident.routes)):
+        is_all_held = any(not place and not route for place, route, _ in self._held)
+        if is_all_held or (routes and all(map(self._is_held, incident.routes))):
             return None
         is_judged = routes and all(route.tells_slowness(cause, since_ns) for route in routes)
         return None if cause in _MERELY_SLOWER and is_judged else Harm("stands")

@@ -239,6 +239,8 @@ class RouteWatch:
         self.slowest_answer_s = 0.0
         """Of the answers that ended ok, from first output to last."""
         self.held: set[HeldReason] = set()
+        self.is_heard = True
+        """Of several places, something is heard of its own: else nobody knows how it is now."""
         self.has_path = False
         """The kernel told of round trips."""
         self.stale_before_ns = 0
@@ -268,6 +270,7 @@ class RouteWatch:
         """Take the settings an engine begins with; what was learned stays."""
         self.info = info
         self.name = info.name
+        self.place = info.place
         self.host = _host_of(info.base_url)
         self.is_paused = info.paused
         self.concurrency = int(_bounded(info.concurrency))
@@ -915,6 +918,10 @@ class RouteWatch:
             *(self.resent, self.reordered),
         )
         self._felt_by = (*self._of_the_route, self.stalled)
+        if self.place:
+            for test in self.tests:
+                if isinstance(test, JudgedSeries):
+                    test.keep_newest()
 
 
 def _waited_s(event: AttemptFinished, began_ns: int) -> float:

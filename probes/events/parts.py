@@ -132,6 +132,15 @@ HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused
 """Why new attempts are held back; what is in flight goes on."""
 
 
+PlaceState: TypeAlias = Literal[
+    "heard",  # its events come
+    "silent",  # nothing of it came for longer than it may be
+    "gone",  # it is silent, and says itself no longer that it probes
+    "unknown",  # the way to it is lost from here: nobody knows how it is
+]
+"""Whether what is shown of a place still holds."""
+
+
 OpenPhase: TypeAlias = Literal[
     "connecting",  # the request is not wholly sent
     "sent",  # no response headers yet
@@ -191,6 +200,16 @@ DiagnosisState: TypeAlias = Literal[
     "cleared",  # it is over
     "settled",  # it stands, and is the usual from now on
 ]
+
+Scope: TypeAlias = Literal[
+    "",  # one place is all there is, or it is not known yet
+    "everywhere",  # each place that tells how it is sees it: it lies where all of them meet
+    "way",  # from these places only, and it is of the way there: round trips, connects, silence
+    "network",  # from this place only, and all that it sees, whoever provides it
+    "machine",  # our own machine at this place
+    "only",  # from these places only, and it is nothing of the way
+]
+"""What it says of a fault from which of several places it is seen."""
 
 FigureName: TypeAlias = Literal[
     "ttft",  # of the attempt
@@ -492,6 +511,8 @@ class Evidence(Record, frozen=True, kw_only=True):
     low: float | None = None
     """Of now / usual, its interval of 95 %; None where none is known."""
     high: float | None = None
+    place: str = ""
+    """Of several places, the one whose figure it is, where that sees nothing of it."""
 
 
 class SeriesReference(Record, frozen=True, kw_only=True):

@@ -1,10 +1,12 @@
 """Events of one place on a line of time that several places share.
 
-Rule 1: a place's stamps are all moved by one constant, from its own clock to Unix time, for as long
-as one engine lives: every difference between stamps of that engine stays what it measured.
-Rule 2: stamps of two places order what happened by their wall clocks and no better; nobody subtracts
-them.
+Rule 1: a place's stamps are all moved by one constant, from its own clock to Unix time, for as
+long as one engine lives: every difference between stamps of that engine stays what it measured.
+Rule 2: stamps of two places order what happened by their wall clocks and no better; nobody
+subtracts them.
 Rule 3: every field that holds a stamp is named here; durations and ages stay as they are.
+Rule 4: on such a line a stamp is its own wall time, whatever the place's clock says beside it: the
+clocks of two places differ, and who shows the line has one anchor.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,6 +32,7 @@ from probes.events.stream import (
     LimitReading,
     Mark,
     Notice,
+    PlaceReport,
     Preview,
     ProbeFinished,
     Reference,
@@ -67,10 +70,16 @@ def _of_the_place(event: Any, place: str, by_ns: int) -> Event:
 
 
 def _hello(event: Hello, place: str, by_ns: int) -> Event:
+    at_ns = event.at_ns + by_ns
     # One clock for all: who folds the stream goes on where another place says hello.
     return _replace(
-        event, at_ns=event.at_ns + by_ns, place=place, clock_name=SHARED_CLOCK, boot_id=""
+        event, at_ns=at_ns, wall_ns=at_ns, place=place, clock_name=SHARED_CLOCK, boot_id=""
     )
+
+
+def _tick(event: Tick, place: str, by_ns: int) -> Event:
+    at_ns = event.at_ns + by_ns
+    return _replace(event, at_ns=at_ns, wall_ns=at_ns, place=place)
 
 
 def _attempt_started(event: AttemptStarted, _place: str, by_ns: int) -> Event:
@@ -131,6 +140,10 @@ def _mark(event: Mark, _place: str, by_ns: int) -> Event:
     return _replace(event, at_ns=event.at_ns + by_ns, about_ns=_moved(event.about_ns, by_ns))
 
 
+def _place_report(event: PlaceReport, place: str, by_ns: int) -> Event:
+    return _replace(event, at_ns=event.at_ns + by_ns, since_ns=event.since_ns + by_ns, place=place)
+
+
 def _since(event: Diagnosis, _place: str, by_ns: int) -> Event:
     return _replace(event, at_ns=event.at_ns + by_ns, since_ns=event.since_ns + by_ns)
 
@@ -164,11 +177,12 @@ _MOVES: Final[Mapping[type[Event], Callable[[Any, str, int], Event]]] = {
     Mark: _mark,
     Fault: _at,
     Notice: _of_the_place,
+    PlaceReport: _place_report,
     Diagnosis: _since,
     Usual: _at,
     Reference: _at,
     Alert: _alert,
-    Tick: _of_the_place,
+    Tick: _tick,
     Batch: _of_the_place,
     Arrivals: _arrivals,
     Preview: _at,

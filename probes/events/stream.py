@@ -34,12 +34,14 @@ from probes.events.parts import (
     Limit,
     MoneyReport,
     Outcome,
+    PlaceState,
     PriceInfo,
     Record,
     RetryPlan,
     RouteCounts,
     RouteInfo,
     RttTo,
+    Scope,
     SeriesReference,
     ServerClaim,
     ShareReference,
@@ -355,6 +357,24 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     """Of several places, the one that says so."""
 
 
+class PlaceReport(Record, frozen=True, kw_only=True, tag_field="type", tag="place"):
+    """Whether one of several places is heard; told by whoever reads their streams, once a change.
+
+    In any state but `heard` what is known of the place is old: nothing of it is well, and nothing
+    of it ages, for nobody knows what became of it.
+    """
+
+    at_ns: int
+    """When that was known."""
+    place: str
+    state: PlaceState
+    since_ns: int
+    """Stamp of the last that was heard of it; of `heard` the first since it was not; of `unknown`
+    when the way to it was lost."""
+    detail: str = ""
+    """For a person."""
+
+
 class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagnosis"):
     """What is wrong, since when, and why one thinks so; again with the same id when that changes.
 
@@ -380,6 +400,14 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     advice: Advice | None = None
     shape: str = ""
     """Of the prompts that a route asks in turn, the one that it is about; empty for all."""
+    scope: Scope = ""
+    """Of several places, what it says that these see it and others do not."""
+    places: tuple[str, ...] = ()
+    """Those that see it, sorted; empty where one place is all there is."""
+    of_places: int = 0
+    """Of so many that tell how these routes are; 0 while that is not known."""
+    unheard: tuple[str, ...] = ()
+    """Places that probe the same and are not heard: nobody knows how it is there."""
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 
@@ -406,6 +434,10 @@ class Alert(Record, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """Id of the incident; empty where there is none."""
     cause: Cause | None = None
     """What it was taken for by then; None where there is no incident."""
+    scope: Scope = ""
+    """As of the incident, by then."""
+    places: tuple[str, ...] = ()
+    """Of several places, those that saw it by then, sorted."""
     burn: Burn | None = None
     """Where it is for a goal's budget."""
     ended_ns: int | None = None
@@ -518,6 +550,7 @@ Event: TypeAlias = (
     | Mark
     | Fault
     | Notice
+    | PlaceReport
     | Diagnosis
     | Usual
     | Reference
@@ -541,6 +574,7 @@ DURABLE_TYPES: Final = (
     Mark,
     Fault,
     Notice,
+    PlaceReport,
     Diagnosis,
     Usual,
     Reference,

@@ -14,7 +14,7 @@ from probes import __version__
 from probes.config.urls import mask_url
 from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
-from probes.events.diagnosis_words import cause_words, what_words
+from probes.events.diagnosis_words import cause_words
 from probes.events.pace_words import SKIP_WORDS, pace_words
 from probes.handover.charts import (
     ChartAxis,
@@ -48,6 +48,7 @@ from probes.handover.words import (
     lost_words,
     open_words,
     said_words,
+    seen_words,
     since_words,
     summary_words,
     trust_words,
@@ -353,7 +354,7 @@ def _evidence(facts: Facts) -> Iterator[Block]:
         )
     others = [
         f"{utc_time(facts.wall_ns(one.since_ns))} {listed_routes(one.routes)}: "
-        f"{what_words(one.word)}"
+        f"{seen_words(one.word)}"
         for one in facts.others
     ]
     if others:
@@ -594,6 +595,8 @@ def _trust(facts: Facts) -> Iterator[Block]:
     health, hello = facts.health, facts.hello
     begin, end = (utc_moment(facts.wall_ns(at_ns)) for at_ns in facts.stretch)
     clock = "the kernel, as they came in" if hello.clock == "kernel" else "llmtop, when it woke"
+    places = [one.place for one in facts.healths if one.place]
+    seen_from = f", seen from {', '.join(places)}" if places else ""
     yield Pairs(
         (
             ("In short", _text(trust_words(facts))),
@@ -611,7 +614,8 @@ def _trust(facts: Facts) -> Iterator[Block]:
                 "By",
                 _text(
                     f"llmtop {hello.version}, engine {hello.engine}, "
-                    f"{counted(hello.engines, 'engine')}; written by llmtop {__version__}"
+                    f"{counted(hello.engines, 'engine')}{seen_from}; "
+                    f"written by llmtop {__version__}"
                 ),
             ),
         )
@@ -645,5 +649,9 @@ _WORDS: Final = (
     ("onset", "when the figures changed, however late that was known"),
     ("named", "when the verdict was sure enough to be told"),
     ("usual", "what a route did while it was well"),
-    ("how it was measured", "stamps at the socket read, on one monotonic clock of one machine"),
+    (
+        "how it was measured",
+        "stamps at the socket read, on one monotonic clock of one machine; what happened at two "
+        "places is ordered by their wall clocks and no better",
+    ),
 )

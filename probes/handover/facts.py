@@ -34,6 +34,7 @@ from probes.events import (
     RouteInfo,
     Tick,
 )
+from probes.events.spoken_of import speaks_of
 from probes.handover.window import Stretch
 from probes.kit.clock import NS_PER_S, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
@@ -172,6 +173,8 @@ class ObserverHealth:
     short_of: tuple[str, ...]
     silent_s: float
     """Longest time between two ticks, which come each second."""
+    place: str = ""
+    """Of several places, the one whose engine it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,9 @@ class Facts:
     snapshot: Snapshot
     """Of the end of the stretch."""
     health: ObserverHealth
+    """Of several places, the worst of each figure."""
+    healths: tuple[ObserverHealth, ...]
+    """Of each place; one where there are none."""
     slice_ns: int
     missing: tuple[str, ...]
     """What the recording does not tell; for a person."""
@@ -290,7 +296,8 @@ class _Reading:
         self._of_probe: dict[tuple[str, str], list[AttemptFinished]] = defaultdict(list)
         self._probes: list[ProbeStory] = []
         self._left_out = 0
-        self._healths: list[tuple[int, Health]] = []
+        self._healths: dict[str, list[tuple[int, Health]]] = defaultdict(list)
+        """By place."""
         self._gaps: list[Gap] = []
 
     def take(self, event: Event) -> None:
@@ -302,7 +309,7 @@ class _Reading:
                 self._infos |= {info.name: info for info in event.routes}
             case Tick():
                 self._anchor_ns = event.wall_ns - event.at_ns
-                self._healths.append((event.at_ns, event.health))
+                self._healths[event.place].append((event.at_ns, event.health))
             case Alert():
                 self._alerts.setdefault(event.id, event)
             case Gap():
@@ -326,7 +333,8 @@ class _Reading:
         most_usd = info.goal_cost_usd_per_probe
         if most_usd is not None and (probe.cost_usd or 0.0) > most_usd:
             return False
-        if probe.flagged or any(gap.at_ns > probe.started_ns for gap in self._gaps):
+        gaps = (gap for gap in self._gaps if speaks_of(gap, info))
+        if probe.flagged or any(gap.at_ns > probe.started_ns for gap in gaps):
             return True  # its times are not to be trusted
         goal_s = e2e_goal_s(
             info.goal_e2e_s,
@@ -381,6 +389,7 @@ class _Reading:
         )
         if self._hello is None:  # `between` gives one first
             raise ValueError("no hello")
+        healths = tuple(map(self._health, sorted(self._healths))) or (self._health(""),)
         return Facts(
             hello=self._hello,
             stretch=stretch,
@@ -398,15 +407,17 @@ class _Reading:
                 if stretch.begin_ns <= one.at_ns <= stretch.end_ns
             ),
             snapshot=snapshot,
-            health=self._health(),
+            health=_worst_of(healths),
+            healths=healths,
             slice_ns=slice_ns,
             missing=tuple(missing),
         )
 
-    def _health(self) -> ObserverHealth:
-        healths = [health for _, health in self._healths]
-        stamps = [at_ns for at_ns, _ in self._healths]
-        between = [after - before for before, after in pairwise(stamps)]
+    def _health(self, place: str) -> ObserverHealth:
+        told = self._healths[place]
+        healths = [health for _, health in told]
+        between = [after - before for (before, _), (after, _) in pairwise(told)]
+        gaps = [gap for gap in self._gaps if gap.place == place]
         return ObserverHealth(
             ticks=len(healths),
             lag_p99_ms=max((one.loop_lag_p99_ns for one in healths), default=0) / 1e6,
@@ -414,10 +425,28 @@ class _Reading:
             cpu_share=max((one.busiest_cpu_share or one.cpu_share for one in healths), default=0.0),
             inexact_share=sum(one.inexact_share for one in healths) / max(1, len(healths)),
             drops=max(0, healths[-1].drops - healths[0].drops) if healths else 0,
-            slept_s=seconds(sum(max(0, gap.at_ns - gap.started_ns) for gap in self._gaps)),
+            slept_s=seconds(sum(max(0, gap.at_ns - gap.started_ns) for gap in gaps)),
             short_of=tuple(sorted({str(one.short_of) for one in healths if one.short_of})),
             silent_s=seconds(max(between, default=0)),
+            place=place,
         )
+
+
+def _worst_of(healths: Sequence[ObserverHealth]) -> ObserverHealth:
+    """Return the worst of each figure: machines of several places have no health together."""
+    if len(healths) == 1:
+        return healths[0]
+    return ObserverHealth(
+        ticks=sum(one.ticks for one in healths),
+        lag_p99_ms=max(one.lag_p99_ms for one in healths),
+        lag_max_ms=max(one.lag_max_ms for one in healths),
+        cpu_share=max(one.cpu_share for one in healths),
+        inexact_share=max(one.inexact_share for one in healths),
+        drops=sum(one.drops for one in healths),
+        slept_s=max(one.slept_s for one in healths),
+        short_of=tuple(sorted({short for one in healths for short in one.short_of})),
+        silent_s=max(one.silent_s for one in healths),
+    )
 
 
 def _worst_first(route: RouteFacts) -> tuple[bool, float]:

@@ -31,7 +31,7 @@ class _Recorded:
         self.parts = parts
         self.end: RecordedPlace | None = None
 
-    def here(self, _hello: bytes, /) -> Locate:
+    def here(self, _hellos: bytes, /) -> Locate:
         place = self.end
         return lambda: place
 

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from probes.config.urls import mask_url
-from probes.events import AttemptFinished, Event, Hello, decode_event, encode_event
+from probes.events import AttemptFinished, Event, Hello, encode_event
 from probes.handover.window import Stretch
-from probes.run.timeline import RunTimeline
-from probes.store.recording import HELLO_PREFIX
+from probes.run.timeline import RunTimeline, StretchEnd
+from probes.store.hellos import HELLO_PREFIX
 from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
 WHOLE_BYTES: Final = 32 << 20
@@ -50,20 +50,22 @@ def recording_of(timeline: RunTimeline, stretch: Stretch) -> WindowRecording:
     if sum(part.stat().st_size for part in parts) <= WHOLE_BYTES:
         return WindowRecording(_lines(read_pieces(parts, str), b"", stretch.end_ns), True)
     later = read_on([place.part] if place.part not in parts else parts, place)
-    return WindowRecording(_lines(later, place.hello, stretch.end_ns), False)
+    return WindowRecording(_lines(later, place.hellos, stretch.end_ns), False)
 
 
-def _lines(pieces: Iterator[Piece], hello: bytes, end_ns: int) -> Iterator[bytes]:
-    if hello:
-        yield encode_event(_for_others(decode_event(hello)))
+def _lines(pieces: Iterator[Piece], hellos: bytes, end_ns: int) -> Iterator[bytes]:
+    end = StretchEnd(end_ns)
+    for hello in end.greeted(hellos):
+        yield encode_event(_for_others(hello))
     for piece in pieces:
-        is_last = bool(piece.events) and piece.events[-1].at_ns > end_ns
-        if is_last or any(told in piece.lines for told in _TO_LOOK_AT):
-            for event in piece.events:
-                if event.at_ns > end_ns:
-                    return
+        is_cut = any(event.at_ns > end_ns for event in piece.events)
+        is_read = is_cut or any(told in piece.lines for told in _TO_LOOK_AT)
+        for event in piece.events if is_read else ():
+            if not end.is_before(event):
                 yield encode_event(_for_others(event))
-        else:
+            elif end.is_reached:
+                return
+        if not is_read:
             yield piece.lines
 
 

@@ -17,8 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from probes.config import Budget, Price, Route
 from probes.config.prompts import OVERHEAD_TOKENS
 from probes.control.commands import Allow, Allowance, Burst, Command, ProbeNow
@@ -34,7 +32,16 @@ from probes.events import (
     Notice,
 )
 from probes.kit.clock import Clock, seconds
-from probes.money.ledger import OVERALL, ROUNDING, Ask, Grant, route_key
+from probes.money.lease_rules import (
+    NOTHING,
+    OVERALL,
+    ROUNDING,
+    SHARE_OF_LIMIT,
+    Amount,
+    Ask,
+    Grant,
+    route_key,
+)
 from probes.money.pricing import (
     LearnedUse,
     dearest_usd_per_token,
@@ -53,39 +60,9 @@ MAX_BURST_AHEAD: Final = 100
 """Probes of a burst that are leased for at once: a thousand would tie up a budget for minutes."""
 ASKED_AHEAD: Final = 2
 """Single probes that are leased for beforehand where they are asked for."""
-_SHARE_OF_LIMIT: Final = 10
-"""A run's leases take at most this part of a route's limit, so that one run starves no other."""
 _TOO_MUCH: Final = 2
 """A lease of so many times what lies ahead is given back in part: rates go up and down, and each
 change costs a write to the disk."""
-
-
-class _Amount(msgspec.Struct, frozen=True):
-    """Tokens and USD."""
-
-    tokens: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: "_Amount") -> "_Amount":
-        return _Amount(self.tokens + other.tokens, self.usd + other.usd)
-
-    def __sub__(self, other: "_Amount") -> "_Amount":
-        return _Amount(self.tokens - other.tokens, self.usd - other.usd)
-
-    def least(self, other: "_Amount") -> "_Amount":
-        """Return the lesser of each."""
-        return _Amount(min(self.tokens, other.tokens), min(self.usd, other.usd))
-
-    def most(self, other: "_Amount") -> "_Amount":
-        """Return the greater of each."""
-        return _Amount(max(self.tokens, other.tokens), max(self.usd, other.usd))
-
-    def covers(self, other: "_Amount") -> bool:
-        """Tell whether it is enough of both."""
-        return self.tokens >= other.tokens and self.usd >= other.usd * (1 - ROUNDING)
-
-
-_NOTHING: Final = _Amount()
 
 
 @dataclass(slots=True)
@@ -99,13 +76,13 @@ class _RouteLease:
     price: Price | None
     repriced: bool = False
     """A price has come that no lease was asked by yet."""
-    settled: _Amount = _NOTHING
+    settled: Amount = NOTHING
     """Spent in this life of the engine and told to the ledger."""
-    fresh: _Amount = _NOTHING
+    fresh: Amount = NOTHING
     """Spent and not yet told."""
-    asked: _Amount = _NOTHING
+    asked: Amount = NOTHING
     """Of the fresh: what the question that is under way tells."""
-    dead: _Amount = _NOTHING
+    dead: Amount = NOTHING
     """Spent in earlier lives, and not yet told."""
     reserved: int = 0
     """Tokens of attempts that are open."""
@@ -127,11 +104,11 @@ class _RouteLease:
     grant: Grant = NO_GRANT
     granted: bool = False
     """All that it needs was granted, in tokens and in USD."""
-    allowed: _Amount = _NOTHING
+    allowed: Amount = NOTHING
     """What the engine was told last, counted since its life began."""
     lowered: int | None = None
     """Number of the command that told it so, where that was less than before."""
-    bound: _Amount | None = None
+    bound: Amount | None = None
     """It has said that it will have spent and reserved no more than this."""
 
     @property
@@ -145,24 +122,24 @@ class _RouteLease:
         """The dearest price of a token; 0 without one."""
         return dearest_usd_per_token(self.price)
 
-    def dearest(self, tokens: int) -> _Amount:
+    def dearest(self, tokens: int) -> Amount:
         """Return so many tokens at the dearest price of one: what a lease must cover."""
-        return _Amount(tokens, tokens * self.usd_per_token)
+        return Amount(tokens, tokens * self.usd_per_token)
 
-    def reserving(self, tokens: int) -> _Amount:
+    def reserving(self, tokens: int) -> Amount:
         """Return so many tokens of probes at what the engine reserves for one."""
         usd = reserved_usd(self.price, self.prompt_tokens, self.probe)
-        return _Amount(tokens, tokens * usd / max(1, self.probe))
+        return Amount(tokens, tokens * usd / max(1, self.probe))
 
     @property
-    def leased(self) -> _Amount:
+    def leased(self) -> Amount:
         """What the ledger holds for it, counted as the engine counts: since its life began."""
-        return self.settled + _Amount(self.grant.tokens, self.grant.usd)
+        return self.settled + Amount(self.grant.tokens, self.grant.usd)
 
     @property
-    def left(self) -> _Amount:
+    def left(self) -> Amount:
         """Leased and neither spent nor reserved."""
-        granted = _Amount(self.grant.tokens, self.grant.usd)
+        granted = Amount(self.grant.tokens, self.grant.usd)
         return granted - self.fresh - self.dead - self.reserving(self.reserved)
 
     @property
@@ -181,7 +158,7 @@ class _RouteLease:
         if self.bound is None:
             return False
         # Sums of USD are rounded in another order by the engine than here.
-        kept = (self.bound - self.settled).most(_NOTHING)
+        kept = (self.bound - self.settled).most(NOTHING)
         usd = self.grant.usd - kept.usd
         return self.grant.tokens > kept.tokens or usd > ROUNDING * max(self.bound.usd, kept.usd)
 
@@ -194,13 +171,13 @@ class _RouteLease:
     def begin(self) -> None:
         """Count from nothing, as a new engine does; what the last one spent is still to be told."""
         self.dead += self.fresh
-        self.settled = self.fresh = self.allowed = _NOTHING
+        self.settled = self.fresh = self.allowed = NOTHING
         self.lowered = self.bound = None
         self.burst = 0  # a new engine knows nothing of it
 
     def count_as_spent(self) -> None:
         """Count all that is handed out as spent: what became of it will never be told."""
-        self.fresh += self.left.most(_NOTHING)
+        self.fresh += self.left.most(NOTHING)
 
     def want_ahead(self, passed_s: float, most: int) -> int:
         """Return the lease that keeps a route going: what is in flight, and 2 s more of it.
@@ -236,9 +213,9 @@ class _RouteLease:
         spent, wanted = self.fresh + self.dead, self.dearest(self.want)
         # What is reserved is leased already: below one more probe nothing more can begin.
         least = self.reserving(min(self.want, self.probe + self.reserved))
-        keep = None if living else _NOTHING
+        keep = None if living else NOTHING
         if living and self.bound is not None:
-            keep = (self.bound - self.settled - self.fresh).most(_NOTHING)
+            keep = (self.bound - self.settled - self.fresh).most(NOTHING)
         return Ask(
             self.key,
             spent_tokens=spent.tokens,
@@ -255,9 +232,9 @@ class _RouteLease:
         """Take over the ledger's answer to the last question."""
         self.fresh -= self.asked
         self.settled += self.asked
-        self.dead = _NOTHING
+        self.dead = NOTHING
         self.grant = grant
-        granted = _Amount(grant.tokens, grant.usd).covers(self.dearest(self.want))
+        granted = Amount(grant.tokens, grant.usd).covers(self.dearest(self.want))
         self.granted = granted and self.want > 0 and not self.stands_back
 
     def allow(self, number: int) -> None:
@@ -271,14 +248,14 @@ class _RouteLease:
                 self.bound = None
         self.allowed = allowed
 
-    def _spare(self) -> _Amount:
+    def _spare(self) -> Amount:
         """Return what is to be given back (rule 5)."""
-        left = self.left.most(_NOTHING)
+        left = self.left.most(NOTHING)
         if not (self.granted or left.covers(self.reserving(self.probe))):
             return left
         if left.tokens > _TOO_MUCH * self.ahead:
             return left - left.least(self.dearest(self.ahead))
-        return _NOTHING
+        return NOTHING
 
     def start(self, event: AttemptStarted) -> None:
         """Take the begin of an attempt."""
@@ -288,7 +265,7 @@ class _RouteLease:
     def spend(self, event: AttemptFinished) -> None:
         """Take the end of an attempt."""
         self.learned.learn(event.charged_tokens)
-        self.fresh += _Amount(event.charged_tokens, usd_charged(event))
+        self.fresh += Amount(event.charged_tokens, usd_charged(event))
         self.paced += event.charged_tokens
         self.reserved = max(0, self.reserved - event.reserved_tokens)
 
@@ -415,7 +392,7 @@ class BudgetLease:
         passed_s = seconds(now_ns - self._asked_ns) if self._asked_ns is not None else 0.0
         self._asked_ns = now_ns
         limit = self._ledger.budget.route_tokens_per_hour
-        most = limit // _SHARE_OF_LIMIT // self._ledger.engines
+        most = limit // SHARE_OF_LIMIT // self._ledger.engines
         asks: list[Ask] = []
         for route in self._routes.values():
             ahead = route.want_ahead(passed_s, most) if self._living else 0
@@ -440,10 +417,10 @@ class BudgetLease:
         return Allow(allowances=(self._of_all(), *told), number=self._number)
 
     def _hear(self, report: MoneyReport) -> None:
-        told = {one.route: _Amount(one.tokens, one.usd) for one in report.committed}
+        told = {one.route: Amount(one.tokens, one.usd) for one in report.committed}
         for name, route in self._routes.items():
             if route.lowered is not None and report.allow >= route.lowered:
-                route.bound = route.allowed.most(told.get(name, _NOTHING))
+                route.bound = route.allowed.most(told.get(name, NOTHING))
 
     def _holds_what_is_wanted(self, route: _RouteLease) -> bool:
         idle = route.left_tokens > 0 and not route.stands_back

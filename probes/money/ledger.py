@@ -12,7 +12,6 @@
    the emergency part of each budget, to all runs together.
 """
 
-import hashlib
 import os
 import platform
 import secrets
@@ -31,6 +30,21 @@ from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.kit.paths import runtime_folder, state_folder
 from probes.kit.process_identity import RunIdentity, current_identity
+from probes.money.lease_rules import (
+    HOUR_S,
+    LEASE_S,
+    NOTHING,
+    OVERALL,
+    Amount,
+    Ask,
+    Grant,
+    emergency_part,
+    left_of,
+    recorded_key,
+    route_key,
+    settled,
+    topped_up,
+)
 from probes.money.ledger_file import (
     BUCKET_S,
     BUSY_S,
@@ -38,54 +52,14 @@ from probes.money.ledger_file import (
     LedgerFile,
     note_spending,
 )
-from probes.money.recollection import HOUR_S
 from probes.money.run_lock import RunLocks
-
-OVERALL: Final = ""
-"""Stands for all routes together."""
 
 EARLIER: Final = "earlier"
 """What the runs together are called that a ledger of the first schema did not tell apart."""
-LEASE_S: Final = 600
-"""A lease whose run cannot be looked at runs out after so long without a word of it."""
-EMERGENCY_SHARE: Final = 0.01
-"""What may be spent of each budget while nobody knows what has been: 5,000 tokens of a route's
-default budget are some 70 probes, enough to see a route by and nothing that hurts."""
 _MOST_TOKENS: Final = 10**15
 """More is no count of tokens; sums of it still fit SQLite's integers."""
 _NS_PER_S: Final = 1_000_000_000
-ROUNDING: Final = 1e-9
-"""Part by which sums of USD may differ that are meant to be the same."""
-
 _Result = TypeVar("_Result")
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """What an engine of a run tells of one route, and wants for it."""
-
-    route: str
-    """The route's key."""
-    spent_tokens: int = 0
-    """Spent since it last asked."""
-    spent_usd: float = 0.0
-    want_tokens: int = 0
-    """What its unspent lease should come up to."""
-    want_usd: float = 0.0
-    least_tokens: int = 0
-    """With less than this nothing can be done: no lease is then better than a part of one."""
-    least_usd: float = 0.0
-    keep_tokens: int | None = None
-    """What its unspent lease is lowered to, where it is more: nobody will spend the rest."""
-    keep_usd: float | None = None
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """An engine's unspent lease of a route, and what all runs used of it in the last hour."""
-
-    tokens: int
-    usd: float
-    used_tokens: int
-    used_usd: float
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -206,29 +180,6 @@ def is_ours_alone(folder: Path, *, make: bool = False) -> bool:
     return own and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022
 
 
-def emergency_part(budget: Budget) -> Budget:
-    """Return what may be spent of a budget while nobody knows what has been."""
-
-    def part(usd: float | None) -> float | None:
-        return None if usd is None else usd * EMERGENCY_SHARE
-
-    return Budget(
-        tokens_per_hour=int(budget.tokens_per_hour * EMERGENCY_SHARE),
-        route_tokens_per_hour=int(budget.route_tokens_per_hour * EMERGENCY_SHARE),
-        usd_per_hour=part(budget.usd_per_hour),
-        route_usd_per_hour=part(budget.route_usd_per_hour),
-    )
-
-
-def route_key(route: Route) -> str:
-    """Return what a route is known by in the ledger: its name, base URL and model, hashed."""
-    return _key(route.name, route.base_url, route.model)
-
-
-def _key(name: str, base_url: str, model: str) -> str:
-    return hashlib.sha256("\0".join((name, base_url, model)).encode()).hexdigest()[:32]
-
-
 def new_run() -> str:
     """Return a name for a run that no other run has."""
     return secrets.token_hex(8)
@@ -293,7 +244,7 @@ class Ledger:
     def introduce(self, routes: Iterable[Route]) -> None:
         """Learn what people call routes; what is kept of a base URL is masked."""
         for route in routes:
-            names = (route.name, mask_url(route.base_url), route.model)
+            names = (route.shared_name, mask_url(route.base_url), route.model)
             self._names[route_key(route)] = names
             self._keys[names] = route_key(route)
 
@@ -580,7 +531,7 @@ class Ledger:
 
     def _key_of(self, name: str, base_url: str, model: str) -> str:
         """Return the key of a route by what a recording tells: its base URL is masked there."""
-        return self._keys.get((name, base_url, model)) or _key(name, base_url, model)
+        return self._keys.get((name, base_url, model)) or recorded_key(name, base_url, model)
 
     def _run_spending(self, connection: sqlite3.Connection) -> list[RunSpending]:
         spent = _by(connection, "spending", "run")
@@ -657,7 +608,7 @@ class _Books:
             "SELECT route, tokens, usd, expires FROM lease WHERE (run, engine) = (?, ?)",
             (run, engine),
         )
-        self._own = {route: (tokens, usd, expires) for route, tokens, usd, expires in rows}
+        self._own = {route: (Amount(tokens, usd), expires) for route, tokens, usd, expires in rows}
         self._doubted_s, self.doubt = _doubt(connection, now_s)
         self._since: dict[str, _Sums] = {}
         if self.doubt:
@@ -676,65 +627,48 @@ class _Books:
                 sums.setdefault(ask.route, _Sums()).add(tokens, ask.spent_usd)
         if ask.route not in self._own:
             return
-        had_tokens, had_usd, expires = self._own[ask.route]
-        left_tokens, left_usd = max(0, had_tokens - tokens), max(0.0, had_usd - ask.spent_usd)
-        if ask.keep_tokens is not None:
-            left_tokens = min(left_tokens, ask.keep_tokens)
-        if ask.keep_usd is not None:
-            left_usd = min(left_usd, ask.keep_usd)
-        if (left_tokens, left_usd) != (had_tokens, had_usd):
-            self._lease(ask.route, left_tokens, left_usd, expires)
+        had, expires = self._own[ask.route]
+        left = settled(ask, had)
+        if left != had:
+            self._lease(ask.route, left, expires)
 
     def top_up(self, ask: Ask, budget: Budget) -> None:
-        had_tokens, had_usd, expires = self._own.get(ask.route, (0, 0.0, 0))
-        left = self._left(ask.route, budget)
-        tokens = had_tokens + max(0, min(ask.want_tokens - had_tokens, left.tokens))
-        usd = had_usd + max(0.0, min(ask.want_usd - had_usd, left.usd))
-        # A part of a probe would lie with one who cannot use it, and another would lack it.
-        if tokens < ask.least_tokens or usd < ask.least_usd * (1 - ROUNDING):
-            tokens, usd = had_tokens, had_usd
-        renewed = expires > self._now_s + LEASE_S // 2
-        if renewed and (tokens, usd) == (had_tokens, had_usd):
+        had, expires = self._own.get(ask.route, (NOTHING, 0))
+        lease = topped_up(ask, had, self._left(ask.route, budget))
+        if expires > self._now_s + LEASE_S // 2 and lease == had:
             return  # a transaction without a change costs no write to the disk
-        self._lease(ask.route, tokens, usd, self._now_s + LEASE_S)
+        self._lease(ask.route, lease, self._now_s + LEASE_S)
 
     def grant(self, route: str | None) -> Grant:
         if route is None:
-            tokens = sum(tokens for tokens, _, _ in self._own.values())
-            usd = sum(usd for _, usd, _ in self._own.values())
+            lease = sum((lease for lease, _ in self._own.values()), NOTHING)
         else:
-            tokens, usd, _ = self._own.get(route, (0, 0.0, 0))
+            lease, _ = self._own.get(route, (NOTHING, 0))
         used = self.used(route)
-        return Grant(tokens, usd, used.tokens, used.usd)
+        return Grant(lease.tokens, lease.usd, used.tokens, used.usd)
 
-    def _lease(self, route: str, tokens: int, usd: float, expires: int) -> None:
-        had_tokens, had_usd, _ = self._own.get(route, (0, 0.0, 0))
-        self._leased.setdefault(route, _Sums()).add(tokens - had_tokens, usd - had_usd)
-        self._own[route] = (tokens, usd, expires)
+    def _lease(self, route: str, lease: Amount, expires: int) -> None:
+        had, _ = self._own.get(route, (NOTHING, 0))
+        more = lease - had
+        self._leased.setdefault(route, _Sums()).add(more.tokens, more.usd)
+        self._own[route] = (lease, expires)
         self._connection.execute(
             "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?)",
-            (self._run, self._engine, route, tokens, usd, expires),
+            (self._run, self._engine, route, lease.tokens, lease.usd, expires),
         )
 
-    def _left(self, route: str, budget: Budget) -> _Sums:
+    def _left(self, route: str, budget: Budget) -> Amount:
         """Return what neither is spent nor leased of a route's budget and of the overall one."""
-        left = self._left_of(route, budget, self._spent)
+        left = left_of(budget, self._taken(self._spent, route), self._taken(self._spent, None))
         if self.doubt:
-            emergency = self._left_of(route, emergency_part(budget), self._since)
-            left = _Sums(min(left.tokens, emergency.tokens), min(left.usd, emergency.usd))
+            since = self._taken(self._since, route), self._taken(self._since, None)
+            left = left.least(left_of(emergency_part(budget), *since))
         return left
 
-    def _left_of(self, route: str, budget: Budget, spent: dict[str, _Sums]) -> _Sums:
-        tokens: list[int] = []
-        usd: list[float] = []
-        for name, token_limit, usd_limit in (
-            (route, budget.route_tokens_per_hour, budget.route_usd_per_hour),
-            (None, budget.tokens_per_hour, budget.usd_per_hour),
-        ):
-            used, leased = _of(spent, name), _of(self._leased, name)
-            tokens.append(token_limit - used.tokens - leased.tokens)
-            usd.append(float("inf") if usd_limit is None else usd_limit - used.usd - leased.usd)
-        return _Sums(min(tokens), min(usd))
+    def _taken(self, spent: dict[str, _Sums], route: str | None) -> Amount:
+        """Return what is spent and leased of one route, or of all."""
+        used, leased = _of(spent, route), _of(self._leased, route)
+        return Amount(used.tokens + leased.tokens, used.usd + leased.usd)
 
 
 def _transact(

@@ -25,7 +25,8 @@ import msgspec
 from probes.kit.file_lock import take_lock
 from probes.kit.short_figures import counted
 from probes.kit.words import plainly
-from probes.money.recollection import HOUR_S, Recollection, recollect
+from probes.money.lease_rules import HOUR_S
+from probes.money.recollection import Recollection, recollect
 
 BUCKET_S: Final = 10
 """Spending is kept by slices of so many seconds, and counts until its slice is an hour old."""

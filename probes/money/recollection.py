@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
+from probes.money.lease_rules import HOUR_S
 from probes.store.recording_files import RECORDING_NAME
 
 BOUND_S: Final = 10.0
 """How long reading may take: an hour at full load is some 100 MB."""
-HOUR_S: Final = 3_600
 _LONGEST_LINE: Final = 8 << 20
 _NS_PER_S: Final = 1_000_000_000
 _KINDS: Final = ("hello", "tick", "attempt_started", "attempt_finished")
@@ -29,6 +29,7 @@ class RecordedRoute(msgspec.Struct, frozen=True):
     """A route as a hello told of it; its base URL is masked."""
 
     name: str
+    """The one that it has at every place."""
     base_url: str
     model: str
 
@@ -62,6 +63,7 @@ class _Route(msgspec.Struct, frozen=True):
     name: str
     base_url: str = ""
     model: str = ""
+    place: str = ""
 
 
 class _Hello(msgspec.Struct, frozen=True):
@@ -183,8 +185,9 @@ class _Reader:
     def _greet(self, hello: _Hello) -> None:
         self._offset_ns = hello.wall_ns - hello.at_ns
         for route in hello.routes:
-            self._routes[route.name] = RecordedRoute(route.name, route.base_url, route.model)
-        self.run.routes = tuple(self._routes.values())
+            shared_name = route.name.removesuffix(f"@{route.place}") if route.place else route.name
+            self._routes[route.name] = RecordedRoute(shared_name, route.base_url, route.model)
+        self.run.routes = tuple(dict.fromkeys(self._routes.values()))
 
     def _spend(self, event: _Event, tokens: int, usd: float) -> None:
         second = min(self._now_s, (event.at_ns + self._offset_ns) // _NS_PER_S)

@@ -21,28 +21,16 @@ from anyio import to_thread
 from probes.config import Budget, Route
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.short_figures import counted
-from probes.money.ledger import (
-    OVERALL,
-    Ask,
-    Grant,
-    Ledger,
-    emergency_part,
-    is_ours_alone,
-    new_run,
-    route_key,
-)
+from probes.money.lease_rules import OVERALL, Ask, Grant, emergency_part, route_key
+from probes.money.ledger import Ledger, is_ours_alone, new_run
 from probes.money.ledger_file import LedgerError
+from probes.money.shared_ledger import STRIKES, LedgerAside, SharedLedger, in_a_thread
 
 RETRY_S: Final = 5.0
 """Between two tries of a ledger that fails: each may wait for others in its thread for 2 s."""
-ANSWER_S: Final = 10.0
-"""A call that takes longer, on a disk that hangs, is given up."""
-STRIKES: Final = 2
-"""So many failures in a row before the emergency is declared: one may be others that write."""
 TURN_S: Final = 1.0
 """So long the others give back for an engine: each must hear of it, obey, and say so."""
 NO_GRANT: Final = Grant(tokens=0, usd=0.0, used_tokens=0, used_usd=0.0)
-_Result = TypeVar("_Result")
 _Amount = TypeVar("_Amount", int, float)
 
 
@@ -63,7 +51,7 @@ class RunLedger:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Ledger | SharedLedger,
         routes: Sequence[Route],
         budget: Budget,
         *,
@@ -79,9 +67,10 @@ class RunLedger:
         """
         self.turn = anyio.Lock()
         self.engines = engines
-        self._ledger = ledger
+        self._ledger = LedgerAside(ledger) if isinstance(ledger, Ledger) else ledger
         self._routes = tuple(routes)
-        self._keys = [route_key(route) for route in routes]
+        # A route that is probed from several places is one route of the budgets.
+        self._keys = tuple(dict.fromkeys(map(route_key, routes)))
         self._budget = budget
         self._clock = clock
         self._apart = apart
@@ -221,11 +210,11 @@ class RunLedger:
             self._emergency.ledger.close()
         if self._failure is None:
             try:
-                await self._call(lambda: self._ledger.release(self._run))
+                await self._ledger.release(self._run)
                 return
             except LedgerError as error:
                 self._failure = error
-        told = await self._call(self._tell_apart)
+        told = await in_a_thread(self._tell_apart)
         raise LedgerError(f"{self._failure}; {told}") from self._failure
 
     async def _ask_shared(
@@ -250,9 +239,9 @@ class RunLedger:
     async def _tell_shared(self, engine: int, asks: Sequence[Ask]) -> dict[str, Grant]:
         """Settle with the shared ledger, what is owed to it included. Raises LedgerError."""
         told = [_sum(ask, self._owed.get((engine, ask.route))) for ask in asks]
-        grants = await self._call(
-            lambda: self._ledger.exchange(self._run, told, self._budget, engine=engine)
-        )
+        # Rule 2.
+        with anyio.CancelScope(shield=True):
+            grants = await self._ledger.exchange(self._run, told, self._budget, engine=engine)
         for ask in asks:
             self._owed.pop((engine, ask.route), None)
         return grants
@@ -263,12 +252,6 @@ class RunLedger:
             self._owed[engine, ask.route] = _sum(
                 Ask(ask.route, ask.spent_tokens, ask.spent_usd), before
             )
-
-    async def _call(self, work: Callable[[], _Result]) -> _Result:
-        """Do what blocks in a thread, with a bound: a disk may hang. Raises LedgerError."""
-        with anyio.move_on_after(ANSWER_S, shield=True):
-            return await to_thread.run_sync(work, abandon_on_cancel=True)
-        raise LedgerError(f"the spending ledger has not answered for {ANSWER_S:g} s")
 
     async def _failed(self, error: LedgerError, *, patient: bool) -> None:
         self._strikes += 1
@@ -330,7 +313,7 @@ class RunLedger:
             self._emergency = await self._begin_emergency(emergency.why, lifted=True)
         elif emergency is None and self._ledger.doubt:
             try:
-                await self._call(self._ledger.lift)
+                await self._ledger.lift()
             except LedgerError as error:
                 self._news.append(str(error))
                 return

@@ -17,7 +17,7 @@ from probes.kit.signals import Signal
 from probes.money.budget_lease import BudgetLease
 from probes.sources.rules import HostLimits
 from probes.sources.source import Brief, Receive
-from probes.sources.supervised import Launch, SupervisedEngine
+from probes.sources.supervised import Explain, Launch, SupervisedEngine, plain_end
 
 TOP_UP_S: Final = 1.0
 _REST_TOP_UP_S: Final = 10.0
@@ -40,6 +40,7 @@ class FundedEngine(SupervisedEngine):
         topped_up: Callable[[], None],
         limits: HostLimits | None = None,
         scrub: Callable[[str], str] = str,
+        explain: Explain = plain_end,
     ) -> None:
         """Prepare to run it; `topped_up` is called after each question to the ledger."""
         super().__init__(
@@ -49,6 +50,7 @@ class FundedEngine(SupervisedEngine):
             limits=limits,
             clock=clock,
             scrub=scrub,
+            explain=explain,
         )
         self._brief = brief
         self._forward = receive

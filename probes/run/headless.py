@@ -8,12 +8,11 @@ import anyio
 from probes.exports.json_lines import JsonLines
 from probes.kit.exit_status import ExitStatus
 from probes.run.pass_or_fail import PassOrFail
-from probes.run.printing import LOOK_S, Printing
-from probes.run.session import Session
+from probes.run.printing import LOOK_S, HeadlessRun, Printing
 
 
 async def run_headless(
-    session: Session,
+    session: HeadlessRun,
     *,
     duration_s: float | None,
     out: BinaryIO,
@@ -25,7 +24,8 @@ async def run_headless(
     """Run a session and print its durable events, then one line of type `summary`.
 
     Ends `duration_s` seconds after the first hello, on SIGINT, SIGTERM or SIGHUP, when `out` is
-    closed by its reader, or when the engine crashes again and again. Where `only` is given, lines
+    closed by its reader, or when the engine crashes again and again; of several places, when no
+    engine is left anywhere. Where `only` is given, lines
     of other types are left out. Returns a status; `report` takes for a person, a line each, what
     became of the goals and which incidents were named, where it is asked for.
 
@@ -45,9 +45,17 @@ async def run_headless(
 
     async def stop_when_given_up() -> None:
         nonlocal gave_up
-        while session.status.state != "gave_up":  # noqa: ASYNC110 - nobody tells of it
+        told: set[str] = set()
+        while not session.is_over:
+            # Of several places the others go on; whoever runs this reads why one does not.
+            for place, why in session.given_up:
+                if place not in told:
+                    told.add(place)
+                    gave_up = True
+                    report([f"place {place}: {why}"])
             await anyio.sleep(LOOK_S)
         gave_up = True
+        report([f"place {place}: {why}" for place, why in session.given_up if place not in told])
         session.stop()
 
     async with anyio.create_task_group() as tasks:

@@ -1,13 +1,16 @@
 """What a run without a screen minds while it prints: signals, and whoever reads the output."""
 
 import signal
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 
+from probes.board import Board
 from probes.events import Event
 from probes.exports.json_lines import JsonLines
+from probes.run.sinks import Sink
 
 _HOLD_BYTES: Final = 4 << 20
 """Unwritten output above which the source is held: an engine holds its admissions then."""
@@ -27,6 +30,37 @@ class _Flow(Protocol):
     def release(self) -> None: ...
 
     def stop(self) -> None: ...
+
+
+class HeadlessRun(_Flow, Protocol):
+    """A run, as far as it is printed from its beginning to its end."""
+
+    @property
+    def board(self) -> Board:
+        """All that it has told."""
+        ...
+
+    @property
+    def given_up(self) -> Sequence[tuple[str, str]]:
+        """The places that were given up, each with the reason."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody probes, nor will without being asked to."""
+        ...
+
+    def subscribe(self, sink: Sink) -> None:
+        """Call back with every batch."""
+        ...
+
+    async def outlast(self, duration_s: float) -> None:
+        """Return so many seconds after its first hello."""
+        ...
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        ...
 
 
 class Printing:

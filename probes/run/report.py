@@ -4,9 +4,12 @@ Rule 1: the events are judged as a replay judges them; verdicts of the recording
 Rule 2: what the recording cannot tell is said, so that nobody takes its silence for health: parts
 that are damaged, routes of which nothing was measured, too few probes to know what is usual.
 Rule 3: no board is folded: nothing here needs a percentile, and an hour is read in half the time.
+Rule 4: of several places each sleeps, is heard and is lost by itself: what is said of one is said
+by its name, and no time of theirs is added up.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +17,10 @@ from typing import Final, NamedTuple
 
 from probes.diagnosis import Diagnostician
 from probes.diagnosis.level import GUARD, LEARNED
+from probes.diagnosis.places import PlaceTimes
 from probes.events import Alert, AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
 from probes.kit.clock import kept_ns, seconds
+from probes.kit.short_figures import date_and_time, lasting
 from probes.run.incidents import IncidentRecord, RunIncidents
 from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording_reader import read_recording, recorded_parts
@@ -71,7 +76,7 @@ class IncidentReport:
     lasted_s: float
     """Time that it covers."""
     slept_s: float
-    """Of that, when the engine did not run."""
+    """Of that, when the engine did not run; of several places, that of the one that slept most."""
     routes: tuple[RouteCount, ...]
     incidents: tuple[RecordedIncident, ...]
     """In the order in which they were first spoken of."""
@@ -134,8 +139,12 @@ class ReportReading:
         self._first_ns: int | None = None
         self._last_ns = 0
         """Stamps of the clock that goes by now."""
-        self._lasted_ns = self._slept_ns = 0
-        """`_lasted_ns` is by the clocks before it."""
+        self._lasted_ns = 0
+        """By the clocks before it."""
+        self._slept_ns: Counter[str] = Counter()
+        self._lost_ns: Counter[str] = Counter()
+        """By place, as the one above: of what time its events are missing."""
+        self._places = PlaceTimes()
         self._began_ns: int | None = None
         self._anchor_ns: int | None = None
         self._ended: dict[str, _Ends] = {}
@@ -150,6 +159,9 @@ class ReportReading:
             if self._first_ns is None:
                 self._first_ns = self._last_ns = event.at_ns
             self._last_ns = max(self._last_ns, event.at_ns)
+            self._places.fold(event)
+            if (hole := self._places.hole) is not None:
+                self._lost_ns[hole.place] += hole.at_ns - hole.started_ns
             self._count(event)
             self._log.fold(event)
 
@@ -170,7 +182,7 @@ class ReportReading:
                 self._anchor_ns = event.wall_ns - event.at_ns
                 self._greet(event)
             case Gap():
-                self._slept_ns += max(0, event.at_ns - event.started_ns)
+                self._slept_ns[event.place] += max(0, event.at_ns - event.started_ns)
             case Alert(state="firing"):
                 wall_ns = None if self._anchor_ns is None else event.at_ns + self._anchor_ns
                 self._pages[event.id] = RecordedPage(wall_ns, event)
@@ -215,7 +227,7 @@ class ReportReading:
             began_ns=self._began_ns,
             ended_ns=None if anchor_ns is None else self._last_ns + anchor_ns,
             lasted_s=seconds(self._lasted_ns + self._span_ns()),
-            slept_s=seconds(self._slept_ns),
+            slept_s=seconds(max(self._slept_ns.values(), default=0)),
             routes=routes,
             incidents=tuple(map(self._with_its_probes, self._log.records)),
             pages=tuple(self._pages.values()),
@@ -237,6 +249,7 @@ class ReportReading:
         if self._hello is None:
             yield "no hello is in it, so that no route is known: nothing of it can be judged"
             return
+        yield from self._missing_of_places()
         if unprobed := [route.name for route in routes if not route.probes]:
             yield f"no probe of {_listed(unprobed)} finished: nothing is known there"
         few = [one.name for one in routes if one.probes and one.probes - one.failed < USUAL_FROM]
@@ -261,6 +274,21 @@ class ReportReading:
                 "it tells no round trips (an older llmtop wrote it, or not on Linux), so that the "
                 "way there was judged by connects alone"
             )
+
+    def _missing_of_places(self) -> Iterator[str]:
+        for name, lost_ns in sorted(self._lost_ns.items()):
+            yield (
+                f"of {lasting(seconds(lost_ns))} nothing came from {name}: what happened there "
+                "then is not known"
+            )
+        for place in self._places.by_name.values():
+            report = place.report
+            if report is not None and not place.is_heard:
+                at_ns = None if self._anchor_ns is None else place.now_ns + self._anchor_ns
+                yield (
+                    f"{place.name} was not heard any more from {date_and_time(at_ns)} on: what was "
+                    "open there neither stands nor is over"
+                )
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -5,7 +5,7 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: right behind the first hello stands what an earlier run had found to be usual: it is part
+Rule 4: right behind the first hello, of several places of each, stands what an earlier run had found to be usual: it is part
 of the stream, so that a replay judges as the run did.
 Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
@@ -26,6 +26,7 @@ from probes import __version__
 from probes.adapting import AdaptiveLimits
 from probes.board import Board
 from probes.config import Config, Route
+from probes.config.places import GivenPlace
 from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
@@ -38,29 +39,32 @@ from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Knob, Notice, durable_lines
 from probes.events.knob_turns import BY_ITSELF
+from probes.events.placing import at_place, offset_of
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
+from probes.money.shared_ledger import SharedLedger
+from probes.run.exporting import Export, alert_exports, close_exports
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
+from probes.sources.places import SeveralPlaces
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
 from probes.sources.source import Brief, Receive, Source
-from probes.sources.supervised import Launch
+from probes.sources.ssh import LIMITS_THERE, ssh_explain, ssh_launch
+from probes.sources.supervised import Launch, plain_end
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
     # They have sessions of their own; this one only hands them to a screen.
-    # Few have a command for alerts.
-    from probes.exports.alert_command import AlertCommand
     from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
@@ -81,7 +85,7 @@ class Session:
         headers: Mapping[str, Mapping[str, str]],
         *,
         recorder: Recorder | None,
-        ledger: Ledger,
+        ledger: Ledger | SharedLedger,
         in_process: bool = False,
         engines: int = 1,
         clock: Clock | None = None,
@@ -89,14 +93,18 @@ class Session:
         apart: Path | None = None,
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
+        places: Sequence[GivenPlace] = (),
+        launch_there: Callable[[GivenPlace], Launch] = ssh_launch,
         diagnostician: Diagnostician | None = None,
         compare: "Callable[[], Comparisons] | None" = None,
         sweep: "Callable[[], Sweeps] | None" = None,
         history: "HistoryKeeper | None" = None,
     ) -> None:
-        """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
+        """Prepare a run of `engines` engines, each in a process of its own unless `in_process`; or
+        of one at each of `places`, to which `config` has its routes (`config_at`).
 
-        `headers` are those of each route with its secrets filled in; `apart` is the ledger that
+        `headers` are those of each route with its secrets filled in, where it is probed from this
+        machine; `launch_there` starts an engine at a place elsewhere; `apart` is the ledger that
         takes what the shared one does not at the end; `diagnostician` judges the run in the place
         of a new one of ours; `compare` and `sweep` make what compares and
         sweeps its routes for a screen; `history` keeps what comes of it for weeks, and tells what
@@ -110,6 +118,8 @@ class Session:
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._history = history
+        self._warmed: set[str] = set()
+        """Places whose routes were told what was usual before."""
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._judge = Judge(diagnostician or Diagnostician())
@@ -140,7 +150,7 @@ class Session:
             config.routes,
             config.budget,
             clock=self._clock,
-            engines=engines,
+            engines=len(places) or engines,
             apart=apart,
             recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
@@ -160,12 +170,38 @@ class Session:
         self._scrub = Scrubber(secrets).scrub
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
-        self._on_alert = self._alert_command(secrets)
-        if self._on_alert is not None:
-            self._sinks.append(self._on_alert.receive)
+        self._exports: list[Export] = []
+        for one in alert_exports(
+            config.alerts,
+            environ=os.environ,
+            secrets=secrets,
+            scrub=self._scrub,
+            report=self._problems.put,
+            attention=self.attention,
+        ):
+            self.export(one)
         self._funded: list[FundedEngine] = []
+        self._places: SeveralPlaces | None = None
         self._source: Source
-        if engines == 1:
+        if places:
+
+            def make(
+                number: int, routes: Sequence[Route], brief: Brief, receive: Receive
+            ) -> FundedEngine:
+                place = places[number]
+                there = None if place.way == "local" else place
+                return self._fund(number, routes, brief, receive, there=there)
+
+            self._launch_there = launch_there
+            self._source = self._places = SeveralPlaces(
+                self._brief,
+                self._receive,
+                routes=config.routes,
+                places=places,
+                make_engine=make,
+                clock=self._clock,
+            )
+        elif engines == 1:
             self._source = self._fund(0, config.routes, self._brief, self._receive)
         else:
             self._source = SeveralEngines(
@@ -191,6 +227,19 @@ class Session:
     def status(self) -> HostStatus:
         """How the engine is."""
         return self._source.status
+
+    @property
+    def given_up(self) -> list[tuple[str, str]]:
+        """The places that were given up, each with the reason; empty where there are none."""
+        return [] if self._places is None else self._places.given_up
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody probes, nor will without being asked to: engines died too often, or none
+        could begin. Of several places one that probes is enough."""
+        if self._places is not None:
+            return self._places.is_given_up
+        return self.status.state == "gave_up"
 
     @property
     def timeline(self) -> RunTimeline | None:
@@ -225,6 +274,11 @@ class Session:
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
         self._sinks.append(sink)
+
+    def export(self, export: Export) -> None:
+        """Give every batch to what goes to another program, and close it with the run."""
+        self._exports.append(export)
+        self._sinks.append(export.receive)
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
@@ -312,25 +366,8 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await self._finish()
 
-    def _alert_command(self, secrets: frozenset[str]) -> "AlertCommand | None":
-        """Return what is run for each alert, where the settings name a command."""
-        alerts = self._config.alerts
-        if not alerts.on_alert:
-            return None
-        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
-
-        return AlertCommand(
-            alerts.on_alert,
-            seconds=alerts.timeout_s,
-            environ=without_secrets(os.environ, secrets),
-            scrub=self._scrub,
-            report=self._problems.put,
-            attention=self.attention,
-        )
-
     async def _finish(self) -> None:
-        if self._on_alert is not None:
-            await to_thread.run_sync(self._on_alert.close)
+        await close_exports(self._exports)
         if not self._greeted:
             self._introduce_ourselves()
         try:
@@ -345,17 +382,27 @@ class Session:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
 
-    def _fund(self, engine: int, routes: Sequence[Route], brief: Brief, receive: Receive) -> Source:
-        """Make the source of one engine, with a lease of its own for its part of the routes."""
+    def _fund(
+        self,
+        engine: int,
+        routes: Sequence[Route],
+        brief: Brief,
+        receive: Receive,
+        *,
+        there: GivenPlace | None = None,
+    ) -> FundedEngine:
+        """Make the source of one engine, with a lease of its own for its part of the routes: of
+        this machine, or `there`."""
         funded = FundedEngine(
             brief,
             receive,
             lease=BudgetLease(self._ledger, routes, clock=self._clock, engine=engine),
-            launch=self._launch,
-            limits=self._limits,
+            launch=self._launch if there is None else self._launch_there(there),
+            limits=self._limits or (None if there is None else LIMITS_THERE),
             clock=self._clock,
             scrub=self._scrub,
             topped_up=self._tell_problems,
+            explain=plain_end if there is None else ssh_explain(there),
         )
         self._funded.append(funded)
         return funded
@@ -393,7 +440,7 @@ class Session:
                 self._early.extend(events[:first])
                 events = events[first:]
                 lines = durable_lines(events)
-            events, lines = self._with_references(events, lines)
+        events, lines = self._with_references(events, lines)
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
@@ -404,27 +451,32 @@ class Session:
         self._greet(events)
         self._seek_evidence()
         self._adapt(events)
-        if any(isinstance(event, Hello) for event in events):
+        hellos = [event for event in events if isinstance(event, Hello)]
+        if hellos:
             # An engine that begins knows the settings alone, and nothing of what is ours to know.
+            # Of several places it says nothing of the routes of another.
+            begun = {info.name for hello in hellos for info in hello.routes}
             wanted = self._wanted.now
             switched: list[Event] = [
                 self._switched(name, route.adaptive, "restart")
                 for name, route in wanted.routes.items()
-                if route.adaptive != wanted.configured[name].adaptive
+                if name in begun and route.adaptive != wanted.configured[name].adaptive
             ]
             if switched:
                 self._deliver(switched)
 
     def _with_references(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
-        """Return the batch of the first hello with what was usual before, right behind it."""
-        hello = events[0]
-        if self._history is None or not isinstance(hello, Hello):
+        """Return a batch with what was usual before right behind the first hello of each place."""
+        if self._history is None or not any(isinstance(event, Hello) for event in events):
             return events, lines
-        known = self._history.warm(hello)
-        if not known:
-            return events, lines
-        head, _, rest = lines.partition(b"\n")
-        return [hello, *known, *events[1:]], head + b"\n" + durable_lines(known) + rest
+        told: list[Event] = []
+        for event in events:
+            told.append(event)
+            if isinstance(event, Hello) and event.place not in self._warmed:
+                self._warmed.add(event.place)
+                told += self._history.warm(event)
+        # A hello of ours has no field that we do not know: its line may be written anew.
+        return (events, lines) if len(told) == len(events) else (told, durable_lines(told))
 
     def _adapt(self, events: list[Event]) -> None:
         """Set the concurrency of routes that find it themselves, where a batch moves it."""
@@ -486,7 +538,9 @@ class Session:
             digests=BACKEND,
             routes=self._routes,
         )
-        self._deliver([hello])
+        # Of several places on their line of time, as all that waited for a hello.
+        is_placed = self._places is not None
+        self._deliver([at_place(hello, "", offset_of(hello)) if is_placed else hello])
 
     def _deliver(self, events: list[Event]) -> None:
         """Put events of our own into the stream."""

@@ -11,9 +11,12 @@ from any one thread at a time.
 Rule 5: what is not recorded as it comes, the output of open streams, is drawn from how they ended,
 where that is recorded soon after: see `_Ahead`.
 Rule 6: where retention has deleted parts, the past begins after them.
+Rule 7: a board of the past is what the screen showed then. What a stretch is asked for is all that
+happened in it: of several places one may have told it minutes later.
 """
 
 import threading
+import time
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from probes.board import Board
 from probes.board.board import OpenAttempt
 from probes.board.checkpoint import Checkpoint
 from probes.board.views import Happening
+from probes.diagnosis.places import PlaceTimes
 from probes.events import (
     DURABLE_TYPES,
     AttemptFinished,
@@ -34,14 +38,20 @@ from probes.events import (
     decode_event,
 )
 from probes.kit.clock import NS_PER_S
-from probes.store.recording import HELLO_PREFIX
+from probes.store.hellos import hellos_after
 from probes.store.recording_files import RecordedPlace
 from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
 EVENTS_APART: Final = 4_000
 """Durable events from one checkpoint to the next: a sixth of a second of folding."""
 LEAST_APART_NS: Final = 30 * NS_PER_S
-"""Taking one stops the screen for the hundredth part of a second."""
+"""Taking one stops the screen for the hundredth part of a second, where eight routes are shown."""
+_TIMES_APART: Final = 100
+"""So many times as long as one takes lies between two, in the time of the stream: of 400 routes one
+stops the screen for a third of a second."""
+_TIMES_OUR_APART: Final = 20
+"""The same in our own time: where the past is read a hundred times as fast as it went, taking them
+may take no more than a twentieth of that."""
 BYTES_KEPT: Final = 40 << 20
 """Of all checkpoints of a run: an hour of 8 routes with 50 streams has one each 150 s."""
 STEP_NS: Final = 10 * NS_PER_S
@@ -61,6 +71,10 @@ _AHEAD_BYTES: Final = 2 << 20
 hangs for longer has mostly brought nothing."""
 _ENDS_KEPT: Final = 2_000
 """Ends that were read and may have been passed."""
+
+_LATE_NS: Final = 600 * NS_PER_S
+"""So much later a place may have told what happened in a stretch; what was cut off for longer and
+tells it then is not waited for, or all of a recording would be read for the sake of a minute."""
 
 _DURABLE: Final = frozenset(DURABLE_TYPES)
 _DERIVED: Final = frozenset(get_args(Derived))
@@ -90,9 +104,9 @@ class Recorded(Protocol):
         """Its files so far, in order; the first of them may have been deleted."""
         ...
 
-    def here(self, hello: bytes, /) -> Locate:
-        """Return what tells where the lines after those stand that were given by now; `hello` was
-        the last of its kind among them."""
+    def here(self, hellos: bytes, /) -> Locate:
+        """Return what tells where the lines after those stand that were given by now; `hellos` are
+        those that are needed by then."""
         ...
 
 
@@ -126,6 +140,34 @@ class _Moment:
 _AT_NS: Final = attrgetter("at_ns")
 
 
+class StretchEnd:
+    """The end of a stretch, for who reads on until all of it has come."""
+
+    def __init__(self, end_ns: int) -> None:
+        self._end_ns = end_ns
+        self._places = PlaceTimes()
+        self.is_reached = False
+        """Nothing of the stretch is to come, as far as one waits for it."""
+
+    def greeted(self, hellos: bytes) -> list[Event]:
+        """Take the `hello` lines that come before the first event; return what they say."""
+        said = [decode_event(line) for line in hellos.splitlines()]
+        for event in said:
+            self._places.fold(event)
+        return said
+
+    def is_before(self, event: Event) -> bool:
+        """Take the next event; return whether it comes after the stretch."""
+        self._places.fold(event)
+        if event.at_ns <= self._end_ns:
+            return False
+        places = self._places.by_name
+        # Without places the first that is after it is the end, whatever it tells.
+        is_all = "" in places or all(one.now_ns > self._end_ns for one in places.values())
+        self.is_reached = is_all or event.at_ns > self._end_ns + _LATE_NS
+        return True
+
+
 class RunTimeline:
     """Takes a run's batches after its board and its recorder have; see the rules."""
 
@@ -145,7 +187,7 @@ class RunTimeline:
         self.judges_anew = judges_anew
         self._aside = aside
         self._most_bytes = bytes_kept
-        self._hello = b""
+        self._hellos = b""
         self._number = 0
         self._moments: tuple[_Moment, ...] = ()
         """Another one after each change: whoever goes through it does so in another thread."""
@@ -157,6 +199,8 @@ class RunTimeline:
         """What has happened in all that was folded, newest first; any thread may read it."""
         self._next_number = 0
         self._next_ns = 0
+        self._not_before_ns = 0
+        """No checkpoint is taken before, by our own clock."""
 
     def receive(self, events: list[Event], lines: bytes) -> None:
         """Note a batch that was folded; take a checkpoint where one is due."""
@@ -173,9 +217,8 @@ class RunTimeline:
             self._number += 1
             self._end_ns = max(self._end_ns, event.at_ns)
         self.happenings = self._board.happenings
-        if HELLO_PREFIX in lines:
-            self._hello = _last_hello(lines)
-        if self._hello and self._number >= self._next_number and self._end_ns >= self._next_ns:
+        self._hellos = hellos_after(self._hellos, lines)
+        if self._hellos and self._number >= self._next_number and self._end_ns >= self._next_ns:
             self._take()
 
     @property
@@ -233,7 +276,8 @@ class RunTimeline:
     def between(self, begin_ns: int, end_ns: int) -> Iterator[Event]:
         """Yield the durable events of a stretch in their order, verdicts as they were decided.
 
-        The last `hello` before it comes first: without it no route is known.
+        The last `hello` before it comes first, of several places that of each: without it no route
+        is known.
 
         Raises:
             RecordingError: what is recorded cannot be read.
@@ -242,17 +286,19 @@ class RunTimeline:
         place = None if moment is None else moment.locate()
         if moment is None or place is None:
             raise RecordingError("nothing is recorded that one could go back to")
+        end = StretchEnd(end_ns)
         if begin_ns < moment.at_ns and not self.span.is_cut:
             number, done, pieces = 0, 0, read_pieces(self.parts, str)
         else:
-            yield decode_event(place.hello)
+            yield from end.greeted(place.hellos)
             number, done, pieces = moment.number, moment.done, self.read_on(place)
         for piece in pieces:
             for event in piece.events[done:]:
-                if event.at_ns > end_ns:
+                is_after = end.is_before(event)
+                if end.is_reached:
                     return
                 kind = type(event)
-                is_wanted = event.at_ns >= begin_ns or kind is Hello
+                is_wanted = not is_after and (event.at_ns >= begin_ns or kind is Hello)
                 if kind in _DERIVED:
                     if is_wanted and not self.judges_anew:
                         yield event
@@ -285,12 +331,15 @@ class RunTimeline:
             # Not before: by now it is compressed.
             before = moments[-2].checkpoint if len(moments) > 1 else None
             moments[-1].bytes_kept = moments[-1].checkpoint.size_beside(before)
+        began_ns = time.monotonic_ns()
         checkpoint = Checkpoint(self._board)
+        took_ns = time.monotonic_ns() - began_ns
+        self._not_before_ns = began_ns + _TIMES_OUR_APART * took_ns
         self._aside(checkpoint.compress)
-        locate = self._recorded.here(self._hello)
+        locate = self._recorded.here(self._hellos)
         self._moments = (*moments, _Moment(self._end_ns, self._number, checkpoint, locate))
         self._next_number = self._number + EVENTS_APART
-        self._next_ns = self._end_ns + LEAST_APART_NS
+        self._next_ns = self._end_ns + max(LEAST_APART_NS, _TIMES_APART * took_ns)
         while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
             self._thin_out()
 
@@ -517,9 +566,3 @@ class _Reading:
             self.at_ns = max(self.at_ns, event.at_ns)
             for verdict in self._timeline.verdicts(self.number):
                 self.board.fold(verdict)
-
-
-def _last_hello(lines: bytes) -> bytes:
-    """Return the last line of some that is a `hello`."""
-    found = [line for line in lines.split(b"\n") if line.startswith(HELLO_PREFIX)]
-    return found[-1] + b"\n" if found else b""

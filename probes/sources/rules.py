@@ -69,16 +69,22 @@ class RestartPolicy:
     _deaths_ns: deque[int] = field(default_factory=deque, init=False)
     _in_a_row: int = field(default=0, init=False)
 
+    def lost(self, lived_s: float) -> float:
+        """Return the seconds to wait before the next try, where the way to an engine failed: it
+        may come back at any time, and is never given up."""
+        self._in_a_row = 1 if lived_s >= self.limits.deaths_window_s else self._in_a_row + 1
+        doublings = min(self._in_a_row - 1, 16)
+        return min(self.limits.backoff_max_s, self.limits.backoff_first_s * 2.0**doublings)
+
     def died(self, now_ns: int, lived_s: float) -> float | None:
         """Return the seconds to wait before the next start; None to give up."""
-        self._in_a_row = 1 if lived_s >= self.limits.deaths_window_s else self._in_a_row + 1
+        wait_s = self.lost(lived_s)
         self._deaths_ns.append(now_ns)
         while seconds(now_ns - self._deaths_ns[0]) > self.limits.deaths_window_s:
             self._deaths_ns.popleft()
         if len(self._deaths_ns) >= self.limits.deaths:
             return None
-        doublings = min(self._in_a_row - 1, 16)
-        return min(self.limits.backoff_max_s, self.limits.backoff_first_s * 2.0**doublings)
+        return wait_s
 
     def forget(self) -> None:
         """A person asked for another try: earlier deaths no longer count."""

@@ -4,11 +4,13 @@ Rule 1: one life of an engine after another, never two at once; when `run` has r
 the engine is gone and reaped.
 Rule 2: what a dead engine left open is ended in its place, so that the stream stays whole.
 Rule 3: whatever it writes, memory is bounded: a line that is too long, or no event, is counted.
+Rule 4: an engine that speaks a newer schema than ours is refused before anything of it is passed
+on: what it means otherwise than we do would be believed.
 """
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import anyio
 import msgspec
@@ -18,6 +20,7 @@ from probes.control.commands import Command, Stop, encode_command
 from probes.control.status import HostState, HostStatus
 from probes.events import (
     DURABLE_TYPES,
+    SCHEMA_VERSION,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -79,6 +82,25 @@ class Child(Protocol):
         ...
 
 
+class EngineEnd(msgspec.Struct, frozen=True):
+    """How an engine ended, for a person and for whoever starts the next."""
+
+    words: str
+    starts_again: Literal["limited", "always", "never"] = "limited"
+    """`limited`: until it has died too often; `always`: it is the way to it that failed; `never`:
+    another would end in the same way, until a person mends that."""
+
+
+Explain: TypeAlias = Callable[[str, str], EngineEnd]
+"""Given how an engine ended and its last words (hostile text, made presentable), what that means.
+"""
+
+
+def plain_end(how: str, _last_words: str) -> EngineEnd:
+    """Return how an engine of this machine ended."""
+    return EngineEnd(f"the engine ended: {how}")
+
+
 Launch: TypeAlias = Callable[[TaskGroup], Awaitable[Child]]
 """Start an engine whose helper tasks live in the group. Raises OSError where it cannot start."""
 
@@ -101,14 +123,17 @@ class SupervisedEngine:
         limits: HostLimits | None = None,
         clock: Clock | None = None,
         scrub: Callable[[str], str] = str,
+        explain: Explain = plain_end,
     ) -> None:
-        """Prepare to run it; `scrub` takes secrets out of what it says beside the stream."""
+        """Prepare to run it; `scrub` takes secrets out of what it says beside the stream, and
+        `explain` says what an end of it means."""
         self._prepare = prepare
         self._receive = receive
         self._launch = launch
         self._limits = limits or HostLimits()
         self._clock = clock or SystemClock()
         self._scrub = scrub
+        self._explain = explain
         self._policy = RestartPolicy(self._limits)
         self._open = OpenWork()
         self._reading = _ReadGate(self._clock)
@@ -124,6 +149,9 @@ class SupervisedEngine:
         self._noise = 0
         self._restart_announced = False
         self._in_order = True
+        self._refusal = ""
+        """Why the engine that lives is not listened to; empty where it is."""
+        self._renewing = False
 
     @property
     def in_order(self) -> bool:
@@ -171,6 +199,12 @@ class SupervisedEngine:
         self._policy.forget()
         self._retry.set()
 
+    def renew(self) -> None:
+        """End the engine in order and start another at once."""
+        if self._life is not None and not self._renewing:
+            self._renewing = True
+            self._life.stop()
+
     def stop(self) -> None:
         """End the engine in order; `run` returns when it has."""
         self._stopping.set()
@@ -193,6 +227,7 @@ class SupervisedEngine:
     async def _live(self) -> str:
         """Run one engine to its end; return how it ended."""
         self._lives += 1
+        self._refusal = ""
         self._enter("starting")
         first = await self._prepare(str(self._lives))
         if self._stopping.is_set():
@@ -212,15 +247,16 @@ class SupervisedEngine:
             self._in_order = life.in_order
             self._noise += life.oversized
             self._last_words = self._presentable(life.last_words)[-_LAST_WORDS_CHARACTERS:]
-            endings = self._open.end_all("stopped" if self._stopping.is_set() else "engine_died")
+            ends = self._stopping.is_set() or self._renewing
+            endings = self._open.end_all("stopped" if ends else "engine_died")
             if endings:
                 self._deliver(endings)
 
     async def _back_off(self, how: str, lived_s: float) -> None:
         """Say that the engine died; return when the next is due, or asked for."""
-        wait_s = self._policy.died(self._clock.monotonic_ns(), lived_s)
-        self._last_end = self._detail = f"the engine ended: {how}"
-        if wait_s is not None:
+        wait_s, self._last_end = self._next_start(how, lived_s)
+        self._detail = self._last_end
+        if wait_s:
             self._detail = f"{self._last_end}; restart in {wait_s:g} s"
         last_line = self._last_words.rpartition("\n")[2]
         detail = f"{self._detail}: {last_line}" if last_line else self._detail
@@ -235,6 +271,23 @@ class SupervisedEngine:
                 await self._clock.sleep(wait_s)
                 tasks.cancel_scope.cancel()
 
+    def _next_start(self, how: str, lived_s: float) -> tuple[float | None, str]:
+        """Return after how many seconds the next engine is due, None for never, and how this one
+        ended."""
+        if self._renewing:
+            self._renewing = False
+            return 0.0, "the engine begins anew"
+        if self._refusal:
+            return None, self._refusal
+        end = self._explain(how, self._last_words)
+        if self._last_words.rstrip(".") in end.words:
+            self._last_words = ""  # nobody has to read it twice
+        if end.starts_again == "never":
+            return None, end.words
+        if end.starts_again == "always":
+            return self._policy.lost(lived_s), end.words
+        return self._policy.died(self._clock.monotonic_ns(), lived_s), end.words
+
     def _deliver(self, events: list[Event]) -> None:
         """Put events of our own into the stream."""
         for event in events:
@@ -246,6 +299,8 @@ class SupervisedEngine:
         events: list[Event] = []
         durable: list[bytes] = []
         for line in lines:
+            if self._refusal:
+                break
             try:
                 event = decode_event(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -253,6 +308,9 @@ class SupervisedEngine:
                 text = self._presentable(line[: 4 * _NOISE_CHARACTERS].decode("utf-8", "replace"))
                 self._detail = f"not an event: {text[:_NOISE_CHARACTERS]}"
                 continue
+            if isinstance(event, Hello) and event.schema > SCHEMA_VERSION:
+                self._refuse(event)
+                break
             self._open.fold(event)
             events.append(event)
             if isinstance(event, DURABLE_TYPES):
@@ -262,6 +320,16 @@ class SupervisedEngine:
                 self._greet(event, events, durable)
         if events:
             self._receive(events, b"".join(durable))
+
+    def _refuse(self, hello: Hello) -> None:
+        """End an engine whose events mean what we do not know."""
+        version = neutralise(hello.version, 40)
+        self._refusal = (
+            f"the engine is of llmtop {version}, whose events have schema {hello.schema}; "
+            f"this one reads up to {SCHEMA_VERSION}: upgrade it"
+        )
+        if self._life is not None:
+            self._life.cut_short()
 
     def _greet(self, hello: Hello, events: list[Event], durable: list[bytes]) -> None:
         self._enter("running")
@@ -306,6 +374,7 @@ class _EngineLife:
         self._wake = anyio.Event()
         self._stopping = anyio.Event()
         self._killed_for_silence = False
+        self._child: Child | None = None
         self.last_words = ""
         """The end of its stderr, once it has ended: hostile text."""
         self.in_order = False
@@ -332,13 +401,18 @@ class _EngineLife:
             self.send(Stop())
             self._stopping.set()
 
+    def cut_short(self) -> None:
+        """End the engine now; what it still says is not wanted."""
+        if self._child is not None:
+            self._child.kill()
+
     async def run(self, first: Sequence[Command]) -> str:
         """Live through it all; return how the engine ended, in words."""
         # Commands that were sent while it was prepared come after what it is told first.
         self._outgoing.extendleft(encode_command(command) for command in reversed(first))
         async with anyio.create_task_group() as tasks:
             try:
-                child = await self._launch(tasks)
+                self._child = child = await self._launch(tasks)
             except OSError as error:
                 self.in_order = True  # what never began has done nothing
                 return f"cannot start: {error.strerror or error}"
@@ -512,6 +586,9 @@ class OpenWork:
         """Take one event of the stream."""
         self.last_ns = max(self.last_ns, event.at_ns)
         match event:
+            case Hello():
+                # Its machine may have started anew: then its clock has, and stands far behind.
+                self.last_ns = event.at_ns
             case AttemptStarted():
                 known = self._probes.get(event.probe)
                 first = known.first if known else event

@@ -15,8 +15,9 @@ import math
 import pickle
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
+from struct import Struct
 from typing import Final
 
 from probes.kit.frozen_array import FrozenArray
@@ -31,6 +32,16 @@ BUFFER: Final = 512
 a few, and most slices never come to so many."""
 _COLUMNS: Final = 5
 """Numbers in a centroid."""
+_SAMPLES, _CENTROIDS = b"s", b"c"
+"""What a packed digest begins with: what follows are samples, or a head and centroids."""
+_HEAD: Final = Struct("<qd")
+"""Their number and the greatest of them, which centroids do not know."""
+
+
+class Points(FrozenArray[float]):
+    """Samples that are known each, in the place of as many centroids: a fifth of the memory."""
+
+    __slots__ = ()
 
 
 class Digest:
@@ -73,7 +84,8 @@ class Digest:
         if self._is_compact:
             self._open()
         self._packed += other._frozen()
-        if sum(map(len, self._packed)) >= BUFFER * _COLUMNS:
+        held = [len(one) if type(one) is Points else len(one) // _COLUMNS for one in self._packed]
+        if sum(held) >= BUFFER:
             self._spill()
 
     def __getstate__(self) -> tuple[None, dict[str, object]]:
@@ -99,6 +111,26 @@ class Digest:
             self._sketch, self._shared_sketch, self._is_compact = None, None, True
         return len(many)
 
+    def pack(self) -> bytes:
+        """Return what is compact in bytes."""
+        if not self._packed:
+            return _SAMPLES + array("d", self._samples).tobytes()
+        (centroids,) = self._packed
+        return _CENTROIDS + _HEAD.pack(self.n, self.maximum) + centroids.tobytes()
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Digest":
+        """Return what was packed, compact."""
+        made = cls()
+        if packed.startswith(_SAMPLES):
+            made._samples = FrozenArray("d", packed[1:])
+            made.n = len(made._samples)
+            made.maximum = made._samples[-1] if made.n else -math.inf  # they are in order
+        else:
+            made.n, made.maximum = _HEAD.unpack_from(packed, 1)
+            made._packed = (FrozenArray("d", packed[1 + _HEAD.size :]),)
+        return made
+
     def centroids(self) -> list[Centroid]:
         """Return all centroids, in no particular order."""
         found = [centroid for packed in self._packed for centroid in _unpacked(packed)]
@@ -112,7 +144,7 @@ class Digest:
         """Return all samples while each is known, in no particular order; else None."""
         if not self._packed and self._sketch is None and self._shared_sketch is None:
             return self._samples
-        packed = array("d", chain.from_iterable(self._packed))
+        packed = array("d", chain.from_iterable(map(_columns, self._packed)))
         means, weights = packed[::_COLUMNS], packed[1::_COLUMNS]
         if sum(weights) + len(self._samples) != self.n or max(packed[4::_COLUMNS]) > 1:
             return None
@@ -129,6 +161,8 @@ class Digest:
         """Return all centroids in arrays, where possible those that it holds itself."""
         if self._is_compact and self._packed:
             return self._packed
+        if self._is_compact:
+            return (Points("d", self._samples),)
         return (FrozenArray("d", chain.from_iterable(self.centroids())),)
 
     def _opened_sketch(self) -> Sketch | None:
@@ -144,6 +178,13 @@ class Digest:
         self._samples, self._packed = [], ()
 
 
+def _columns(packed: "FrozenArray[float]") -> Iterable[float]:
+    """Return centroids one after the other."""
+    return chain.from_iterable(map(point, packed)) if type(packed) is Points else packed
+
+
 def _unpacked(packed: "FrozenArray[float]") -> list[Centroid]:
+    if type(packed) is Points:
+        return list(map(point, packed))
     columns = [iter(packed)] * _COLUMNS
     return list(zip(*columns, strict=True))

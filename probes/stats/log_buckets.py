@@ -14,6 +14,8 @@ from itertools import repeat
 from operator import mul
 from typing import Final
 
+import msgspec
+
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import Rolling
 
@@ -23,6 +25,8 @@ HEAT_FLOOR_S: Final = 0.001
 """Where the first row begins."""
 HEAT_STEPS_A_DECADE: Final = BUCKETS_A_DECADE // _BUCKETS_A_ROW
 HEAT_ROWS: Final = 5 * HEAT_STEPS_A_DECADE
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(tuple[int, list[int], list[int]]).decode
 _FLOOR_BUCKET: Final = round(math.log10(HEAT_FLOOR_S * NS_PER_S)) * BUCKETS_A_DECADE
 
 
@@ -99,6 +103,18 @@ class LogBuckets:
             self._buckets, self._times = array("H", counts), array("Q", counts.values())
             self._counts = Counter()
         return len(self._buckets)
+
+    def pack(self) -> bytes:
+        """Return the counts and the longest."""
+        return _pack((self.longest_ns, self._buckets.tolist(), self._times.tolist()))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "LogBuckets":
+        """Return the counts again."""
+        made = cls()
+        made.longest_ns, buckets, times = _unpack(packed)
+        made._buckets, made._times = array("H", buckets), array("Q", times)
+        return made
 
     def _all(self) -> dict[int, int]:
         if not self._buckets:

@@ -8,7 +8,9 @@ wait for it. An hour and the run have a part more, which changes once a minute.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.kit.shared import slots_of
 from probes.stats.digest import Digest
@@ -26,6 +28,9 @@ from probes.stats.windows import (
 Metric: TypeAlias = Literal["ttft", "e2e", "speed", "scheduled_ttft", "scheduled_e2e"]
 """TTFT and E2E in seconds, from the start, or from when an open pace wanted it; speed in tokens a
 second of one stream."""
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 _Slot: TypeAlias = tuple[str, int]
 _Key: TypeAlias = tuple[int, ...]
@@ -166,6 +171,15 @@ class Lost:
     def compact(self) -> int:
         """Return 1: counters are as small as they get."""
         return 1
+
+    def pack(self) -> bytes:
+        """Return both counts."""
+        return _pack((self.failed, self.silent))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Lost":
+        """Return the counts again."""
+        return cls(*_unpack(packed))
 
 
 class LostWindows(Rolling[Lost]):

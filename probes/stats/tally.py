@@ -1,8 +1,11 @@
 """Counters of one route, by slices of time: what each end of an attempt or a probe adds up to."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Final, TypeVar
+
+import msgspec
 
 from probes.events import AttemptFinished, ProbeFinished
 from probes.kit.shared import slots_of
@@ -204,6 +207,46 @@ class Tally:
     def compact(self) -> int:
         """Return 1: counters are as small as they get."""
         return 1
+
+    def pack(self) -> bytes:
+        """Return all counts."""
+        retried = tuple([(reason, number, many) for (reason, number), many in self.retried.items()])
+        told = (self.recovered_by, self.exhausted_by, self.waited_by, self.throttled_by)
+        return _pack(_Packed(_numbers(self), self.cost_usd, retried, *told))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Tally":
+        """Return the counts again."""
+        known = _unpack(packed)
+        return cls(
+            **dict(zip(_NUMBERS, known.counts, strict=True)),
+            cost_usd=known.cost_usd,
+            retried={(reason, number): many for reason, number, many in known.retried},
+            recovered_by=known.recovered_by,
+            exhausted_by=known.exhausted_by,
+            waited_by=known.waited_by,
+            throttled_by=known.throttled_by,
+        )
+
+
+_NUMBERS: Final = tuple(one.name for one in fields(Tally) if one.type is int)
+_numbers: Final = attrgetter(*_NUMBERS)
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    """A tally as it is packed."""
+
+    counts: tuple[int, ...]
+    cost_usd: float
+    retried: tuple[tuple[str, int, int], ...] = ()
+    recovered_by: dict[str, int] = {}
+    exhausted_by: dict[str, int] = {}
+    waited_by: dict[str, float] = {}
+    throttled_by: dict[str, int] = {}
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(_Packed).decode
 
 
 def _count(counts: dict[K, N], key: K, value: N, other: K) -> None:

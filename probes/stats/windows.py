@@ -7,13 +7,12 @@ Rule 4: a second after a slice has closed it is sealed: taken into its minute; a
 taken into the run. So an hour is read from minutes, the run from whole minutes and a few slices,
 and neither costs anything at the time of writing.
 Rule 5: what comes later than that second goes to the slice, its minute and the run at once.
-Rule 6: copies of what is kept by time share what has closed. Where something comes late for a slice
-that was shared, whoever writes goes on with a copy of his own.
+Rule 6: what has closed is packed, and copies of what is kept by time share it. Where something
+comes late for a slice it is opened again, and packed once more.
 """
 
-import pickle
 from collections.abc import Callable
-from typing import Any, Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 from probes.kit.clock import NS_PER_S
 from probes.kit.shared import Shared
@@ -29,6 +28,7 @@ _MOST_UNSEALED: Final = 30
 """Slices that may wait to be sealed. More wait only where time has jumped, as after a suspend."""
 _BLOCK: Final = 10
 """Closed slices that are shared as one: a copy of a route has a thousand of them."""
+_EMPTY_BLOCK: Final = Shared((None,) * _BLOCK)
 WindowName: TypeAlias = Literal["1m", "5m", "15m", "1h", "run"]
 WINDOWS: Final[tuple[WindowName, ...]] = get_args(WindowName)
 """From the shortest to the longest."""
@@ -50,6 +50,19 @@ class Absorbing(Protocol):
 
     def compact(self) -> int:
         """Become small, as nothing more is expected; return how many parts there were."""
+        ...
+
+    def pack(self) -> bytes:
+        """Return what is known of it once it is compact, to the last digit.
+
+        Raises:
+            OverflowError: a number has more than 64 bits, as in a recording that was edited.
+        """
+        ...
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """Return the same again."""
         ...
 
 
@@ -81,30 +94,31 @@ def elapsed_s(window: WindowName, now_ns: int) -> float:
 class Slices(Generic[A]):
     """The newest slices of one width; older ones are dropped as time goes on.
 
-    Whatever is written, is written to what `at` returns, before it is called for another slice.
+    What has closed is packed: a route has more than a thousand slices, of which a handful is open.
+    What is written, is written to what `at` returns, before it is called for another slice; what
+    `get` and `between` return of closed ones is made for who reads, and is nobody else's.
     """
 
     __slots__ = (
         "_blocks",
-        "_by_index",
-        "_is_sealed",
         "_kept",
         "_make",
         "_newest",
-        "_own",
-        "_shared_below",
+        "_open",
         "amended",
         "sealed",
         "unsealed",
     )
 
-    def __init__(self, kept: int, make: Callable[[], A], *, is_sealed: bool = False) -> None:
-        """Begin with none; `is_sealed` where a slice has closed when it is sealed, and not as soon
-        as the next one is begun."""
+    def __init__(self, kept: int, make: type[A]) -> None:
+        """Begin with none."""
         self._kept = kept
         self._make = make
-        self._is_sealed = is_sealed
-        self._by_index: dict[int, A] = {}
+        self._open: dict[int, A] = {}
+        """Those that may still be written to."""
+        self._blocks: dict[int, Shared] = {}
+        """What has closed, by number of the block: of each slice what is packed of it, or None.
+        Another one after each change, so that copies share them."""
         self._newest = 0
         self.sealed = 0
         """Every slice below it has been taken into what is wider."""
@@ -112,53 +126,6 @@ class Slices(Generic[A]):
         """Slices with something in them that have not been."""
         self.amended: set[int] = set()
         """Sealed slices that something came for, too late: they are compacted once more."""
-        self._shared_below = 0
-        """Slices below it may be somebody else's too, but those in `_own`."""
-        self._own: set[int] = set()
-        self._blocks: dict[int, Shared] = {}
-        """What was shared and holds still, by the number of the block."""
-
-    def __getstate__(self) -> tuple[object, ...]:
-        """Return what a copy is made of, which shares all that has closed from now on."""
-        bound = self.sealed if self._is_sealed else self._newest
-        by_index = self._by_index
-        first = min(by_index, default=0)
-        full, blocks = bound // _BLOCK, self._blocks
-        for number in [number for number in blocks if (number + 1) * _BLOCK <= first]:
-            del blocks[number]
-        shared = []
-        for number in range(first // _BLOCK, full):
-            block = blocks.get(number)
-            if block is None:
-                block = blocks[number] = self._block(number * _BLOCK, (number + 1) * _BLOCK)
-            shared.append(block)
-        shared.append(self._block(max(first, full * _BLOCK), bound))
-        self._shared_below = bound
-        self._own.clear()
-        still_open = {index: item for index, item in by_index.items() if index >= bound}
-        counts = (self._kept, self._make, self._is_sealed, self._newest, self.sealed, first, bound)
-        return (*counts, self.unsealed, self.amended, shared, still_open)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Be a copy."""
-        self._kept, self._make, self._is_sealed, self._newest, self.sealed, first, *rest = state
-        self._shared_below, self.unsealed, self.amended, shared, still_open = rest
-        by_index: dict[int, A] = {}
-        for block in shared:
-            by_index.update(zip(block[::2], block[1::2], strict=True))
-        if shared and shared[0] and shared[0][0] < first:
-            for stale in [index for index in shared[0][::2] if index < first]:
-                del by_index[stale]
-        by_index.update(still_open)
-        self._by_index = by_index
-        self._own = set()
-        full = self._shared_below // _BLOCK
-        self._blocks = dict(zip(range(first // _BLOCK, full), shared, strict=False))
-
-    def _block(self, begin: int, end: int) -> Shared:
-        """Return the slices from `begin` to before `end`, each after its index."""
-        found = self._by_index
-        return Shared([each for i in range(begin, end) if i in found for each in (i, found[i])])
 
     @property
     def oldest(self) -> int:
@@ -167,39 +134,47 @@ class Slices(Generic[A]):
 
     def at(self, index: int) -> A:
         """Return the slice to write to; one that is too old to be kept is forgotten at once."""
-        found = self._by_index.get(index)
+        found = self._open.get(index)
         if found is not None:
-            return found if index >= self._shared_below else self._owned(index, found)
-        made = self._make()
-        self._newest = max(self._newest, index)
+            return found
+        packed = self._packed(index)
+        made = self._make() if packed is None else self._make.unpacked(packed)
+        if index > self._newest:
+            self._newest = index
+            self._forget_old()
         if index >= self.oldest:
-            self._by_index[index] = made
-            if index < self._shared_below:
-                self._own.add(index)
-                self._blocks.pop(index // _BLOCK, None)
-        if len(self._by_index) > self._kept + 1:
-            for stale in [known for known in self._by_index if known < self.oldest]:
-                del self._by_index[stale]
+            self._open[index] = made
         return made
 
-    def _owned(self, index: int, found: A) -> A:
-        """Return a closed slice such as may be written to."""
-        if index not in self._own:
-            copy: A = pickle.loads(pickle.dumps(found, pickle.HIGHEST_PROTOCOL))  # noqa: S301 - our own
-            self._own.add(index)
-            self._blocks.pop(index // _BLOCK, None)
-            found = self._by_index[index] = copy
-        return found
+    def close(self, index: int) -> None:
+        """Pack a slice that is compact, as nothing more is expected."""
+        found = self._open.get(index)
+        if found is None:
+            return
+        try:
+            packed = found.pack()
+        except OverflowError:
+            return  # it stays as it is
+        del self._open[index]
+        number, place = divmod(index, _BLOCK)
+        block = self._blocks.get(number, _EMPTY_BLOCK)
+        self._blocks[number] = Shared((*block[:place], packed, *block[place + 1 :]))
 
     def get(self, index: int) -> A | None:
         """Return a slice if anything was written to it."""
-        return self._by_index.get(index)
+        if index < self.oldest:
+            return None
+        found = self._open.get(index)
+        if found is not None:
+            return found
+        packed = self._packed(index)
+        return None if packed is None else self._make.unpacked(packed)
 
     def between(self, first: int, end: int) -> list[A]:
         """Return the slices that exist from `first` to before `end`."""
         begin = max(0, first, self.oldest)
         end = min(end, self._newest + 1)  # an edited recording may say that ages have passed
-        found = (self._by_index.get(index) for index in range(begin, end))
+        found = (self.get(index) for index in range(begin, end))
         return [item for item in found if item is not None]
 
     def seal_next(self, end: int, wider: Callable[[int], A]) -> int:
@@ -207,18 +182,41 @@ class Slices(Generic[A]):
         compact what came late. Return the size of what was done."""
         index = min(self.unsealed, default=end)
         if index >= end:
-            late = [self.at(known) for known in sorted(self.amended) if known in self._by_index]
+            size = 0
+            for late in sorted(self.amended):
+                if late in self._open:
+                    size += self._open[late].compact()
+                    self.close(late)
             self.amended.clear()
-            return sum([item.compact() for item in late])
+            return size
         self.unsealed.discard(index)
         self.sealed = index + 1
         item = self.at(index)
         size = item.compact()
         wider(index).absorb(item)
+        self.close(index)
         return size
 
     def __len__(self) -> int:
-        return len(self._by_index)
+        packed = {
+            number * _BLOCK + place
+            for number, block in self._blocks.items()
+            for place, one in enumerate(block)
+            if one is not None
+        }
+        return sum(index >= self.oldest for index in packed.union(self._open))
+
+    def _packed(self, index: int) -> bytes | None:
+        block = self._blocks.get(index // _BLOCK)
+        found: bytes | None = None if block is None else block[index % _BLOCK]
+        return found
+
+    def _forget_old(self) -> None:
+        oldest = self.oldest
+        for stale in [number for number in self._blocks if (number + 1) * _BLOCK <= oldest]:
+            del self._blocks[stale]
+        for late in [index for index in self._open if index < oldest]:
+            del self._open[late]
 
 
 class SmallSlices(Slices[A]):
@@ -226,17 +224,17 @@ class SmallSlices(Slices[A]):
 
     __slots__ = ()
 
-    def __getstate__(self) -> tuple[object, ...]:
-        """Return what a copy is made of; what came late for a slice is made small before."""
-        for index in self._own:
-            self._by_index[index].compact()
-        return super().__getstate__()
-
     def at(self, index: int) -> A:
-        """Return the slice to write to, and make the one before it small when a new one opens."""
-        if index > self._newest and (before := self.get(self._newest)) is not None:
-            before.compact()
+        """Return the slice to write to, and make those before it small when a new one opens."""
+        if index > self._newest:
+            self.close_before(index)
         return super().at(index)
+
+    def close_before(self, index: int) -> None:
+        """Make all slices before one small."""
+        for before in [known for known in self._open if known < index]:
+            self._open[before].compact()
+            self.close(before)
 
 
 class Windows(Generic[A]):
@@ -244,9 +242,9 @@ class Windows(Generic[A]):
 
     __slots__ = ("_has_late", "_last", "_last_index", "_open", "minutes", "run", "slices")
 
-    def __init__(self, make: Callable[[], A]) -> None:
-        self.slices: Slices[A] = Slices(_SLICES_KEPT, make, is_sealed=True)
-        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make, is_sealed=True)
+    def __init__(self, make: type[A]) -> None:
+        self.slices: Slices[A] = Slices(_SLICES_KEPT, make)
+        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make)
         self.run = make()
         """Everything up to the last sealed minute, and what came too late for its own."""
         self._has_late = False
@@ -364,9 +362,9 @@ class Rolling(Generic[A]):
 
     __slots__ = ("_last", "_last_index", "minutes", "run", "slices")
 
-    def __init__(self, make: Callable[[], A]) -> None:
-        self.slices: Slices[A] = Slices(_SLICES_KEPT, make)
-        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make)
+    def __init__(self, make: type[A]) -> None:
+        self.slices: SmallSlices[A] = SmallSlices(_SLICES_KEPT, make)
+        self.minutes: SmallSlices[A] = SmallSlices(_MINUTES_KEPT, make)
         self.run = make()
         """Everything up to the last minute that has closed."""
         self._last_index = -1
@@ -402,11 +400,13 @@ class Rolling(Generic[A]):
         before = self._last_index
         if before >= 0:
             minute = before // SLICES_A_MINUTE
-            self.slices.at(before).compact()
-            self.minutes.at(minute).absorb(self.slices.at(before))
+            closed = self.slices.at(before)
+            closed.compact()
+            self.minutes.at(minute).absorb(closed)
             if index // SLICES_A_MINUTE > minute:
                 self.minutes.at(minute).compact()
                 self.run.absorb(self.minutes.at(minute))
+                self.minutes.close_before(minute + 1)
         self._last_index, self._last = index, (self.slices.at(index),)
 
     def _late(self, index: int) -> tuple[A, ...]:

@@ -2,8 +2,8 @@
 
 Rule 1. Whole batches of durable lines are appended as they are, at most a second apart, by a thread
 of their own: nothing of it runs in the event loop, and a run that is killed loses that second.
-Rule 2. Each part of a run begins with the `hello` that was the last before it, so that it can be
-read alone: `hello` carries the schema and the routes.
+Rule 2. Each part of a run begins with the `hello` that was the last before it, of several places
+with that of each, so that it can be read alone: `hello` carries the schema and the routes.
 Rule 3. A disk that takes nothing stops nothing: it is reported once, tried again, and what is lost
 meanwhile is counted; a `hello` never is.
 Rule 4. Where in its parts each byte went that was given is known, for whoever goes back to it.
@@ -25,10 +25,9 @@ import msgspec
 
 from probes.kit.paths import state_folder
 from probes.kit.short_figures import counted
+from probes.store.hellos import HELLO_PREFIX, hellos_after, hellos_before
 from probes.store.recording_files import OpenPart, RecordedPlace, open_part, retain
 
-HELLO_PREFIX: Final = b'{"type":"hello"'
-"""Whoever encodes an event writes its type first."""
 PART_BYTES: Final = 16 << 20
 """What an editor still opens. A sixteenth of the usual bound: so much goes when the oldest goes."""
 FLUSH_S: Final = 0.5
@@ -75,6 +74,17 @@ class _Stretch(NamedTuple):
     """Of the first of them in the part."""
 
 
+class RecordedSpan(NamedTuple):
+    """Lines of those given that stand in one part, in a row."""
+
+    begin: int
+    """Bytes that were given before them."""
+    size: int
+    part: Path
+    offset: int
+    """Of the first of them in the part."""
+
+
 class Recorder:
     """Appends durable lines to disk from a thread of its own; never blocks its caller.
 
@@ -103,7 +113,7 @@ class Recorder:
         self._report: Callable[[str], None] = lambda _text: None
         self._part = first
         self._number = 0
-        self._hello = b""
+        self._hellos = b""
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._lost_lines = 0
@@ -113,7 +123,7 @@ class Recorder:
         self._waits_from = 0
         """Of these, those before the first that waits to be written."""
         self._repeated = 0
-        """Bytes at the head of what waits that were given before: the `hello` of what was lost."""
+        """Bytes at the head of what waits that were given before: each `hello` of what was lost."""
         self._stretches: tuple[_Stretch, ...] = ()
         """Replaced whole by the writer's thread, and read by others."""
 
@@ -154,7 +164,7 @@ class Recorder:
     @property
     def has_begun(self) -> bool:
         """Whether anything was written."""
-        return bool(self._hello)
+        return bool(self._hellos)
 
     def start(self, report: Callable[[str], None]) -> None:
         """Begin to write; `report` takes problems as text, in the writer's thread."""
@@ -172,19 +182,29 @@ class Recorder:
         """The files that were written, in order; retention may have deleted the first of them."""
         return tuple(dict.fromkeys(stretch.part for stretch in self._stretches))
 
-    def here(self, hello: bytes) -> Callable[[], RecordedPlace | None]:
+    def here(self, hellos: bytes) -> Callable[[], RecordedPlace | None]:
         """Return what tells where the lines stand that follow those given by now; see `place`."""
-        return partial(self.place, self.given, hello)
+        return partial(self.place, self.given, hellos)
 
-    def place(self, given: int, hello: bytes) -> RecordedPlace | None:
-        """Return where the lines stand that followed so many bytes of those given, `hello` being
-        the last of its kind before them; None where they are not written yet, or were lost."""
+    def place(self, given: int, hellos: bytes) -> RecordedPlace | None:
+        """Return where the lines stand that followed so many bytes of those given, `hellos` being
+        those that are needed by then; None where they are not written yet, or were lost."""
         stretches = self._stretches
         at = bisect_right(stretches, given, key=attrgetter("begin")) - 1
         if at < 0 or given > stretches[at].end:
             return None
         begin, _, part, offset = stretches[at]
-        return RecordedPlace(part, offset + given - begin, hello)
+        return RecordedPlace(part, offset + given - begin, hellos)
+
+    def written_from(self, given: int) -> RecordedSpan | None:
+        """Return the first lines that were written of those behind so many bytes of the given; they
+        begin later where some were lost. None where nothing of it is written yet."""
+        for begin, end, part, offset in self._stretches:
+            if end > given:
+                skipped = max(0, given - begin)
+                begin += skipped
+                return RecordedSpan(begin, end - begin, part, offset + skipped)
+        return None
 
     def close(self) -> None:
         """Write what waits, bring it to the disk, end the thread; waits 5 s at most."""
@@ -227,36 +247,39 @@ class Recorder:
             self._waits_from += len(lost) - self._repeated
             self._repeated = 0
             self._lost_lines += lost.count(b"\n")
-            if hello := _hello_in(lost):  # without it nobody could tell whose events follow
-                self._pending[0] = hello + self._pending[0]
-                self._pending_bytes += len(hello)
-                self._repeated = len(hello)
-                self._lost_lines -= 1
+            if hellos := hellos_after(b"", lost):  # else nobody could tell whose events follow
+                self._pending[0] = hellos + self._pending[0]
+                self._pending_bytes += len(hellos)
+                self._repeated = len(hellos)
+                self._lost_lines -= hellos.count(b"\n")
 
     def _flush(self) -> None:
         data = b"".join(self._pending)
-        hello = self._hello or _hello_in(data)
-        if not hello:
-            return  # nothing is a recording before the engine has introduced itself
+        known = self._hellos
+        if not known and not data.startswith(HELLO_PREFIX):
+            known = hellos_after(b"", data)
+            if not known:
+                return  # nothing is a recording before the engine has introduced itself
         try:
-            self._write(data, hello)
+            self._write(data, hellos_before(known, data))
         except OSError as error:
             self._fail(error)
             return
-        self._hello = _hello_in(data) or hello
+        self._hellos = hellos_after(known, data)
         self._pending.clear()
         self._pending_bytes = 0
         self._recover()
 
-    def _write(self, data: bytes, hello: bytes) -> None:
+    def _write(self, data: bytes, hellos: bytes) -> None:
+        """Append lines; where they begin a part, behind the `hello` lines that it needs."""
         part, place = self._part, self._place
         is_full = part is not None and 0 < part.size > place.part_bytes - len(data)
         if part is None or (is_full and not place.is_file):
-            part = self._rotate(len(hello) + len(data))
+            part = self._rotate(len(hellos) + len(data))
         offset, known = part.size + self._repeated, len(data) - self._repeated
-        if part.size == 0 and not data.startswith(HELLO_PREFIX):
-            offset += len(hello)
-            data = hello + data
+        if part.size == 0:
+            offset += len(hellos)
+            data = hellos + data
         part.write(data)
         before, begin, end = self._stretches, self._waits_from, self._waits_from + known
         if before and before[-1].part == self.path and before[-1].end == begin:
@@ -302,11 +325,3 @@ class Recorder:
             self._failing = False
             lost, self._lost_lines = self._lost_lines, 0
             self._report(f"recording again; {counted(lost, 'line was', 'lines were')} lost")
-
-
-def _hello_in(data: bytes) -> bytes:
-    """Return the last hello line of `data`, empty where there is none."""
-    at = data.rfind(b"\n" + HELLO_PREFIX) + 1
-    if not at and not data.startswith(HELLO_PREFIX):
-        return b""
-    return data[at : data.index(b"\n", at) + 1]

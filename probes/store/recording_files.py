@@ -32,8 +32,9 @@ class RecordedPlace(NamedTuple):
     part: Path
     offset: int
     """Bytes before it in the part."""
-    hello: bytes
-    """The line of the last `hello` before it, which a part repeats at its head."""
+    hellos: bytes
+    """The `hello` lines that are needed to read on from it, which a part repeats at its head: the
+    last before it, of several places that of each."""
 
 
 def part_number(path: Path) -> int:

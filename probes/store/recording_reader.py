@@ -26,6 +26,7 @@ import msgspec
 from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, decode_event
 from probes.kit.open_regular import open_regular
 from probes.kit.short_figures import counted
+from probes.store.hellos import hellos_after
 from probes.store.recording_files import RECORDING_NAME, RecordedPlace, RecordingHead, part_number
 
 LONGEST_LINE: Final = 16 << 20
@@ -173,7 +174,7 @@ def read_on(parts: Sequence[Path], place: RecordedPlace) -> Iterator[Piece]:
     Raises:
         RecordingError: a file cannot be read, or is not there any more.
     """
-    reading = _Reading(place.hello)
+    reading = _Reading(place.hellos)
     for part in parts[parts.index(place.part) :]:
         try:
             with _opened(part) as file:
@@ -259,15 +260,15 @@ class _Skipped:
 class _Reading:
     """What is known between one line and the next, and between one file and the next."""
 
-    def __init__(self, hello: bytes = b"", *, batch_bytes: int = _BATCH_BYTES) -> None:
-        """Begin where that `hello` was the last line of its kind."""
+    def __init__(self, hellos: bytes = b"", *, batch_bytes: int = _BATCH_BYTES) -> None:
+        """Begin where those `hello` lines were the last of their kind."""
         self._batch_bytes = batch_bytes
         self.events = 0
         """Events given so far."""
         self.is_empty = True
         """No file had a line."""
         self.skipped = _Skipped()
-        self._hello = hello
+        self._hellos = hellos
         self._schema = SCHEMA_VERSION
         self._offset = 0
         """Bytes of the file before what is read next."""
@@ -285,10 +286,12 @@ class _Reading:
                 lines.append(line if line.endswith(b"\n") else line + b"\n")
             size += len(line)
             if size > self._batch_bytes:
-                yield Piece(events, b"".join(lines), RecordedPlace(part, self._offset, self._hello))
+                yield Piece(
+                    events, b"".join(lines), RecordedPlace(part, self._offset, self._hellos)
+                )
                 events, lines, size = [], [], 0
         if events:
-            yield Piece(events, b"".join(lines), RecordedPlace(part, self._offset, self._hello))
+            yield Piece(events, b"".join(lines), RecordedPlace(part, self._offset, self._hellos))
 
     def _events(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[Event, bytes]]:
         for number, line in lines:
@@ -303,9 +306,9 @@ class _Reading:
                 self.skipped.note("unreadable", number)
                 continue
             if isinstance(event, Hello):
-                if line == self._hello:
+                if line in self._hellos.splitlines(keepends=True):
                     continue  # a part repeats it at its head
-                self._hello = line
+                self._hellos = hellos_after(self._hellos, line)
                 self._enter_schema(event.schema, event.version)
             if self._schema != SCHEMA_VERSION:
                 self.skipped.note("schema", number)

@@ -14,7 +14,7 @@ def say(**event: Any) -> None:
     os.write(1, json.dumps(event, separators=(",", ":")).encode() + b"\n")
 
 
-def hello(commands: list[dict[str, Any]]) -> None:
+def hello(commands: list[dict[str, Any]], version: str = "0", schema: int = 1) -> None:
     """Introduce ourselves, and say what we were told before `go`."""
     now = time.monotonic_ns()
     say(
@@ -22,9 +22,9 @@ def hello(commands: list[dict[str, Any]]) -> None:
         at_ns=now,
         wall_ns=time.time_ns(),
         engine=str(commands[0]["engine"]),
-        version="0",
+        version=version,
         routes=[],
-        schema=1,
+        schema=schema,
         pid=os.getpid(),
     )
     told = [command for command in commands if command["type"] not in ("configure", "go")]
@@ -113,7 +113,7 @@ def main(mode: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     commands = read_commands()
     before_hello(mode)
-    hello(commands)
+    hello(commands, *(("99.0", 99) if mode == "newer" else ()))
     if mode == "crash":
         sys.stderr.write("boom \x1b[31mred hunter2\n")
         sys.exit(3)

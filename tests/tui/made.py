@@ -312,6 +312,7 @@ def detail(name: str = "busy-llama", **changes: Any) -> RouteDetail:
     """Return the panes' view of one route."""
     made = RouteDetail(
         route=name,
+        now_ns=NOW_NS,
         lanes=tuple(replace(made, route=name) for made in lanes()),
         percentiles=percentiles(),
         retries=retries(),

@@ -21,7 +21,7 @@ from pages import (
     quoted,
 )
 
-from probes.board import Board, figures, header, states
+from probes.board import Board, figures, place, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.happenings import _ALIKE_NS, BURST_NS, HAPPENINGS_KEPT
 from probes.board.incident_log import RECOVERED_SHOWN_NS
@@ -29,6 +29,7 @@ from probes.board.probe_log import PROBES_KEPT
 from probes.board.standings import ANSWER_TOKENS, KEPT, SURE
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
+from probes.control.attention import CALMS_S
 from probes.diagnosis import incidents, paging
 from probes.engine.health import SHORT_FOR_NS
 from probes.engine.introduction import route_info
@@ -121,6 +122,7 @@ NUMBERS = {
         f"sure at {per_cent(SURE_OVER_ALL)}, over all figures",
         f"there are not {LOOKS[0]} samples on both sides yet",
     ),
+    "Alerts": (f"until {CALMS_S / 60:g} minutes after its end",),
     "Keys": (f"back and forth in the run by {STEP_S} s", f"by {SMALL_STEP_S} s"),
     "Going back": (
         f"as it was {STEP_S} s earlier, `,` {SMALL_STEP_S} s;",
@@ -133,7 +135,7 @@ NUMBERS = {
         f"Screen from {per_cent(DRAWING_LATE_CPU)}:",
         f"from {per_cent(INEXACT_SHOWN)} on",
         f"from {per_cent(INEXACT_BLURS)}:",
-        f"for {minute(header._DROPS_SHOWN_NS / NS_PER_S)} after each",
+        f"for {minute(place._DROPS_SHOWN_NS / NS_PER_S)} after each",
         f"for {SHORT_FOR_NS / NS_PER_S:g} s after each probe that was not sent",
         f"longer than {SHARES.get(pace._TOO_LONG)} the time between two frames; "
         f"the screen halves its rate, down to {pace._SLOWEST_HZ:g} Hz",

@@ -14,6 +14,7 @@ import msgspec
 
 from probes.config import Budget
 from probes.kit.sanitise import neutralise
+from probes.money.lease_rules import emergency_part
 from probes.money.ledger import (
     Ledger,
     Report,
@@ -22,7 +23,6 @@ from probes.money.ledger import (
     Struck,
     default_ledger_path,
     emergency_ledger_path,
-    emergency_part,
 )
 from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from tui.commands.output import FAILED, OK, UsageError, complain, say

@@ -6,9 +6,6 @@ Rule 3: Ctrl-C ends it with what is known by then; the status says that it was e
 """
 
 import os
-import shutil
-import sys
-import textwrap
 from argparse import Namespace
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -33,19 +30,16 @@ from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
 from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
 from probes.money.ledger_file import LedgerError
-from probes.run.comparison_run import ComparisonRun, Comparisons
+from probes.run.comparison_run import Comparisons
 from tui.commands.consent import may_begin
 from tui.commands.once import as_json
 from tui.commands.output import FAILED, UsageError, say
 from tui.commands.settings import needed_settings
-from tui.commands.waiting import Interrupt, OverwrittenLine
+from tui.commands.told_run import ToldRun, wrapped_result
 from tui.draw.probe_figures import duration
 from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE
 
-_REDRAW_S: Final = 0.2
-_WIDEST: Final = 120
-_NARROWEST: Final = 40
 _LONGEST_NAME: Final = 40
 _KINDS: Final[tuple[ChangeKind, ...]] = ("fresh", "stream", "prompt", "base-url")
 _WITH_VALUE: Final = ("prompt", "base-url")
@@ -95,8 +89,8 @@ def run(arguments: Namespace) -> int:
             raise UsageError(f"--budget-usd cannot be held: no price is known of {names}")
         if not may_begin(cost_words(view), agreed=arguments.yes):
             return FAILED
-        comparing = _Comparing(comparison)
-        anyio.run(comparing.run)
+        told = ToldRun(comparison, lambda: progress_words(comparison.view))
+        anyio.run(told.run)
     finally:
         ledger.close()
     view = comparison.view
@@ -104,7 +98,7 @@ def run(arguments: Namespace) -> int:
         say([as_json(comparison_fields(view))])
     else:
         say(result_lines(view))
-    return comparing.interrupt.status or _STATUSES[view.state]
+    return told.interrupt.status or _STATUSES[view.state]
 
 
 def read_change(text: str | None) -> ArmChange | None:
@@ -151,30 +145,6 @@ def _usd_words(cost: ComparisonCost) -> str:
     return f", ${cost.usd:.3g}" + (
         f" without {unpriced}, of which no price is known" * bool(unpriced)
     )
-
-
-class _Comparing:
-    """A comparison that runs, and what is told while it does."""
-
-    def __init__(self, comparison: ComparisonRun) -> None:
-        self.interrupt = Interrupt()
-        self._comparison = comparison
-        self._line = OverwrittenLine()
-
-    async def run(self) -> None:
-        """Run it to its end."""
-        async with anyio.create_task_group() as helpers:
-            if sys.stderr.isatty():
-                helpers.start_soon(self._tell)
-            helpers.start_soon(self.interrupt.run, self._comparison.stop)
-            await self._comparison.run()
-            helpers.cancel_scope.cancel()
-        self._line.draw("")
-
-    async def _tell(self) -> None:
-        while True:
-            self._line.draw(progress_words(self._comparison.view))
-            await anyio.sleep(_REDRAW_S)
 
 
 def progress_words(view: ComparisonView) -> str:
@@ -231,15 +201,7 @@ def result_lines(view: ComparisonView) -> list[str]:
         rows = [_Against(arm, told, view.margin) for arm in view.arms[1:] for told in arm.figures]
         against = printed(_AGAINST, rows)
         lines += [against.head_text(), *map(against.text, rows), ""]
-    return [*lines, *_wrapped(view.sentence)]
-
-
-def _wrapped(text: str) -> list[str]:
-    """Return a text in lines that a terminal has room for; in one where there is none."""
-    if not sys.stdout.isatty():
-        return [text]
-    columns = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size().columns))
-    return textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False)
+    return [*lines, *wrapped_result(view.sentence)]
 
 
 def _time(value_s: float | None) -> str:

@@ -42,7 +42,7 @@ from tui.commands.consent import may_begin
 from tui.commands.once import as_json
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import needed_settings
-from tui.commands.waiting import Interrupt, OverwrittenLine
+from tui.commands.told_run import ToldRun
 from tui.draw.text import line_text
 from tui.panes.leaderboard import leaderboard_lines
 
@@ -53,7 +53,6 @@ DEFAULT_WORKLOAD: Final[WorkloadName] = "aa-1k"
 _WIDTH: Final = 160
 """Where there is no terminal to ask."""
 _NARROWEST: Final = 40
-_REDRAW_S: Final = 0.2
 _NAME: Final = 60
 
 
@@ -125,15 +124,15 @@ def _measured(arguments: Namespace) -> int:
         )
         if not may_begin(cost_words(measuring.cost, workload), agreed=arguments.yes):
             return FAILED
-        interrupt = Interrupt()
-        anyio.run(_send, measuring, interrupt)
+        told = ToldRun(measuring, lambda: measuring.progress)
+        anyio.run(told.run)
     finally:
         ledger.close()
     complain(measuring.remarks)
     shown = measuring.snapshot()
     _tell(shown, arguments, source="probes")
-    if interrupt.status is not None:
-        return interrupt.status
+    if told.interrupt.status is not None:
+        return told.interrupt.status
     return OK if any(row.e2e_s.n or row.ttft_s.n for row in shown.standings) else FAILED
 
 
@@ -151,23 +150,6 @@ def cost_words(cost: LeaderboardCost, workload: WorkloadName | None) -> str:
         names = ", ".join(neutralise(name, _NAME) for name in cost.unpriced)
         words += f" without {names}, of which no price is known"
     return words
-
-
-async def _send(measuring: LeaderboardRun, interrupt: Interrupt) -> None:
-    line = OverwrittenLine()
-
-    async def tell() -> None:
-        while True:
-            line.draw(measuring.progress)
-            await anyio.sleep(_REDRAW_S)
-
-    async with anyio.create_task_group() as helpers:
-        if sys.stderr.isatty():
-            helpers.start_soon(tell)
-        helpers.start_soon(interrupt.run, measuring.stop)
-        await measuring.run()
-        helpers.cancel_scope.cancel()
-    line.draw("")
 
 
 def _tell(shown: Snapshot, arguments: Namespace, *, source: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from probes.config.file import default_config_path
+from probes.config.places import GivenPlace, check_ways
 from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
 from probes.money.ledger_file import LedgerError
 from tui.commands.output import OK, UsageError, say
@@ -21,7 +22,25 @@ def run(arguments: Namespace) -> int:
         UsageError: there is no terminal, or nothing to watch.
         ConfigError: the settings have mistakes.
     """
-    config = given_settings(arguments, os.environ)
+    if arguments.bus is not None:
+        from tui.commands import over_bus  # who watches his own routes needs none of it
+
+        return over_bus.run(arguments)
+    over = [option for option in ("bus_credentials", "since") if getattr(arguments, option)]
+    if over:
+        raise UsageError(f"--{over[0].replace('_', '-')} goes with --bus")
+    places: list[GivenPlace] = arguments.place
+    check_ways(places)
+    for option, is_given in (
+        ("--engines", arguments.engines > 1),
+        ("--in-process", arguments.in_process),
+    ):
+        if places and is_given:
+            raise UsageError(f"{option} and --place exclude each other: a place has one engine")
+    probes_here = not places or any(place.way == "local" for place in places)
+    config = given_settings(arguments, os.environ if probes_here else None)
+    if config is None and places:
+        raise UsageError("--place: there are no settings to probe by; `llmtop init` writes some")
     if config is None:
         return _begin(arguments)
     need_face(arguments, "llmtop")

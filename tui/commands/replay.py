@@ -65,10 +65,11 @@ def _show(arguments: Namespace) -> int:
 
 
 def display_settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]:
-    """Return the display and the keys that the user has, and what is wrong with them.
+    """Return the settings of the user that do not depend on whose routes are shown, and what is
+    wrong with them: display, keys, alerts and recording.
 
-    A recording is looked at when something is wrong: a mistake in a file that it has no need of
-    must not stand in the way.
+    Recordings and other places are looked at when something is wrong: a mistake in a file that
+    they have no need of must not stand in the way.
     """
     plain = Config(routes=())
     try:
@@ -79,4 +80,11 @@ def display_settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]
         check_display(found)
     except ConfigError as error:
         return plain, [f"settings left aside: {problem}" for problem in error.problems[:1]]
-    return Config(routes=(), display=found.display, keys=found.keys), ()
+    own = Config(
+        routes=(),
+        display=found.display,
+        keys=found.keys,
+        alerts=found.alerts,
+        recording=found.recording,
+    )
+    return own, ()

@@ -1,5 +1,6 @@
 """From the command line and the environment to the settings of a run."""
 
+import os
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,10 @@ from tui.commands.output import UsageError
 from tui.draw.theme_names import OWN_THEMES
 
 
-def given_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config | None:
+def given_settings(arguments: Namespace, environ: Mapping[str, str] | None) -> Config | None:
     """Return the settings of `--base-url`, or of the file that is found; None without either.
+
+    Without `environ` this machine probes nothing, and is not asked for what that would need.
 
     Raises:
         UsageError: the options do not go together.
@@ -32,7 +35,7 @@ def given_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config |
         )
     if arguments.api_key_env is not None:
         raise UsageError("--api-key-env goes with --base-url and --model")
-    path = locate_config(arguments.config, environ)
+    path = locate_config(arguments.config, os.environ if environ is None else environ)
     return None if path is None else load_config(path, environ)
 
 

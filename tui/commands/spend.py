@@ -15,15 +15,14 @@ from types import TracebackType
 from probes.config import Config, Route
 from probes.engine.single import ProbeRecord
 from probes.kit.short_figures import counted
+from probes.money.lease_rules import emergency_part, route_key
 from probes.money.ledger import (
     Ledger,
     Reservation,
     default_ledger_path,
     emergency_ledger_path,
-    emergency_part,
     is_ours_alone,
     new_run,
-    route_key,
 )
 from probes.money.ledger_file import LedgerError
 from probes.money.pricing import reserved_usd, usd_charged

@@ -8,9 +8,7 @@ Rule 3: Ctrl-C ends it with what is known by then; the status says that it was e
 import csv
 import io
 import os
-import shutil
 import sys
-import textwrap
 from argparse import Namespace
 from contextlib import suppress
 from math import inf
@@ -25,7 +23,7 @@ from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
 from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
 from probes.money.ledger_file import LedgerError
-from probes.run.sweep_run import SweepError, SweepRun, Sweeps
+from probes.run.sweep_run import SweepError, Sweeps
 from probes.sweeping.estimates import Estimate
 from probes.sweeping.exports import NoSweepError, csv_rows, sweep_fields, sweep_of
 from probes.sweeping.goals import GoalError
@@ -37,18 +35,13 @@ from tui.commands.consent import may_begin
 from tui.commands.once import as_json
 from tui.commands.output import FAILED, UsageError, complain, say
 from tui.commands.settings import needed_settings
-from tui.commands.waiting import Interrupt, OverwrittenLine
+from tui.commands.told_run import ToldRun, result_columns, wrapped_result
 from tui.draw.load_chart import load_chart
 from tui.draw.probe_figures import duration
 from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE, left, line_text, three_digits
 
-_REDRAW_S: Final = 0.2
-_WIDEST: Final = 120
-_NARROWEST: Final = 40
 _CHART_LINES: Final = 20
-_ON_A_PIPE: Final = 100
-"""Columns of a chart that goes where there is no terminal."""
 _LONGEST_NAME: Final = 40
 _BAR: Final = 20
 _LARGEST_FILE: Final = 10_000_000
@@ -94,13 +87,13 @@ def run(arguments: Namespace) -> int:
             raise UsageError(f"--budget-usd cannot be held: no price is known of {name}")
         if not may_begin(cost_words(sweep.view), agreed=arguments.yes):
             return FAILED
-        sweeping = _Sweeping(sweep)
-        anyio.run(sweeping.run)
+        told = ToldRun(sweep, lambda: progress_words(sweep.view))
+        anyio.run(told.run)
     finally:
         ledger.close()
     view = sweep.view
     _tell(view, former, arguments)
-    return sweeping.interrupt.status or _STATUSES[view.state]
+    return told.interrupt.status or _STATUSES[view.state]
 
 
 def _former(path: Path) -> SweepView:
@@ -156,30 +149,6 @@ def cost_words(view: SweepView) -> str:
     return "; ".join(parts)
 
 
-class _Sweeping:
-    """A sweep that runs, and what is told while it does."""
-
-    def __init__(self, sweep: SweepRun) -> None:
-        self.interrupt = Interrupt()
-        self._sweep = sweep
-        self._line = OverwrittenLine()
-
-    async def run(self) -> None:
-        """Run it to its end."""
-        async with anyio.create_task_group() as helpers:
-            if sys.stderr.isatty():
-                helpers.start_soon(self._tell)
-            helpers.start_soon(self.interrupt.run, self._sweep.stop)
-            await self._sweep.run()
-            helpers.cancel_scope.cancel()
-        self._line.draw("")
-
-    async def _tell(self) -> None:
-        while True:
-            self._line.draw(progress_words(self._sweep.view))
-            await anyio.sleep(_REDRAW_S)
-
-
 def progress_words(view: SweepView) -> str:
     """Return how it stands in one line: a bar, what is left of its time, what is asked for."""
     left_s = view.left_s or 0.0
@@ -219,7 +188,7 @@ _POINTS: Final[tuple[Column[SweepPoint], ...]] = (
 def _points(view: SweepView) -> list[str]:
     """Return every step as a row, in as many columns as a terminal has room for; elsewhere in
     all."""
-    columns, most = list(_POINTS), _columns() if sys.stdout.isatty() else None
+    columns, most = list(_POINTS), result_columns() if sys.stdout.isatty() else None
     while True:
         table = printed(tuple(columns), view.points)
         lines = [table.head_text(), *map(table.text, view.points)]
@@ -233,10 +202,10 @@ def _points(view: SweepView) -> list[str]:
 
 def result_lines(view: SweepView, former: SweepView | None = None) -> list[str]:
     """Return what was found: the sentence, the chart, and every point."""
-    lines = _wrapped(view.sentence)
+    lines = wrapped_result(view.sentence)
     if not view.points:
         return lines
-    width = _columns()
+    width = result_columns()
     views = [view] if former is None else [view, former]
     picture = picture_of(views)
     if picture is not None:
@@ -244,22 +213,8 @@ def result_lines(view: SweepView, former: SweepView | None = None) -> list[str]:
         chart = load_chart(picture, view, width, _CHART_LINES, former_name=before)
         lines += ["", *(line_text(line).rstrip() for line in chart)]
     if former is not None:
-        lines += ["", *_wrapped(f"Before, {_shown(former.route)}: {former.sentence}")]
+        lines += ["", *wrapped_result(f"Before, {_shown(former.route)}: {former.sentence}")]
     return [*lines, "", *_points(view)]
-
-
-def _columns() -> int:
-    if not sys.stdout.isatty():
-        return _ON_A_PIPE
-    return min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size().columns))
-
-
-def _wrapped(text: str) -> list[str]:
-    """Return a text in lines that a terminal has room for; in one where there is none."""
-    words = neutralise(text, 2_000)
-    if not sys.stdout.isatty():
-        return [words]
-    return textwrap.wrap(words, _columns(), break_long_words=False, break_on_hyphens=False)
 
 
 def _time(estimate: Estimate | None) -> str:

@@ -5,25 +5,46 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import msgspec
 
+from probes.board import Board
 from probes.config import Config
+from probes.config.places import GivenPlace, config_at
 from probes.config.secrets import resolve_headers
+from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
 from probes.money.ledger import Ledger
 from probes.run.pass_or_fail import PassOrFail
+from probes.run.printing import HeadlessRun
 from probes.run.session import Session
+from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
+from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
+from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
 
 if TYPE_CHECKING:
     from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
+
+
+class WatchedRun(HeadlessRun, CockpitSession, Protocol):
+    """A run that can be shown either way."""
+
+    @property
+    def board(self) -> Board:
+        """All that it has told."""
+        ...
+
+    @property
+    def attention(self) -> Attention:
+        """What somebody does about its alerts."""
+        ...
 
 
 def watch(
@@ -41,16 +62,22 @@ def watch(
     the session before it runs; what is probed without `keeps_history` is nobody's to remember.
 
     Raises:
-        UsageError: --record cannot be written, or several engines were to share this process.
+        UsageError: --record cannot be written, an export cannot be had, or several engines were to
+            share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
     if arguments.in_process and arguments.engines > 1:
         raise UsageError("--engines and --in-process exclude each other")
+    places: list[GivenPlace] = getattr(arguments, "place", [])
+    if places:
+        config = config_at(config, *(place.name for place in places))
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
-    headers = resolve_headers(config, os.environ)
+    here = {place.name for place in places if place.way == "local"}
+    probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
+    headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)
 
     def compare() -> "Comparisons":
         from probes.run.comparison_run import Comparisons  # no start should pay for it
@@ -67,14 +94,16 @@ def watch(
     session = Session(
         config,
         headers,
-        recorder=_recorder(config, arguments),
+        recorder=recorder_of(config, arguments),
         ledger=ledger,
         apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
-        compare=compare,
-        sweep=sweep,
+        places=places,
+        # They have engines of their own, on this machine.
+        compare=None if places else compare,
+        sweep=None if places else sweep,
         history=history_of(config, arguments) if keeps_history else None,
     )
     if accompany is not None:
@@ -83,12 +112,26 @@ def watch(
     if complaint is not None and ledger.shared:
         session.note(complaint)
     try:
-        return _face(session, config, arguments)
+        export(session, arguments)
+        return show(session, config, arguments, call=session.subscribe)
     finally:
         ledger.close()
 
 
-def _face(session: Session, config: Config, arguments: Namespace) -> int:
+def show(
+    session: WatchedRun,
+    config: Config,
+    arguments: Namespace,
+    *,
+    call: Callable[[Sink], object],
+) -> int:
+    """Show a run on the screen, or print it; return the exit status.
+
+    `call` lets the screen take the events of which it calls people.
+
+    Raises:
+        OutputError: the events of a headless run cannot be written.
+    """
     if not arguments.headless:
         from tui.commands.start import run_app
 
@@ -98,7 +141,7 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             session,
             config,
             duration_s=arguments.duration,
-            subscribe=session.subscribe,
+            subscribe=call,
             attention=session.attention,
         )
         return status or asked.status(session.board.summary(), complain)
@@ -158,10 +201,13 @@ def history_of(config: Config, arguments: Namespace) -> "HistoryKeeper | None":
     return HistoryKeeper(path, max_mb=settings.max_mb, max_days=settings.max_days)
 
 
-def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
+def recorder_of(config: Config, arguments: Namespace) -> Recorder | None:
     """Return what records the run, if anything does.
 
     A file that was asked for must be had; the folder of all recordings is a convenience.
+
+    Raises:
+        UsageError: it cannot be had.
     """
     settings = config.recording
     try:

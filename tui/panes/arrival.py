@@ -204,7 +204,7 @@ def arrival_lines(
     preview = []
     if view.preview and height >= 3:
         preview = _preview(detail, width, min(height // 2, _MOST_PREVIEW))
-    axis = axis_for(snapshot.now_ns, max(1, _lane_width(width)))
+    axis = axis_for(detail.now_ns, max(1, _lane_width(width)))
     ends = end_names(snapshot, view, zone)
     frame = [] if height < _LEAST_FRAMED else _frame(axis, ends, width, height)
     room = height - len(preview) - len(frame)
@@ -213,7 +213,7 @@ def arrival_lines(
     ]
     first = min(view.offset("arrival"), max(0, len(lanes) - room))
     shown = lanes[first : first + max(0, room)]
-    lines = [_lane_line(lane, axis, snapshot.now_ns, width) for lane in shown]
+    lines = [_lane_line(lane, axis, detail.now_ns, width) for lane in shown]
     if not lines and room > 0:
         lines = [(("no open stream", "faint"),)]
     lines += [()] * (room - len(lines))

@@ -60,6 +60,7 @@ _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
     "restarting": ("ENGINE DEAD", ""),
     "gave_up": ("ENGINE DEAD", "{retry} starts it again"),
+    "lost": ("BUS LOST", "what you see is old"),
 }
 _LAMPS: Final[dict[HostState, Span]] = {
     "starting": ("○ STARTING", "dim"),
@@ -68,6 +69,7 @@ _LAMPS: Final[dict[HostState, Span]] = {
     "restarting": ("✖ DEAD", "alert"),
     "gave_up": ("✖ DEAD", "alert"),
     "stopped": ("○ STOPPED", "dim"),
+    "lost": ("✖ LOST", "alert"),
 }
 
 
@@ -273,6 +275,8 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
         since = f"‖ FROZEN {stood} · {counted(view.freeze.versions, 'event', short=True)} since"
         return (start, (since, "alert"), clock, *masked)
     text, role = _LAMPS[status.state]
+    if status.read_percent is not None:
+        text = f"○ READING {status.read_percent} %"
     worst = worst_state(snapshot)
     if status.state == "running" and worst is not None:
         return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)

@@ -51,11 +51,15 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 def observer_remarks(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
-    """Return the badge's parts in their order: what cannot be trusted, what is marked, the rest."""
+    """Return the badge's parts in their order: what cannot be trusted, what is marked, the rest.
+
+    Of several places they tell of the worst, with its name where something is wrong.
+    """
     kernel = header.clock == "kernel"
+    at = f"{header.observer_place} " if header.observer_place else ""
     remarks = []
     if header.short_of:  # our own machine lacks it: no route's failure, but no reading of one
-        remarks.append(_wrong(f"no {header.short_of} left", "probes not sent"))
+        remarks.append(_wrong(f"{at}no {header.short_of} left", "probes not sent"))
 
     lamp: Span = (" ◉", "good") if kernel else (" ○", "dim")
     is_exact = kernel and header.inexact_share < INEXACT_SHOWN and not header.drops_shown
@@ -66,15 +70,15 @@ def observer_remarks(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
         remarks.append(_calm(((f" lag {lag_ms:.1f}ms", "dim"),), 3.5))
     elif kernel:
         # The kernel stamped what came when it came: only what we send waits for the loop.
-        remarks.append(_marked(f"lag {lag_ms:.0f} ms", "probes leave late"))
+        remarks.append(_marked(f"{at}lag {lag_ms:.0f} ms", "probes leave late"))
     else:
-        remarks.append(_wrong(f"lag {lag_ms:.0f} ms", f"TTFT reads up to {lag_ms:.0f} ms high"))
+        remarks.append(_wrong(f"{at}lag {lag_ms:.0f} ms", f"TTFT reads up to {lag_ms:.0f} ms high"))
 
     engine, screen = header.engine_cpu * 100, cockpit.cpu_share * 100
     if header.engine_cpu >= CPU_FULL:
         # With the kernel's stamps arrivals are right; but they are read in lumps.
         effect = "probes leave late, token gaps blurred" if kernel else "readings late"
-        remarks.append(_wrong(f"engine CPU {engine:.0f} %", effect))
+        remarks.append(_wrong(f"{at}engine CPU {engine:.0f} %", effect))
     if cockpit.cpu_share >= DRAWING_LATE_CPU:
         remarks.append(_marked(f"screen CPU {screen:.0f} %", "figures shown late"))
     remarks.append(_calm(((f" cpu {engine:.0f}/{screen:.0f}%", "dim"),), 6.5))
@@ -86,7 +90,7 @@ def observer_remarks(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
 
     share = f"inexact {header.inexact_share * 100:.0f} %"
     if kernel and header.inexact_share >= INEXACT_BLURS:
-        remarks.append(_marked(share, "token gaps blurred"))
+        remarks.append(_marked(at + share, "token gaps blurred"))
     elif kernel and header.inexact_share >= INEXACT_SHOWN:
         remarks.append(_calm(((f" {share}", "dim"),), 4.5))
 

@@ -46,6 +46,11 @@ class AlertDesk:
         self._last: Alert | None = None
         """The one that was acknowledged last."""
 
+    @property
+    def attention(self) -> Attention:
+        """What is acknowledged and muted, for whoever loads a route on purpose."""
+        return self._attention
+
     def attach(self, terminal: Terminal | None, worded: Callable[[str], str]) -> None:
         """Take the terminal that calls, if there is one, and what masks names while they are."""
         self._terminal, self._worded = terminal, worded

@@ -106,7 +106,11 @@ class RunBeside(Generic[View]):
         if not latest.view.is_over:
             self._broke = self._broke or "It broke off without a word."
         if (shown := self.view) is not None:
+            self._ended(shown)
             self._mark(f"{self.KIND} over: {shown.sentence}")
+
+    def _ended(self, shown: View) -> None:
+        """Know that it has: for a kind that has more to do then than to say so."""
 
     def _mark(self, text: str) -> None:
         self._session.command(MarkTime(text=text))

@@ -71,7 +71,7 @@ class CockpitState:
         self.strips = Strips()
         self.desk = desk or AlertDesk(clock)
         self.comparisons = ComparisonDesk(session)
-        self.sweeps = SweepDesk(session)
+        self.sweeps = SweepDesk(session, self.desk.attention)
         self._propose = propose
         self._hand_over = hand_over
         self.is_handing_over = False

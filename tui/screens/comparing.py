@@ -28,6 +28,12 @@ NOT_OF_A_RECORDING = (
 )
 
 
+NOT_FROM_HERE = (
+    "These routes are probed from other places: compare there, with `llmtop compare` on such a "
+    "machine."
+)
+
+
 async def compare(screen: "LiveScreen", change: str = "") -> None:
     """Show the comparison that runs, or that nobody has seen the end of; else ask for a new one.
 
@@ -35,7 +41,8 @@ async def compare(screen: "LiveScreen", change: str = "") -> None:
     """
     comparisons = screen.cockpit.comparisons
     if not comparisons.can_compare:
-        screen.notify(NOT_OF_A_RECORDING)
+        is_replay = screen.cockpit.session.replayed is not None
+        screen.notify(NOT_OF_A_RECORDING if is_replay else NOT_FROM_HERE)
     elif change:
         await _ask_about_change(screen, change)
     elif comparisons.is_running or not comparisons.was_seen:

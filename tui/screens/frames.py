@@ -1,5 +1,6 @@
 """Snapshots for the screen, live or held still."""
 
+import time
 from collections.abc import Collection
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -39,6 +40,8 @@ class Frames:
         self._travel = travel or Travel(None, clock)
         self._clock = clock
         self._latest: Snapshot = EMPTY_SNAPSHOT
+        self.taken_s = 0.0
+        """CPU time that the last one took."""
         self._held: Snapshot | None = None
         self._held_ns = 0
         self._freeze: Freeze | None = None
@@ -61,7 +64,9 @@ class Frames:
             return self._held
         board = self._board
         if board is not None:
+            began_s = time.thread_time()
             taken = _taken(board, self._latest, view, pages)
+            self.taken_s = time.thread_time() - began_s
             self._latest = taken if self._travel.is_live else self._noted(_read(taken, pages))
         return self._latest
 

@@ -127,6 +127,12 @@ STATES: Final[dict[RouteState, StateHelp]] = {
         "the verdict says what. Cost may follow",
         "if it is meant to be so: {accept_usual}",
     ),
+    "silent": StateHelp(
+        "nothing is heard of the place it is probed from: nobody knows how it is, and its figures "
+        "are those of then",
+        "SINCE: when it was heard last. The log: what is known of why",
+        "look after the agent there, or the way to it; it sends what it measured meanwhile",
+    ),
     "ok": StateHelp("all goals are met, and nothing is wrong", "–", "–"),
     "held": StateHelp(
         "we stopped: a budget is spent, nobody read our events, or the engine starts again",

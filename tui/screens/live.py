@@ -166,7 +166,8 @@ class LiveScreen(Screen[None]):
         cockpit, terminal = self.cockpit, self.cockpit.terminal
         busy = terminal is not None and terminal.busy
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
-        if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
+        now_ns, taken_s = cockpit.clock.monotonic_ns(), cockpit.frames.taken_s
+        if not cockpit.pace.due(now_ns, busy=busy, slowest_s=slowest_s, taken_s=taken_s):
             return
         # Where the past is played, one goes on only where a frame is due: it is drawn on arrival.
         if cockpit.travel.beat():
@@ -815,4 +816,4 @@ def _shown_of(status: HostStatus) -> tuple[object, ...]:
     if status.state == "running" and not status.restarts:
         return status.state, status.detail
     times = int(status.silent_s), int(status.since_s)
-    return status.state, status.detail, *times, status.restarts
+    return status.state, status.detail, *times, status.restarts, status.read_percent

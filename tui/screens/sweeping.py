@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _NAME_LIMIT = 60
 NOT_OF_A_RECORDING = "A recording asks nothing: sweep in a live cockpit, or with `llmtop sweep`."
 
+NOT_FROM_HERE = (
+    "This route is probed from another place: sweep there, with `llmtop sweep` on such a machine."
+)
+
 
 async def sweep(screen: "LiveScreen", words: str = "") -> None:
     """Show the sweep that runs, or that nobody has seen the end of; else ask for a new one.
@@ -29,7 +33,8 @@ async def sweep(screen: "LiveScreen", words: str = "") -> None:
     desk, route = screen.cockpit.sweeps, screen.route()
     last = None if isinstance(screen, SweepScreen) else desk.view
     if not desk.can_sweep:
-        screen.notify(NOT_OF_A_RECORDING)
+        is_replay = screen.cockpit.session.replayed is not None
+        screen.notify(NOT_OF_A_RECORDING if is_replay else NOT_FROM_HERE)
     elif desk.is_running or not (desk.was_seen or words):
         if words:
             key = key_or_label("stop_sweeping", screen.view.keys)
@@ -85,7 +90,7 @@ def _proposal(view: SweepView, called: str, *, is_live: bool) -> list[str]:
         f"sweep {neutralise(called, _NAME_LIMIT)} from {load_words(view.first, view.by)} up to"
         f" {load_words(view.most, view.by)}, some {age(view.cost.seconds)} at most",
         f"until a goal is missed ({goals}), 429s come, or it only queues",
-        "beside the run, whose own probes wait longer meanwhile: marks say from when to when",
+        "the run's own probes of it pause meanwhile, and nobody is called for it; marks say when",
     ]
     if view.cost.usd is None:
         lines.append("no price is known of it: only tokens hold it")

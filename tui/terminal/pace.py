@@ -17,6 +17,9 @@ answer to a key, would soon wait behind the one before."""
 _ROOM: Final = 0.25
 """Share of the time between two frames at the faster rate that a write may take before that rate
 is tried: half of what would slow it down again, so that it does not swing to and fro."""
+_TAKING: Final = 0.06
+"""Share of a core that knowing what to draw may take: with hundreds of routes a frame takes 20 ms
+to make, and three a second are as good as ten."""
 _CALM_SECONDS: Final = 3
 """Seconds with room before it gets faster."""
 _JITTER: Final = 0.5
@@ -42,11 +45,12 @@ class Pace:
         """The rate where it is lower than asked for; None where it is not."""
         return self._rate(self._halvings) if self._halvings else None
 
-    def due(self, now_ns: int, *, busy: bool, slowest_s: float) -> bool:
+    def due(self, now_ns: int, *, busy: bool, slowest_s: float, taken_s: float = 0.0) -> bool:
         """Return whether to draw now; call it at each beat of the fastest rate.
 
         `busy` tells whether a frame is still being written, `slowest_s` how long the slowest write
-        since the last call took, or has taken so far.
+        since the last call took, or has taken so far; `taken_s` is the CPU time that it took to
+        know what to draw the last time.
         """
         self._worst_s = max(self._worst_s, slowest_s)
         if (
@@ -57,7 +61,7 @@ class Pace:
         if busy:
             return False
         early_ns = int(_JITTER / self._fastest_hz * NS_PER_S)
-        every_ns = NS_PER_S / self._rate(self._halvings)
+        every_ns = max(1 / self._rate(self._halvings), taken_s / _TAKING) * NS_PER_S
         waited = self._drawn_ns is None or now_ns - self._drawn_ns + early_ns >= every_ns
         if waited:
             self._drawn_ns = now_ns

@@ -214,3 +214,40 @@ def test_in_an_open_pace_a_limit_that_is_not_used_up_is_not_raised() -> None:
     assert stream.moves == []
     stream.round(20, 6)
     assert stream.moves == [LimitMove("alpha", 9, "no queue")]
+
+
+# ------------------------------------------------------------------ several places
+
+
+def of_place(place: str) -> Any:
+    return route_info(
+        f"alpha@{place}", place=place, adaptive=True, concurrency=4, concurrency_max=10
+    )
+
+
+def limits_of_two_places() -> AdaptiveLimits:
+    limits = AdaptiveLimits()
+    for place in ("eu", "us"):
+        limits.fold(hello(of_place(place), place=place, engine=place))
+    return limits
+
+
+def test_a_hello_of_a_place_keeps_what_was_found_at_another() -> None:
+    limits = limits_of_two_places()
+    moved = limits.fold(Held(at_ns=at(1), reason="budget", route="alpha@eu"))
+    assert moved == LimitMove("alpha@eu", 2, "a budget is spent")
+    limits.fold(hello(of_place("us"), at_s=2, place="us", engine="us2"))
+    again = limits.fold(Held(at_ns=at(3), reason="budget", route="alpha@eu"))
+    assert again == LimitMove("alpha@eu", 1, "a budget is spent")
+
+
+def test_the_budget_of_a_place_that_is_about_spent_holds_back_its_own_routes() -> None:
+    limits = limits_of_two_places()
+    spent = BudgetState(route="", used_tokens=95, limit_tokens=100)
+    for place, budgets in (("eu", (spent,)), ("us", ())):
+        counts = RouteCounts(route=f"alpha@{place}", in_flight=0, target=4)
+        limits.fold(tick(1, counts, budgets=budgets, place=place))
+    assert {name: one._is_spent for name, one in limits._routes.items()} == {
+        "alpha@eu": True,
+        "alpha@us": False,
+    }

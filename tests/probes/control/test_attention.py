@@ -7,7 +7,7 @@ from clocks import ManualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.control.attention import MUTED_S, AlertCalls, Attention
+from probes.control.attention import CALMS_S, MUTED_S, AlertCalls, Attention
 from probes.events import Alert, Harm
 from probes.kit.clock import NS_PER_S
 
@@ -163,3 +163,35 @@ def test_what_never_ends_is_not_kept_for_ever(attention: Attention) -> None:
     assert len(calls._held) <= 1_000
     assert len(calls._told) <= 1_000
     assert [one.id for one in calls.due([replace(OVER, id="2998")])] == ["2998"]
+
+
+def test_what_a_route_suffers_of_our_own_load_calls_nobody(attention: Attention) -> None:
+    calls = AlertCalls(attention)
+    attention.load("alpha", 60)
+    assert calls.due([FIRES]) == []
+    assert calls.due([OVER]) == []
+
+
+def test_what_still_fires_well_after_our_load_is_told(
+    attention: Attention, clock: ManualClock
+) -> None:
+    calls = AlertCalls(attention)
+    attention.load("alpha", 600)
+    assert calls.due([FIRES]) == []
+    attention.load("alpha", 0)  # it has ended early
+    clock.now_ns += (CALMS_S - 1) * NS_PER_S
+    assert calls.due([]) == []
+    clock.now_ns += 2 * NS_PER_S
+    assert calls.due([]) == [FIRES]
+
+
+def test_the_end_of_our_load_ends_no_mute(attention: Attention, clock: ManualClock) -> None:
+    attention.mute(["alpha"])
+    attention.load("alpha", 0)
+    clock.now_ns += (MUTED_S - 1) * NS_PER_S
+    assert attention.muted_until_ns(FIRES) is not None
+
+
+def test_load_on_one_route_holds_back_no_alert_of_another(attention: Attention) -> None:
+    attention.load("alpha", 60)
+    assert AlertCalls(attention).due([replace(FIRES, routes=("alpha", "beta"))]) != []

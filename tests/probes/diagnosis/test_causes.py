@@ -286,7 +286,7 @@ def test_a_stream_that_stops_before_one_that_is_never_begun_is_no_pause() -> Non
 def test_a_stream_that_stops_beside_one_that_begins_is_a_pause() -> None:
     yard = writing_and_waiting(apart_s=5)
     yard.seconds(1, {"alpha": None}, phase="streaming")
-    yard.fold(*life(attempt(yard.now_s - 1.0, probe=f"e1-{yard._probes}", wait_s=0.9))[1:2])
+    yard.fold(*life(attempt(yard.now_s - 1.0, probe=f"e1-{yard.prober.probes}", wait_s=0.9))[1:2])
     yard.seconds(35, {"alpha": None}, phase="streaming")
     assert yard.causes == ["stream_stalls"]
 

@@ -6,7 +6,8 @@ import pytest
 from diagnosis_streams import Yard, probed
 
 from probes.diagnosis.causes import Alarm, RouteCauses
-from probes.diagnosis.incidents import Incidents, provider_of
+from probes.diagnosis.hosts import provider_of
+from probes.diagnosis.incidents import Incidents
 from probes.diagnosis.route_watch import RouteWatch
 from probes.events import Cause, Diagnosis
 from probes.kit.clock import NS_PER_S
@@ -180,7 +181,8 @@ class Bench:
 
     def update(self, after_s: float = 1.0) -> list[tuple[str, str, str, tuple[str, ...]]]:
         self.now_s += after_s
-        told = self.incidents.update(round(self.now_s * S), self.routes)
+        routes = {route.watch.name: route for route in self.routes}
+        told = self.incidents.update(round(self.now_s * S), routes, routes)
         return [(one.id, one.state, one.cause, one.routes) for one in told]
 
 

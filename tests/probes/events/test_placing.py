@@ -6,7 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from probes.events import Event, Hello, Tick
+from probes.events import Event, Hello, Reference, Tick
 from probes.events.parts import Arrival, Health, Limit, StampLadder
 from probes.events.placing import SHARED_CLOCK, at_place, offset_of
 
@@ -17,7 +17,6 @@ DURATIONS = {
     "retry_wait_ns",
     "rtt_ns",
     "rtt_min_ns",
-    "wall_ns",  # Unix time already
     "chunk_offsets_ns",
     "oldest_open_ns",
     "loop_lag_p50_ns",
@@ -25,6 +24,8 @@ DURATIONS = {
     "loop_lag_max_ns",
 }
 """Fields in ns that are no stamps of an engine's clock."""
+OF_ANOTHER_RUN = {(Reference, "wall_ns")}
+"""Unix time of what was before this run."""
 KINDS = get_args(Event)
 NEEDED: dict[str, Any] = {
     "int": 7,
@@ -88,13 +89,13 @@ def test_every_stamp_of_an_event_is_moved_and_no_duration_is(kind: type[Any]) ->
     after = at_place(before, "eu", BY_NS)
     moved = dict(stamps(after))
     for path, value in stamps(before):
-        is_duration = path.rpartition(".")[2] in DURATIONS
+        is_duration = path.rpartition(".")[2] in DURATIONS or (kind, path) in OF_ANOTHER_RUN
         assert moved[path] == (value if is_duration else value + BY_NS), path
 
 
 def test_what_is_of_no_route_is_marked_with_the_place() -> None:
     marked = {kind.__name__ for kind in KINDS if "place" in kind.__struct_fields__}
-    assert marked == {"Hello", "Held", "Gap", "Notice", "Tick", "Batch"}
+    assert marked == {"Hello", "Held", "Gap", "Notice", "Tick", "Batch", "PlaceReport"}
     for kind in KINDS:
         if kind.__name__ in marked:
             assert at_place(filled(kind), "eu", BY_NS).place == "eu"  # type: ignore[union-attr]
@@ -104,6 +105,17 @@ def test_all_places_have_one_clock_in_their_hellos() -> None:
     moved = at_place(filled(Hello), "eu", BY_NS)
     assert isinstance(moved, Hello)
     assert (moved.clock_name, moved.boot_id) == (SHARED_CLOCK, "")
+
+
+@pytest.mark.parametrize("kind", [Hello, Tick])
+def test_wall_time_is_what_the_stamp_is_moved_to_whatever_the_place_takes_for_it(
+    kind: type[Any],
+) -> None:
+    # One line of time has one wall clock: of two whose clocks differ each would turn it back.
+    before = msgspec.structs.replace(filled(kind), wall_ns=123)
+    after = at_place(before, "eu", BY_NS)
+    assert isinstance(after, Hello | Tick)
+    assert after.wall_ns == after.at_ns == before.at_ns + BY_NS
 
 
 def test_an_absent_stamp_stays_absent() -> None:

@@ -19,12 +19,8 @@ from clocks import ManualClock
 from probes.config.key_command import MOST_GIVEN, tell_command
 from probes.control.attention import MUTED_S, Attention
 from probes.events import Alert, Burn, Harm
-from probes.exports.alert_command import (
-    QUEUED_MOST,
-    AlertCommand,
-    alert_fields,
-    without_secrets,
-)
+from probes.exports.alert_command import QUEUED_MOST, AlertCommand, without_secrets
+from probes.exports.alert_documents import AlertDocuments, alert_fields
 
 ROOT = Path(__file__).parents[3]
 KEY = "sk-abcdefghijklmnop"
@@ -62,15 +58,15 @@ class Told:
 
 
 def command(told: Told, reported: list[str], **changes: Any) -> AlertCommand:
+    attention = changes.pop("attention", None) or Attention(ManualClock())
+    documents = AlertDocuments(attention, lambda text: text.replace(KEY, "***"), "r1")
     given: dict[str, Any] = {
         "seconds": 10.0,
         "environ": {"PATH": "/bin"},
-        "scrub": lambda text: text.replace(KEY, "***"),
         "report": reported.append,
-        "attention": Attention(ManualClock()),
         "tell": told,
     }
-    return AlertCommand(["page"], **(given | changes))
+    return AlertCommand(["page"], documents, **(given | changes))
 
 
 def test_a_muted_incident_pages_nobody_and_what_was_paged_is_closed() -> None:

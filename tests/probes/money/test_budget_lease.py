@@ -14,7 +14,8 @@ from probes.config import Budget, Price, Route
 from probes.control.commands import Allow, Allowance, Burst, ProbeNow
 from probes.events import AttemptFinished, AttemptStarted, Event, Hello, RouteInfo, StampLadder
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
-from probes.money.ledger import Ask, Grant, Ledger, route_key
+from probes.money.lease_rules import Ask, Grant, route_key
+from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 
@@ -499,7 +500,7 @@ async def test_what_is_told_while_the_run_is_ended_is_not_told_again() -> None:
 async def test_a_ledger_that_never_answers_is_one_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("probes.money.run_ledger.ANSWER_S", 0.05)
+    monkeypatch.setattr("probes.money.shared_ledger.ANSWER_S", 0.05)
     ledger = Slow()
     money = Money(ledger)
     allow = await money.topped_up()

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from probes.config import Budget, Price, Route
+from probes.config.places import routes_at
 from probes.control.commands import Allow, Allowance, Burst, SetKnob
 from probes.events import (
     AttemptFinished,
@@ -24,7 +25,8 @@ from probes.events import (
     StampLadder,
 )
 from probes.money.budget_lease import BudgetLease
-from probes.money.ledger import Ledger, route_key
+from probes.money.lease_rules import route_key
+from probes.money.ledger import Ledger
 from probes.money.run_ledger import RunLedger
 from probes.money.spending import AttemptReservation, Spending
 
@@ -227,6 +229,18 @@ def with_concurrency(route: Route, share: int) -> Route:
         price=route.price,
         concurrency=share,
     )
+
+
+async def test_engines_at_several_places_share_the_budget_of_their_route() -> None:
+    routes = [*routes_at((ROUTE,), "eu"), *routes_at((ROUTE,), "us")]
+    clock = ManualClock()
+    budget: Any = {"route_tokens_per_hour": 3 * PROBE}
+    run = RunLedger(Ledger(None), routes, Budget(**budget), clock=clock, engines=2)
+    granted: list[int] = []
+    for number, route in enumerate(routes):
+        lease = BudgetLease(run, [route], clock=clock, engine=number)
+        granted.append(of_route(await lease.begin(), route.name).tokens)
+    assert granted == [2 * PROBE, PROBE]
 
 
 async def test_each_engine_leases_for_its_own_workers() -> None:

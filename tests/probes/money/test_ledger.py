@@ -10,15 +10,10 @@ import pytest
 from changed import replace
 
 from probes.config import Budget, Route
+from probes.config.places import routes_at
 from probes.kit.process_identity import RunIdentity, current_identity
-from probes.money.ledger import (
-    OVERALL,
-    Ask,
-    Ledger,
-    emergency_part,
-    new_run,
-    route_key,
-)
+from probes.money.lease_rules import OVERALL, Ask, emergency_part, route_key
+from probes.money.ledger import Ledger, new_run
 from probes.money.ledger_file import LedgerError
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
@@ -212,6 +207,17 @@ def test_a_route_is_known_by_name_address_and_model() -> None:
     assert route_key(route) == route_key(Route(name="a", base_url="http://x", model="m"))
 
 
+def test_a_route_is_one_whichever_place_it_is_probed_from() -> None:
+    route = Route(name="a", base_url="http://x", model="m")
+    eu, us = (routes_at((route,), place)[0] for place in ("eu", "us"))
+    assert route_key(eu) == route_key(us) == route_key(route)
+    assert route_key(eu) != route_key(replace(eu, place=""))  # somebody called it `a@eu`
+    ledger = Ledger(None)
+    ledger.introduce([us, eu])
+    ledger.exchange("run", [Ask(route_key(eu), spent_tokens=7)], BUDGET)
+    assert [(one.name, one.tokens) for one in ledger.report().routes] == [("a", 7)]
+
+
 def test_the_file_is_the_owners_alone_and_outlives_the_run(tmp_path: Path) -> None:
     path = tmp_path / "state" / "ledger.sqlite3"
     Ledger(path).exchange("a", [Ask("r", spent_tokens=7)], BUDGET)
@@ -224,7 +230,8 @@ RACER = """
 import sys
 from pathlib import Path
 from probes.config import Budget
-from probes.money.ledger import Ask, Ledger, new_run
+from probes.money.lease_rules import Ask
+from probes.money.ledger import Ledger, new_run
 ledger, run = Ledger(Path(sys.argv[1])), new_run()
 budget = Budget(tokens_per_hour=1000, route_tokens_per_hour=600)
 spent = {"r": 0, "s": 0}

@@ -14,7 +14,8 @@ import pytest
 
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
-from probes.money.ledger import Ask, Ledger, route_key
+from probes.money.lease_rules import Ask, route_key
+from probes.money.ledger import Ledger
 from probes.money.ledger_file import BrokenLedgerError, LedgerError, _is_busy, _put
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
@@ -260,7 +261,8 @@ MENDER = """
 import sys
 from pathlib import Path
 from probes.config import Budget
-from probes.money.ledger import Ask, Ledger
+from probes.money.lease_rules import Ask
+from probes.money.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 sys.stdin.readline()
 budget = Budget(tokens_per_hour=200_000, route_tokens_per_hour=100_000)

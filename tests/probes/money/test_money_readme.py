@@ -6,7 +6,7 @@ from pages import MB, SHARES, Page, each_of, number, per_cent
 from probes.config import Budget, Route
 from probes.engine.single import _LIST_GRACE_S
 from probes.money import pricing
-from probes.money.ledger import EMERGENCY_SHARE, emergency_part
+from probes.money.lease_rules import EMERGENCY_SHARE, emergency_part
 from probes.money.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
 from probes.money.run_ledger import RETRY_S
 

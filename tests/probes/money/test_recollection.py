@@ -114,3 +114,26 @@ def test_without_recordings_nothing_is_told(tmp_path: Path) -> None:
     assert recollect(tmp_path / "none", now_s=NOW_S).runs == []
     record(tmp_path, hello())
     assert recollect(tmp_path, now_s=NOW_S).runs == []
+
+
+def test_what_was_spent_at_several_places_is_told_of_one_route(tmp_path: Path) -> None:
+    at = NOW_S - 100
+    lines: list[str] = []
+    for place in ("eu", "us"):
+        route = {"name": f"r@{place}", "base_url": "http://x/v1", "model": "m", "place": place}
+        lines.append(line("hello", at, wall_ns=at * NS, engine="1", routes=[route], schema=1))
+        lines.append(
+            line(
+                "attempt_finished",
+                at + 1,
+                route=f"r@{place}",
+                probe=place,
+                attempt=0,
+                charged_tokens=30,
+                stamps_ns={},
+            )
+        )
+    record(tmp_path, *lines)
+    (run,) = recollect(tmp_path, now_s=NOW_S).runs
+    assert run.routes == (ROUTE,)
+    assert run.spent == {(ROUTE, at + 1): (60, 0.0)}

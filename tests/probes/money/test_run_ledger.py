@@ -6,7 +6,8 @@ import pytest
 from clocks import ManualClock
 
 from probes.config import Budget, Route
-from probes.money.ledger import Ask, Ledger, route_key
+from probes.money.lease_rules import Ask, route_key
+from probes.money.ledger import Ledger
 from probes.money.run_ledger import TURN_S, RunLedger
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("closed_ledgers")]

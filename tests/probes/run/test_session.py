@@ -35,7 +35,8 @@ from probes.events import (
     Tick,
     encode_event,
 )
-from probes.money.ledger import Ledger, route_key
+from probes.money.lease_rules import route_key
+from probes.money.ledger import Ledger
 from probes.run.funded import FundedEngine
 from probes.run.session import Session
 from probes.simulator.library import demo_routes

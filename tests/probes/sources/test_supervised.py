@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from probes.control.commands import Command, Configure, Go, MarkTime, SetKnob, Stop
 from probes.events import (
+    SCHEMA_VERSION,
     AttemptFinished,
     Batch,
     Event,
@@ -38,7 +39,7 @@ from probes.sources.child_process import (
 )
 from probes.sources.in_process import launch_task
 from probes.sources.rules import HostLimits
-from probes.sources.supervised import READ_BYTES, SupervisedEngine
+from probes.sources.supervised import READ_BYTES, OpenWork, SupervisedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -469,3 +470,36 @@ async def test_the_loop_stays_free_while_an_engine_floods() -> None:
             await asyncio.sleep(0)
             longest = max(longest, asyncio.get_running_loop().time() - before)
     assert longest < 0.5
+
+
+async def test_a_newer_schema_is_refused_before_anything_of_it_is_believed() -> None:
+    async with hosted("newer") as (host, heard):
+        await until(lambda: host.status.state == "gave_up")
+        status = host.status
+        assert status.detail == (
+            "the engine is of llmtop 99.0, whose events have schema 99; this one reads up to "
+            f"{SCHEMA_VERSION}: upgrade it"
+        )
+        assert not heard.of(Hello)
+        assert not heard.of(Mark)
+        assert [event.detail for event in heard.of(Held)] == [status.detail]
+
+
+async def test_an_engine_begins_anew_in_order_and_without_a_wait() -> None:
+    async with hosted("good", limits=replace(PATIENT, backoff_first_s=60.0)) as (host, heard):
+        await until(lambda: len(heard.events) > 3)
+        host.renew()
+        host.renew()  # it is under way
+        await until(lambda: len(heard.pids) == 2)
+        assert "stopping" in heard.marks
+        assert host.in_order
+        (held, released) = heard.of(Held)
+        assert (held.detail, released.released) == ("the engine begins anew", True)
+    assert len(heard.pids) == 2
+
+
+def test_what_a_dead_engine_left_is_dated_by_its_own_clock_after_a_boot() -> None:
+    work = OpenWork()
+    for at_ns in (9_000, 12):
+        work.fold(Hello(at_ns=at_ns, wall_ns=0, engine="1", version="1", schema=1, routes=()))
+    assert work.last_ns == 12

@@ -112,6 +112,28 @@ def _recorded(folder: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in files(folder))
 
 
+def of_place(place: str, engine: str) -> Hello:
+    """Return the introduction of one of several places' engine."""
+    return Hello(at_ns=1, wall_ns=1, engine=engine, version="0", routes=(), schema=1, place=place)
+
+
+def test_of_several_places_each_part_begins_with_the_hello_of_each(tmp_path: Path) -> None:
+    made = recorder(tmp_path, max_mb=0.01)
+    told: list[Event] = [of_place("eu", "eu1"), of_place("us", "us1"), *map(mark, range(60))]
+    told += [of_place("eu", "eu2"), *map(mark, range(60, 120))]
+    for event in told:
+        made.append(lines(event))
+        until(lambda: made._queue.empty())
+        time.sleep(0.006)
+    made.close()
+    parts = files(tmp_path)
+    assert len(parts) > 2
+    for part in parts[1:]:
+        begun = recorded_events(part)[:2]
+        assert {one.place for one in begun if isinstance(one, Hello)} == {"eu", "us"}
+    assert recorded_events(parts[0]) == told
+
+
 def test_lines_before_the_first_hello_follow_it(tmp_path: Path) -> None:
     writer = recorder(tmp_path)
     writer.append(lines(mark(1)))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from probes.config import Budget, Route
-from probes.money.ledger import Ask, Ledger, route_key
+from probes.money.lease_rules import Ask, route_key
+from probes.money.ledger import Ledger
 from tui.cli import main
 
 ROUTE = Route(name="chat", base_url="http://user.example/v1?key=s3cret", model="m-1")

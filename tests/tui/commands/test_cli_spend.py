@@ -8,7 +8,8 @@ import pytest
 from probes.config import Budget, Config, Price, Route
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
-from probes.money.ledger import Ledger, route_key
+from probes.money.lease_rules import route_key
+from probes.money.ledger import Ledger
 from tui.commands.spend import ProbeReservations
 
 ROUTE = Route(

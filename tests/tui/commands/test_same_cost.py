@@ -13,7 +13,8 @@ from http_request import read_request
 
 from probes.config.file import load_config
 from probes.events import AttemptFinished, Event
-from probes.money.ledger import Ledger, default_ledger_path, route_key
+from probes.money.lease_rules import route_key
+from probes.money.ledger import Ledger, default_ledger_path
 from probes.run.session import Session
 from tui.cli import main
 

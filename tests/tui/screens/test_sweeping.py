@@ -11,6 +11,8 @@ from made_sweep import FakeSweep, FakeSweeps
 from test_comparing import marks, question, strip, toasts
 from test_home_screen import Cockpit, cockpit
 
+from probes.control.commands import Pause
+from probes.events import Alert, Harm
 from tui.panes.pane import Pane
 from tui.screens.prompt import PromptLine
 from tui.screens.route import RouteScreen
@@ -75,6 +77,59 @@ async def test_a_yes_begins_it_shows_its_page_and_marks_the_timeline() -> None:
         await drawn(it)
         assert marks(it)[-1].startswith("sweep over: Within goals up to 16 at once")
         assert "✓ done" in shown(it)
+
+
+async def test_nobody_is_called_for_what_its_route_suffers_meanwhile() -> None:
+    async with sweeping() as (it, source):
+        sweep = await ask_and_agree(it, source)
+        name = source.proposed[0][0]
+        harm = Harm("nothing_answered", name)
+        suffers = Alert(
+            at_ns=2, id="a1", state="firing", kind="incident", routes=(name,), since_ns=1, harm=harm
+        )
+        attention = it.app.screen.cockpit.desk.attention
+        during_ns = attention.muted_until_ns(suffers)
+        sweep.go_on(made_sweep.view(name, state="done"))
+        await drawn(it)
+        after_ns = attention.muted_until_ns(suffers)
+        assert during_ns is not None
+        assert after_ns is not None
+        # Of the eight minutes that it was to take at most, none had passed.
+        assert 470 < (during_ns - after_ns) / 1e9 <= 480
+
+
+def pauses(it: Cockpit) -> list[tuple[str, bool]]:
+    return [(one.route, one.paused) for one in it.session.commands if isinstance(one, Pause)]
+
+
+async def test_the_runs_own_probes_of_the_route_pause_until_it_is_over() -> None:
+    async with sweeping() as (it, source):
+        sweep = await ask_and_agree(it, source)
+        name = source.proposed[0][0]
+        assert pauses(it) == [(name, True)]
+        sweep.go_on(made_sweep.view(name, state="done"))
+        await drawn(it)
+        assert pauses(it) == [(name, True), (name, False)]
+
+
+async def test_a_route_that_was_paused_before_stays_so() -> None:
+    async with sweeping() as (it, source):
+        await it.press("g", "p", "enter", "K", "y")
+        await it.pilot.pause()
+        before = pauses(it)
+        source.made[-1].go_on(made_sweep.view(source.proposed[0][0], state="done"))
+        await drawn(it)
+        assert pauses(it) == before
+
+
+async def test_a_route_that_somebody_resumed_meanwhile_is_left_alone() -> None:
+    async with sweeping() as (it, source):
+        sweep = await ask_and_agree(it, source)
+        name = source.proposed[0][0]
+        it.session.command(Pause(paused=False, route=name))
+        sweep.go_on(made_sweep.view(name, state="done"))
+        await drawn(it)
+        assert pauses(it) == [(name, True), (name, False)]
 
 
 async def test_it_goes_on_behind_other_screens_and_the_header_tells_for_how_much_it_asks() -> None:

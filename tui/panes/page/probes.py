@@ -460,7 +460,8 @@ class Probes:
         shown = listed.ended[listed.first : listed.first + listed.room]
         table = _table(width, by=_changed(snapshot, subject))
         strip = table.width("strip") + table.spare
-        open_s = [(snapshot.now_ns - lane.started_ns) / NS_PER_S for lane in listed.open]
+        now_ns = snapshot.now_ns if subject.detail is None else subject.detail.now_ns
+        open_s = [(now_ns - lane.started_ns) / NS_PER_S for lane in listed.open]
         brought = [one.lasted_s for one in shown if one.ttft_s is not None]
         others = [one.lasted_s for one in shown if one.ttft_s is None]
         scale = scale_for(brought, [*others, *open_s], strip)
@@ -468,7 +469,7 @@ class Probes:
         seen: set[str] = set()
         for lane, for_s in zip(listed.open, open_s, strict=True):
             row = ListRow(None, lane, age(for_s))
-            drawn = open_cells(lane, snapshot.now_ns, scale)
+            drawn = open_cells(lane, now_ns, scale)
             seen.update(glyph for glyph, _ in drawn)
             lines.append(_line(table, row, drawn, width))
         for probe in shown:

@@ -1,0 +1,73 @@
+"""What is said on the bus beside events: who probes where, the newest hello, and replies.
+
+Rule: a reader of another version reads what it knows: a new field has a default.
+"""
+
+from typing import Final
+
+import msgspec
+
+from probes.kit.process_identity import RunIdentity
+
+LONGEST_COMMAND: Final = 64 << 10
+"""Bytes of a command that an agent reads; the longest that makes sense has some hundred."""
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """Who probes at a place: the value of `PLACES_BUCKET`, as JSON. It is written anew every few
+    seconds; an entry that is not renewed vanishes."""
+
+    run: str
+    """This life of the place's agent, as in the header of its messages."""
+    host: str
+    """Name of the machine; for people, as are the next four."""
+    pid: int
+    since_ns: int
+    """Unix ns of the server's clock at which it took the place."""
+    version: str = ""
+    """Of llmtop."""
+    routes: int = 0
+    """How many it probes."""
+    process: RunIdentity | None = None
+    """Which process of which boot: another on the same machine knows by it whether it lives."""
+    unsent: int = 0
+    """Events that wait to be sent; while it is more than some hundred the place is catching up."""
+
+
+class KeptHello(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest hello of a place: the value of `HELLOS_BUCKET`, as JSON."""
+
+    run: str
+    number: int
+    """Of the event in that life: the hello stands in the stream under that number."""
+    offset_ns: int
+    """What moves its stamps, and those of its engine, to Unix time."""
+    hello: msgspec.Raw
+    """The event as its engine said it: one JSON object."""
+
+
+class CommandReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent answers to a command, as JSON; `{}` is "done"."""
+
+    refusal: str = ""
+    """Why it was not done, in a line for a person; empty where it was."""
+
+
+def encode(record: Presence | KeptHello | CommandReply) -> bytes:
+    """Return a record as JSON."""
+    return msgspec.json.encode(record)
+
+
+def decode_presence(data: bytes) -> Presence:
+    """Return who probes at a place. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(data, type=Presence)
+
+
+def decode_hello(data: bytes) -> KeptHello:
+    """Return the newest hello of a place. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(data, type=KeptHello)
+
+
+def decode_reply(data: bytes) -> CommandReply:
+    """Return what an agent answered. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(data, type=CommandReply)

@@ -1,0 +1,152 @@
+"""What is told of an alert, to a command and to a webhook alike: one JSON document a word.
+
+Rule 1: an alert is told when it begins to fire (`firing`), where what it is taken for or the routes
+that it hits change (`changed`), and when it is over (`over`): each once. A cause that comes back is
+no news, and of one alert no more than `CHANGES_MOST` changes are told.
+Rule 2: what is muted on the screen calls nobody here either (`AlertCalls`); a change of what was
+told is held back, too, while it is muted.
+Rule 3: a document has no secret.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from probes.control.attention import AlertCalls, Attention
+from probes.events import Alert, Diagnosis, Event, Hello, Tick
+from probes.events.diagnosis_words import what_words, who_words
+from probes.exports.json_lines import ascii_json
+
+CHANGES_MOST: Final = 20
+"""Of one alert: more than any incident has had, and less than a pager would be silenced for."""
+_FIRING_MOST: Final = 1_000
+_NAMED_MOST: Final = 50
+"""Routes in the JSON: an alert of more names these, and how many there are."""
+
+
+class AlertDocument(NamedTuple):
+    """One word of an alert, ready to be told."""
+
+    key: str
+    """Tells it from every other of any run: who hears it twice has heard it once."""
+    about: str
+    """For a person: `alert e1-a1 (firing)`."""
+    body: bytes
+    """JSON in ASCII, with a line end."""
+
+
+class _Fires:
+    """An alert that fires and was told."""
+
+    __slots__ = ("alert", "told")
+
+    def __init__(self, alert: Alert) -> None:
+        self.alert = alert
+        self.told = {(alert.cause, alert.routes)}
+        """What it was taken for, and whom it hit, in each word that was told."""
+
+
+class AlertDocuments:
+    """Takes the events of a run, and gives what is to be told of its alerts."""
+
+    def __init__(self, attention: Attention, scrub: Callable[[str], str], run: str) -> None:
+        """Prepare; `run` tells this run from any other."""
+        self._attention = attention
+        self._calls = AlertCalls(attention)
+        self._scrub = scrub
+        self._run = run
+        self._anchor_ns: int | None = None
+        self._fires: dict[str, _Fires] = {}
+        """By incident, or by their own id where they have none; oldest first."""
+
+    def due(self, events: Iterable[Event]) -> list[AlertDocument]:
+        """Take a batch; return what is to be told now. It is to be called with each batch, for a
+        mute ends by itself."""
+        documents: list[AlertDocument] = []
+        for event in events:
+            # In the order of the stream: what changes may come right behind what it changes.
+            if isinstance(event, Hello | Tick):
+                self._anchor_ns = event.wall_ns - event.at_ns
+            elif isinstance(event, Alert):
+                documents += self._told(self._calls.due((event,)))
+            elif isinstance(event, Diagnosis):
+                documents += self._changed(event)
+        return [*documents, *self._told(self._calls.due(()))]
+
+    def _told(self, due: Iterable[Alert]) -> Iterator[AlertDocument]:
+        for alert in due:
+            name = alert.incident or alert.id
+            if alert.state == "firing":
+                self._fires[name] = _Fires(alert)
+                while len(self._fires) > _FIRING_MOST:
+                    del self._fires[next(iter(self._fires))]
+            else:
+                self._fires.pop(name, None)
+            yield self._document(alert, alert.state, {})
+
+    def _changed(self, word: Diagnosis) -> Iterator[AlertDocument]:
+        """Give what a diagnosis changes of an alert that was told."""
+        fires = self._fires.get(word.id)
+        if fires is None or word.state != "named":
+            return
+        before, now = fires.alert, (word.cause, word.routes)
+        if now in fires.told or len(fires.told) > CHANGES_MOST:
+            return
+        changed = msgspec.structs.replace(
+            before,
+            at_ns=word.at_ns,
+            cause=word.cause,
+            routes=word.routes,
+            since_ns=word.since_ns,
+            text=f"{who_words(word.routes)}: {what_words(word)}",
+        )
+        if self._attention.muted_until_ns(changed) is not None:
+            return
+        fires.told.add(now)
+        fires.alert = changed
+        was = {"cause": before.cause, "routes": list(before.routes[:_NAMED_MOST])}
+        yield self._document(changed, "changed", {"before": was}, len(fires.told) - 1)
+
+    def _document(
+        self, alert: Alert, state: str, more: dict[str, Any], number: int = 0
+    ) -> AlertDocument:
+        fields = {**alert_fields(alert, self._anchor_ns), "state": state, "run": self._run, **more}
+        body = msgspec.json.encode(_scrubbed(fields, self._scrub))
+        key = f"{self._run}-{alert.id}-{state}" + (f"-{number}" if number else "")
+        return AlertDocument(key, f"alert {alert.id} ({state})", ascii_json(body) + b"\n")
+
+
+def alert_fields(alert: Alert, anchor_ns: int | None) -> dict[str, Any]:
+    """Return an alert as it is told: the fields of the event, and its moments in UTC."""
+    fields: dict[str, Any] = msgspec.to_builtins(alert)
+    routes = alert.routes
+    return {
+        **fields,
+        "routes": list(routes[:_NAMED_MOST]),
+        "routes_count": len(routes),
+        "at": _utc(alert.at_ns, anchor_ns),
+        "since": _utc(alert.since_ns, anchor_ns),
+        "ended": None if alert.ended_ns is None else _utc(alert.ended_ns, anchor_ns),
+    }
+
+
+def _scrubbed(value: Any, scrub: Callable[[str], str]) -> Any:
+    """Return a value of JSON with each of its texts scrubbed."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {key: _scrubbed(inner, scrub) for key, inner in value.items()}
+    return [_scrubbed(inner, scrub) for inner in value] if isinstance(value, list) else value
+
+
+def _utc(at_ns: int, anchor_ns: int | None) -> str | None:
+    """Return a stamp as `2026-11-29T14:17:31.250Z`; None where no calendar holds it."""
+    if anchor_ns is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp((at_ns + anchor_ns) // 1_000_000 / 1000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,103 @@
+"""`[alerts] webhook`: each word of an alert posted as JSON, the same that `on_alert` is given.
+
+Rule 1: who gives us events never waits for it: it is posted aside, one at a time, in the order of
+the alerts (`probes.exports.aside`): what is over never comes before what fires.
+Rule 2: what another try may mend is tried again, `TRIES` times in all, after waits that double or
+that the server asks for. `Idempotency-Key` is the same each time: who has it, has it.
+Rule 3: what is given up is said, each by its name: nobody must take silence for health.
+Rule 4: at the end of a run what waits has a moment: who quits does not wait for a pager.
+Rule 5: the URL is shown nowhere but for scheme, host and port (`probes.config.webhooks`).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from probes import __version__
+from probes.answers.retry_after import read_retry_after_s
+from probes.config.urls import Url
+from probes.config.webhooks import shown_webhook
+from probes.events import Event
+from probes.exports.alert_documents import AlertDocument, AlertDocuments
+from probes.exports.aside import Aside, Report, WorkError
+from probes.transport.poster import Posted, post
+
+QUEUED_MOST: Final = 100
+TRIES: Final = 6
+FIRST_WAIT_S: Final = 1.0
+"""Doubled each time: 1, 2, 4, 8, 16 s, which is as long as a receiver takes to be started anew."""
+LONGEST_WAIT_S: Final = 60.0
+"""Of what a server asks for: other alerts wait behind this one."""
+_LEAVING_S: Final = 2.0
+
+Post = Callable[..., Posted]
+
+
+class AlertWebhook:
+    """Takes the events of a run, and posts its alerts."""
+
+    def __init__(
+        self,
+        url: Url,
+        documents: AlertDocuments,
+        *,
+        seconds: float,
+        environ: Mapping[str, str],
+        report: Report,
+        post: Post = post,
+        first_wait_s: float = FIRST_WAIT_S,
+    ) -> None:
+        """Prepare to post to `url`; `report` takes what a person should read, from any thread.
+
+        Args:
+            url: of the receiver.
+            documents: what is told of the alerts.
+            seconds: what one try may take.
+            environ: names the proxies.
+            report: takes what a person should read.
+            post: sends one request.
+            first_wait_s: seconds between the first two tries.
+        """
+        self._url = str(url)
+        self._documents = documents
+        self._seconds = seconds
+        self._environ = environ
+        self._post = post
+        self._first_wait_s = first_wait_s
+        self._aside: Aside[AlertDocument] = Aside(
+            f"webhook {shown_webhook(url)}",
+            self._deliver,
+            most=QUEUED_MOST,
+            pieces="alerts",
+            report=report,
+        )
+
+    def receive(self, events: list[Event], _lines: bytes) -> None:
+        """Note a batch."""
+        for document in self._documents.due(events):
+            self._aside.put(document)
+
+    def close(self) -> None:
+        """Post what waits, in two seconds at most."""
+        self._aside.close(_LEAVING_S)
+
+    def _deliver(self, document: AlertDocument) -> None:
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": document.key,
+            "User-Agent": f"llmtop/{__version__}",
+        }
+        wait_s, is_last = self._first_wait_s, False
+        for left in reversed(range(TRIES)):
+            posted = self._post(
+                self._url, document.body, headers, seconds=self._seconds, environ=self._environ
+            )
+            if not posted.why:
+                return
+            if not posted.may_pass or not left or is_last:
+                break
+            asked_s = read_retry_after_s(posted.headers, None, wall_ns=time.time_ns()) or 0.0
+            # At the end of the run there is no waiting, but one more try.
+            is_last = not self._aside.rest(min(max(wait_s, asked_s), LONGEST_WAIT_S))
+            wait_s *= 2
+        raise WorkError(f"has not taken {document.about}: {posted.why}")

@@ -1,0 +1,99 @@
+"""Commands that come to an agent over the bus: read, held against what there is, obeyed.
+
+Rule 1: whatever comes is answered, in words where it is not done; nothing of it raises.
+Rule 2: only what a user may want of a run that is on is taken. What an engine is told by its host
+(its settings with their keys, its money, its begin and its end) nobody tells it from outside.
+Rule 3: a stamp on the bus is Unix time; it is moved to the engine's clock, as events were moved to
+Unix time.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from probes.bus.messages import LONGEST_COMMAND, CommandReply
+from probes.control.commands import (
+    AcceptUsual,
+    Adapt,
+    Burst,
+    Command,
+    EndCoolDown,
+    MarkTime,
+    Pause,
+    ProbeNow,
+    SetKnob,
+    decode_command,
+)
+from probes.control.knobs import KNOBS
+from probes.control.wanted import Wanted
+
+_Obeyed: TypeAlias = (
+    SetKnob | Adapt | Pause | Burst | ProbeNow | EndCoolDown | AcceptUsual | MarkTime
+)
+_NAMED_MOST: Final = 10
+"""Routes in an answer: one of more names these."""
+LONGEST_NOTE: Final = 1_000
+"""Characters of a note: it stands in one line of a log."""
+
+
+def obey(
+    data: bytes,
+    *,
+    wanted: Wanted,
+    command: Callable[[Command], object],
+    offset_ns: int,
+) -> CommandReply:
+    """Do what a command asks for, where it is one that may come over the bus.
+
+    Args:
+        data: its JSON, as it came.
+        wanted: what is wanted by now, of the routes that there are.
+        command: takes what is to be done.
+        offset_ns: what moves the engine's stamps to Unix time.
+    """
+    if len(data) > LONGEST_COMMAND:
+        return _refused(f"{len(data):,} bytes are no command, it has {LONGEST_COMMAND:,} at most")
+    try:
+        asked = decode_command(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _refused(f"that is no command: {error}")
+    if not isinstance(asked, _Obeyed):
+        return _refused(f"an agent does not take {type(asked).__struct_config__.tag} from the bus")
+    if refusal := _complaint(asked, wanted):
+        return _refused(refusal)
+    if isinstance(asked, MarkTime) and asked.about_ns is not None:
+        asked = msgspec.structs.replace(asked, about_ns=asked.about_ns - offset_ns)
+    command(asked)
+    return CommandReply()
+
+
+def _refused(why: str) -> CommandReply:
+    return CommandReply(refusal=why)
+
+
+def _complaint(asked: _Obeyed, wanted: Wanted) -> str:
+    """Return why it cannot be done; empty where it can."""
+    if isinstance(asked, MarkTime):
+        longest = LONGEST_NOTE
+        return f"a note has at most {longest:,} characters" if len(asked.text) > longest else ""
+    if isinstance(asked, Pause) and not asked.route:
+        return ""
+    route = wanted.routes.get(asked.route)
+    if route is None:
+        names = sorted(wanted.routes)
+        more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
+        there = ", ".join(names[:_NAMED_MOST]) + more
+        return f"no route is named {asked.route[:100]} here; there are: {there}"
+    if isinstance(asked, SetKnob):
+        if asked.knob not in KNOBS:
+            return f"no knob is named {asked.knob[:100]}; there are: {', '.join(KNOBS)}"
+        if asked.part or asked.pace_part is not None:
+            return "a part of a knob is its host's to give"
+        if asked.knob == "rate" and not route.is_open:
+            return f"{asked.route} has no rate: its pace is closed"
+        if asked.knob == "interval" and route.is_open:
+            return f"{asked.route} has no interval: its pace is open"
+    if isinstance(asked, EndCoolDown) and asked.until_s:
+        return "a cool-down is its server's to ask for; it can be ended"
+    return ""

@@ -1,0 +1,188 @@
+"""What of a run goes to other programs as it happens: asked for, opened before it, closed with it.
+
+Rule 1: what is asked for must be had: a port that is taken, an address that is none and a package
+that is missing end the run before it begins, in one line that names the option.
+Rule 2: nothing of it is imported until it is asked for.
+Rule 3: an export never touches measuring; what it cannot do is a notice (`probes.exports.aside`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+import anyio
+import msgspec
+from anyio import to_thread
+
+from probes.config.settings import Alerting
+from probes.config.urls import Url, UrlError
+from probes.config.webhooks import webhook_url
+from probes.control.attention import Attention
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    Fault,
+    FirstToken,
+    Gap,
+    ProbeFinished,
+)
+from probes.kit.listen import ListenAddress
+
+_COUNTED: Final = (AttemptStarted, FirstToken, AttemptFinished, ProbeFinished, Gap, Fault)
+
+
+class ExportError(ValueError):
+    """What was asked for cannot be had; the text names the option."""
+
+
+class Export(Protocol):
+    """A sink that has to be closed."""
+
+    def receive(self, events: list[Event], lines: bytes) -> None:
+        """Take a batch of events in order, and the lines of its durable ones; return at once."""
+        ...
+
+    def close(self) -> None:
+        """Give what waits some seconds, and end; called in a thread."""
+        ...
+
+
+class AskedExports(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    prometheus: ListenAddress | None = None
+    """Where to serve metrics."""
+    otlp: str | None = None
+    """URL of a receiver."""
+    otlp_traces: bool = False
+    """Send spans, too."""
+
+
+def open_exports(asked: AskedExports, report: Callable[[str], object]) -> list[Export]:
+    """Open what is asked for; `report` takes notices, from any thread.
+
+    Raises:
+        ExportError: something cannot be had; what was opened before is closed again.
+    """
+    exports: list[Export] = []
+    try:
+        if asked.prometheus is not None:
+            exports.append(_prometheus(asked.prometheus, report))
+        if asked.otlp is not None:
+            exports.append(_otlp(asked.otlp, report, traces=asked.otlp_traces))
+        elif asked.otlp_traces:
+            raise ExportError("--otlp-traces goes with --otlp URL")
+    except ExportError:
+        for export in exports:
+            export.close()
+        raise
+    return exports
+
+
+def _prometheus(address: ListenAddress, report: Callable[[str], object]) -> Export:
+    try:
+        from probes.exports.prometheus_server import ListenError, PrometheusExport
+    except ModuleNotFoundError as error:
+        raise _missing("--prometheus", "prometheus-client", "prometheus", error) from None
+    try:
+        return PrometheusExport(address, report)
+    except ListenError as error:
+        raise ExportError(f"--prometheus {error}") from None
+
+
+def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
+    try:
+        from probes.exports.otlp import OtlpExport, OtlpUrlError, Receiver
+    except ModuleNotFoundError as error:
+        packages = "the SDK of OpenTelemetry with its exporter"
+        raise _missing("--otlp", packages, "otlp", error) from None
+    try:
+        return OtlpExport(Receiver(url), report, traces=traces)
+    except OtlpUrlError as error:
+        raise ExportError(f"--otlp {error}") from None
+
+
+def _missing(option: str, package: str, extra: str, error: ModuleNotFoundError) -> ExportError:
+    if error.name is not None and error.name.partition(".")[0] in ("probes", "tui"):
+        raise error  # a defect of ours
+    return ExportError(f"{option}: {package} is missing: pip install 'llmtop-tui[{extra}]'")
+
+
+def alert_exports(
+    alerts: Alerting,
+    *,
+    environ: Mapping[str, str],
+    secrets: frozenset[str],
+    scrub: Callable[[str], str],
+    report: Callable[[str], object],
+    attention: Attention,
+) -> list[Export]:
+    """Return what tells somebody of the alerts of a run, by its settings.
+
+    Args:
+        alerts: the settings.
+        environ: of this process.
+        secrets: what nobody is told.
+        scrub: takes them out of a text.
+        report: takes notices, from any thread.
+        attention: what somebody does about the alerts.
+    """
+    if not alerts.on_alert and alerts.webhook is None:
+        return []
+    from uuid import uuid4  # few have a need
+
+    from probes.exports.alert_documents import AlertDocuments
+
+    run = uuid4().hex[:16]
+    exports: list[Export] = []
+    url = _webhook_url(alerts.webhook, environ, report)
+    if alerts.on_alert:
+        from probes.exports.alert_command import AlertCommand, without_secrets
+
+        hidden = secrets if url is None else secrets | {str(url)}
+        exports.append(
+            AlertCommand(
+                alerts.on_alert,
+                AlertDocuments(attention, scrub, run),
+                seconds=alerts.timeout_s,
+                environ=without_secrets(environ, hidden),
+                report=report,
+            )
+        )
+    if url is not None:
+        from probes.exports.alert_webhook import AlertWebhook
+
+        exports.append(
+            AlertWebhook(
+                url,
+                AlertDocuments(attention, scrub, run),
+                seconds=alerts.timeout_s,
+                environ=environ,
+                report=report,
+            )
+        )
+    return exports
+
+
+def _webhook_url(
+    setting: str | None, environ: Mapping[str, str], report: Callable[[str], object]
+) -> Url | None:
+    if setting is None:
+        return None
+    try:
+        return webhook_url(setting, environ)
+    except UrlError as error:  # its variable was judged when the file was read, or is another's
+        report(f"webhook: its environment variable {error}: nobody is told of alerts there")
+        return None
+
+
+def standing(events: Iterable[Event]) -> list[Event]:
+    """Return what of a batch says how things stand, and nothing that is counted or timed."""
+    return [event for event in events if not isinstance(event, _COUNTED)]
+
+
+async def close_exports(exports: Iterable[Export]) -> None:
+    """Close all at once: each takes seconds at most, and together no longer than the slowest."""
+    async with anyio.create_task_group() as tasks:
+        for export in exports:
+            tasks.start_soon(to_thread.run_sync, export.close)

@@ -1,0 +1,436 @@
+"""Engines at several places as one source: each probes its own routes, their events become one
+stream.
+
+Rule 1: the stream has one line of time, `SharedLine`: Unix time as our own clock has it. What an
+engine at another place stamped is moved onto it by one constant for as long as that engine lives.
+Rule 2: that constant is the least of (when we received a batch, on our line) − (its stamp), over
+the batches of the engine's first second. A batch is stamped right before it is written, so each is
+the true one and what the way took, never less: the least is the quickest way, some ms to 0.2 s. The
+place's own wall clock is not asked: one that is an hour off moves nothing. Until the constant is
+known the engine's events wait. An engine of this machine stamps with our own clock: its constant is
+known.
+Rule 3: an engine whose stamps are no longer where the constant puts them, since either machine
+slept or its clock runs fast, is begun anew: two constants in one life would be a measurement that
+nobody made.
+Rule 4: places know nothing of each other. A command goes to the place of its route, or to all where
+it names none; one that cannot be reached is said to be so, with since when, and the others go on.
+Rule 5: who may send a key to whom is decided here: headers go to engines of this machine alone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Final, Protocol, TypeAlias
+
+import anyio
+import msgspec
+
+from probes import __version__
+from probes.config import Route
+from probes.config.places import GivenPlace
+from probes.control.commands import Command, Configure, MarkTime, WatchText
+from probes.control.status import HostStatus, worst_of
+from probes.events import (
+    Batch,
+    Event,
+    Held,
+    Hello,
+    Mark,
+    Notice,
+    PlaceReport,
+    PlaceState,
+    durable_lines,
+)
+from probes.events.placing import at_place
+from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.sanitise import neutralise
+from probes.kit.signals import Signal
+from probes.sources.merged_stream import Heard, TimeMerge
+from probes.sources.source import Brief, Receive, Source
+
+SETTLE_NS: Final = NS_PER_S
+"""So long the quickest way from an engine is looked for: ten batches, of which one that met nothing
+on its way is enough."""
+SILENT_S: Final = 5.0
+"""A place is heard at least each second; a way that stands still for less mends itself."""
+DRIFT_NS: Final = 5 * NS_PER_S
+"""An order of events that is wrong by more misleads; a way that is full of other traffic makes all
+batches late by a second or two, and is no reason to begin anew."""
+DRIFT_SEEN_NS: Final = 60 * NS_PER_S
+"""So long all batches must have been late: one in time says that the stamps are right."""
+_STOOD_NS: Final = 2 * NS_PER_S
+"""By so much our wall clock leaps when this machine slept, or when somebody sets it."""
+
+
+class RenewableSource(Source, Protocol):
+    """A source whose engine can be begun anew."""
+
+    def renew(self) -> None:
+        """End the engine in order and start another at once."""
+        ...
+
+
+MakePlace: TypeAlias = Callable[[int, Sequence[Route], Brief, Receive], RenewableSource]
+"""Make the source of one place: its number, its routes, what it is told, who hears."""
+
+
+class SharedLine:
+    """Unix time that never goes back: our wall clock as it stood once, and what has passed since.
+
+    Where the wall clock leaps ahead the line follows when it is told to; set back it waits.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin where the wall clock stands."""
+        self._clock = clock
+        self.by_ns = clock.wall_ns() - clock.monotonic_ns()
+        """What moves stamps of this machine's own clock onto the line."""
+
+    @property
+    def now_ns(self) -> int:
+        """The present on it."""
+        return self._clock.monotonic_ns() + self.by_ns
+
+    def catch_up(self) -> bool:
+        """Follow the wall clock where it leapt ahead; tell whether it did."""
+        leap_ns = self._clock.wall_ns() - self.now_ns
+        if leap_ns < _STOOD_NS:
+            return False
+        self.by_ns += leap_ns
+        return True
+
+
+class _Feed:
+    """What comes of one place: moved onto the line, once it is known by how much."""
+
+    def __init__(self, place: GivenPlace, line: SharedLine) -> None:
+        """Begin with no engine."""
+        self.place = place
+        self._line = line
+        self._by_ns: int | None = None
+        """The constant of the engine; None before there is one, and in its first second."""
+        self._least_ns: int | None = None
+        """The least of receipt − stamp of its batches by now."""
+        self._waiting: list[Event] = []
+        self._hello_ns = 0
+        """When we heard it introduce itself."""
+        self._late_ns: int | None = None
+        """The least that any of its batches was late since `_looked_ns`."""
+        self._looked_ns = 0
+        self.last_ns = line.now_ns
+        """Stamp of the last that was heard of the place; until then when we began to listen."""
+        self.drifted = False
+        """The engine's stamps are not where the constant puts them."""
+        self.state: PlaceState | None = None
+        """What was last told of the place; None before anything was."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the constant of its engine is known."""
+        return self._by_ns is not None
+
+    def hear(self, events: Sequence[Event]) -> list[Event]:
+        """Take what its source gives, of an engine or said in its stead; return, as it stands on
+        the line, what can be placed by now."""
+        told: list[Event] = []
+        now_ns = self._line.now_ns
+        for event in _with_versions(events):
+            if isinstance(event, Hello):
+                told += self.settle()
+                self._begin(now_ns)
+            elif isinstance(event, Batch):
+                self._time(now_ns - event.at_ns, now_ns)
+            elif _is_death(event):
+                told += self.settle()  # it says no more of when it was
+                if not self._hello_ns:  # nor has any other
+                    told.append(at_place(event, self.place.name, now_ns - event.at_ns))
+                    continue
+            if self._by_ns is None:
+                self._waiting.append(event)
+            else:
+                told.append(at_place(event, self.place.name, self._by_ns))
+        return self._noted(told) + self.settle_if_due()
+
+    def settle_if_due(self) -> list[Event]:
+        """Return what waited, once the engine's first second is over."""
+        is_due = self._line.now_ns - self._hello_ns >= SETTLE_NS
+        return self.settle() if self._waiting and is_due else []
+
+    def settle(self) -> list[Event]:
+        """Decide on the constant by what is known; return what waited for it."""
+        if not self._waiting:
+            return []
+        waiting, self._waiting = self._waiting, []
+        by_ns = self._least_ns
+        if by_ns is None:  # not one batch came: all that is known is that it has been
+            by_ns = self._line.now_ns - max(event.at_ns for event in waiting)
+        self._by_ns = by_ns
+        return self._noted([at_place(event, self.place.name, by_ns) for event in waiting])
+
+    def _begin(self, now_ns: int) -> None:
+        """Begin with an engine whose constant is not known, unless it has our own clock."""
+        self._by_ns = self._line.by_ns if self.place.way == "local" else None
+        self._least_ns = self._late_ns = None
+        self._hello_ns = now_ns
+        self.drifted = False
+
+    def _time(self, way_ns: int, now_ns: int) -> None:
+        """Learn how long a batch was on its way: rules 2 and 3."""
+        if self._by_ns is None:
+            self._least_ns = way_ns if self._least_ns is None else min(self._least_ns, way_ns)
+            return
+        late_ns = way_ns - self._by_ns
+        if late_ns < -DRIFT_NS:  # nothing is heard before it was said
+            self.drifted = True
+        if self._late_ns is None:
+            self._late_ns, self._looked_ns = late_ns, now_ns
+        self._late_ns = min(self._late_ns, late_ns)
+        if now_ns - self._looked_ns >= DRIFT_SEEN_NS:
+            self.drifted = self.drifted or self._late_ns > DRIFT_NS
+            self._late_ns = None
+
+    def _noted(self, told: list[Event]) -> list[Event]:
+        if told:
+            self.last_ns = max(self.last_ns, told[-1].at_ns)
+        return told
+
+
+class SeveralPlaces:
+    """Owns the sources of several places; commands go in, one ordered stream comes out.
+
+    `run` returns after `stop`; cancelling it kills the engines of this machine and the ways to the
+    others. Nothing is left behind either way.
+    """
+
+    def __init__(
+        self,
+        brief: Brief,
+        receive: Receive,
+        *,
+        routes: Sequence[Route],
+        places: Sequence[GivenPlace],
+        make_engine: MakePlace,
+        clock: Clock,
+    ) -> None:
+        """Prepare an engine at each place for the routes that are probed from there; `brief` gives
+        what one for all of the routes would be told."""
+        self._brief = brief
+        self._receive = receive
+        self._clock = clock
+        self._numbers = count(1)
+        self._line = SharedLine(clock)
+        self._began_ns = self._line.now_ns
+        self._feeds = [_Feed(place, self._line) for place in places]
+        self._merge = TimeMerge(len(places) + 1)
+        self._ourselves = len(places)
+        """Our number among those whose events are merged."""
+        self._round = Signal()
+        self._number_of = {place.name: number for number, place in enumerate(places)}
+        self._place_of = {route.name: self._number_of[route.place] for route in routes}
+        self._engines = [
+            make_engine(
+                number,
+                [route for route in routes if route.place == place.name],
+                self._brief_of(place),
+                self._receive_of(number),
+            )
+            for number, place in enumerate(places)
+        ]
+
+    @property
+    def status(self) -> HostStatus:
+        """How the engine is that is worst off; `engine` says at which place."""
+        names = [f"place {feed.place.name}" for feed in self._feeds]
+        return worst_of([engine.status for engine in self._engines], names)
+
+    @property
+    def given_up(self) -> list[tuple[str, str]]:
+        """The places whose engines were given up, each with the reason."""
+        statuses = zip(self._feeds, (engine.status for engine in self._engines), strict=True)
+        return [
+            (feed.place.name, status.detail)
+            for feed, status in statuses
+            if status.state == "gave_up"
+        ]
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody probes anywhere, nor will without being asked to."""
+        return len(self.given_up) == len(self._feeds)
+
+    def send(self, command: Command) -> None:
+        """Pass a command on to the place of its route, or to all."""
+        route = getattr(command, "route", "")
+        match command:
+            case MarkTime():  # of the line, and of no place
+                now_ns = self._line.now_ns
+                self._tell([Mark(at_ns=now_ns, text=command.text, about_ns=command.about_ns)])
+            case WatchText():
+                # One stream is on preview: all places hear whose it is, those of others end theirs.
+                for number, engine in enumerate(self._engines):
+                    here = self._place_of.get(route) == number
+                    engine.send(command if here else WatchText())
+            case _ if route in self._place_of:
+                self._engines[self._place_of[route]].send(command)
+            case _ if not route:
+                for engine in self._engines:
+                    engine.send(command)
+            case _:
+                self._tell([Notice(at_ns=self._line.now_ns, route=route, text="no such route")])
+
+    def hold(self) -> None:
+        """Stop reading the engines' pipes."""
+        for engine in self._engines:
+            engine.hold()
+
+    def release(self) -> None:
+        """Read on."""
+        for engine in self._engines:
+            engine.release()
+
+    def gather(self, for_s: float) -> None:
+        """Do nothing: their streams are merged, and none is waited for as long as that."""
+
+    def retry(self) -> None:
+        """Start those engines now that wait for it or were given up."""
+        for engine in self._engines:
+            engine.retry()
+
+    def stop(self) -> None:
+        """End all engines in order; `run` returns when they have."""
+        for engine in self._engines:
+            engine.stop()
+
+    async def run(self) -> None:
+        """Keep an engine at each place running until `stop`."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._deliver_rounds)
+                async with anyio.create_task_group() as engines:
+                    for number in range(len(self._engines)):
+                        engines.start_soon(self._run_engine, number)
+                tasks.cancel_scope.cancel()
+        finally:
+            for number, feed in enumerate(self._feeds):
+                self._add(number, feed.settle())
+            self._pass_on(self._merge.take_all())
+
+    async def _run_engine(self, number: int) -> None:
+        await self._engines[number].run()
+        self._merge.end(number)
+        self._look()
+
+    async def _deliver_rounds(self) -> None:
+        """Deliver a round when every prompt place has been heard, or has had its time."""
+        while True:
+            patience_s = self._merge.patience_s(self._line.now_ns)
+            await self._round.wait(self._clock, patience_s)
+            if self._line.catch_up():
+                for engine in self._engines:
+                    engine.renew()
+            for feed, engine in zip(self._feeds, self._engines, strict=True):
+                if feed.drifted:
+                    feed.drifted = False
+                    engine.renew()
+            self._deliver()
+
+    def _deliver(self) -> None:
+        for number, feed in enumerate(self._feeds):
+            self._add(number, feed.settle_if_due())
+        self._tell_places()
+        self._pass_on(self._merge.take(self._line.now_ns))
+
+    def _tell_places(self) -> None:
+        """Tell of which places it has changed whether they are heard."""
+        now_ns = self._line.now_ns
+        for feed, engine in zip(self._feeds, self._engines, strict=True):
+            status = engine.status
+            state = self._state(feed, status, now_ns)
+            if state is None or state == feed.state:
+                continue
+            feed.state = state
+            detail = "" if state == "heard" else status.detail
+            report = PlaceReport(
+                at_ns=now_ns,
+                place=feed.place.name,
+                state=state,
+                since_ns=feed.last_ns,
+                detail=detail,
+            )
+            self._tell([report])
+
+    def _state(self, feed: _Feed, status: HostStatus, now_ns: int) -> PlaceState | None:
+        """Return whether a place is heard; None where that is not known yet."""
+        match status.state:
+            case "gave_up":
+                return "gone"
+            case "restarting":
+                return "unknown"
+            case "starting":  # a way that is as long as usual is no news
+                waited = now_ns - self._began_ns >= SILENT_S * NS_PER_S
+                return "unknown" if feed.state is not None or waited else None
+            case "running" | "silent" if feed.is_settled:
+                return "silent" if status.silent_s >= SILENT_S else "heard"
+            case _:
+                return feed.state
+
+    def _look(self) -> None:
+        if self._merge.is_complete(self._line.now_ns):
+            self._round.ring()
+
+    def _add(self, source: int, events: Sequence[Event]) -> None:
+        if events:
+            # What was moved is another line than the one that came.
+            self._merge.add(source, events, durable_lines(events))
+
+    def _pass_on(self, items: Sequence[Heard]) -> None:
+        if items:
+            lines = b"".join(item.line for item in items if item.line is not None)
+            self._receive([item.event for item in items], lines)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Put events of our own into the stream."""
+        self._add(self._ourselves, events)
+        self._look()
+
+    def _brief_of(self, place: GivenPlace) -> Brief:
+        def brief(_: str) -> list[Command]:
+            """Return what this place must be told; ids count the lives of all engines."""
+            commands: list[Command] = []
+            for command in self._brief(str(next(self._numbers))):
+                route = getattr(command, "route", "")
+                if isinstance(command, Configure):
+                    commands.append(_part(command, place))
+                elif not route or self._place_of.get(route) == self._number_of[place.name]:
+                    commands.append(command)
+            return commands
+
+        return brief
+
+    def _receive_of(self, number: int) -> Receive:
+        def receive(events: list[Event], _lines: bytes) -> None:
+            self._add(number, self._feeds[number].hear(events))
+            self._look()
+
+        return receive
+
+
+def _part(configure: Configure, place: GivenPlace) -> Configure:
+    """Return what an engine must know: its place's routes, and keys where it is here (rule 5)."""
+    routes = tuple(route for route in configure.routes if route.place == place.name)
+    headers: dict[str, dict[str, str]] = {}
+    if place.way == "local":
+        headers = {route.name: configure.headers.get(route.name, {}) for route in routes}
+    return msgspec.structs.replace(configure, routes=routes, headers=headers)
+
+
+def _with_versions(events: Sequence[Event]) -> Iterator[Event]:
+    """Give events, and behind the hello of another version a notice that it is one."""
+    for event in events:
+        yield event
+        if isinstance(event, Hello) and event.version != __version__:
+            text = f"there it is llmtop {neutralise(event.version, 40)}, here {__version__}"
+            yield Notice(at_ns=event.at_ns, route="", text=text)
+
+
+def _is_death(event: Event) -> bool:
+    return isinstance(event, Held) and event.reason == "restarting" and not event.released

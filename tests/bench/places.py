@@ -1,0 +1,208 @@
+"""What does a cockpit over many places cost? `python tests/bench/places.py [--screen] [3x5 20x20]`
+
+For each PxR: P places of R routes at one probe a second each are made up and published through a
+real `nats-server -js` on loopback, and read by `llmtop --bus`, printed into a pipe that is read at
+once, or with `--screen` drawn on a terminal of 160×50. A row for each: CPU of a core above the same
+program while nobody publishes, its memory at the end, and printed the delay from an event's stamp
+to its line (so batches of half a second are in it), and what was lost or came twice. `--past`
+seconds were published before it began, `--profile FILE` says where the time goes.
+"""
+
+import argparse
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "peers")]
+
+from nats_server import nats_server  # noqa: E402
+
+from probes.kit.clock import NS_PER_S  # noqa: E402
+
+IDLE_S = 8.0
+SETTLE_S = 5.0
+SIZE = (160, 50)
+RUN = "import sys; from tui.cli import main; sys.exit(main())"
+PROFILED = """
+import cProfile, os, sys
+from tui.cli import main
+profile = cProfile.Profile()
+status = profile.runcall(main, sys.argv[1:])
+profile.dump_stats(os.environ["PROFILE_TO"])
+sys.exit(status)
+"""
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time of a process with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """Return the memory that a process holds."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+class Printed:
+    """A cockpit without a screen, and what its lines say."""
+
+    def __init__(self, command: list[str], environ: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [*command, "--headless"], stdout=subprocess.PIPE, env=environ
+        )
+        self.delays: list[float] = []
+        self.kinds: Counter[str] = Counter()
+        self.probes: Counter[bytes] = Counter()
+        self.notices: list[str] = []
+        self.since_ns = 0
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            kind = line[9 : line.index(b'"', 9)].decode()
+            self.kinds[kind] += 1
+            if kind == "probe_finished":
+                stamp = int(line[line.index(b'"at_ns":') + 8 :].split(b",", 1)[0])
+                if stamp >= self.since_ns:
+                    self.delays.append((time.time_ns() - stamp) / NS_PER_S)
+                found = re.search(rb'"route":"([^"]+)","probe":"([^"]+)"', line)
+                assert found
+                self.probes[found[1] + b" " + found[2]] += 1
+            elif kind == "notice":
+                self.notices.append(json.loads(line)["text"])
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self._thread.join(10)
+
+
+class Drawn:
+    """A cockpit on a terminal that takes what it draws at once."""
+
+    def __init__(self, command: list[str], environ: dict[str, str]) -> None:
+        self._master, slave = pty.openpty()
+        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        self.since_ns = 0
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, env=environ, start_new_session=True
+        )
+        os.close(slave)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            while os.read(self._master, 1 << 16):
+                pass
+        except OSError:
+            return
+
+    def end(self) -> None:
+        os.write(self._master, b"q")
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait(60)
+
+
+@contextmanager
+def publisher(url: str, places: int, routes: int, options: argparse.Namespace) -> Iterator[Any]:
+    """Let places publish; gives the process once the present begins."""
+    argv = [sys.executable, str(Path(__file__).with_name("places_publisher.py")), url]
+    argv += ["--places", str(places), "--routes", str(routes), "--past", str(options.past)]
+    argv += ["--seconds", str(options.seconds + SETTLE_S + 2)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(places: int, routes: int, options: argparse.Namespace, folder: Path) -> str:
+    """Return the row of one size."""
+    program = PROFILED if options.profile else RUN
+    with nats_server(folder / "bus") as server:
+        command = [sys.executable, "-P", "-c", program, "--bus", server.url]
+        command += ["--no-record"] if options.no_record else []
+        environ = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "TERM": "xterm-256color"}
+        environ |= {"PYTHONPATH": str(ROOT), "PROFILE_TO": str(options.profile)}
+        cockpit: Printed | Drawn
+        cockpit = (Drawn if options.screen else Printed)(command, environ)
+        time.sleep(2.0)
+        assert cockpit.process.poll() is None, "the cockpit has ended"
+        pid = cockpit.process.pid
+        begin, idle_began = time.monotonic(), cpu_s(pid)
+        time.sleep(IDLE_S)
+        idle = (cpu_s(pid) - idle_began) / (time.monotonic() - begin)
+        with publisher(server.url, places, routes, options) as process:
+            time.sleep(SETTLE_S)
+            cockpit.since_ns = time.time_ns()
+            begin, began = time.monotonic(), cpu_s(pid)
+            time.sleep(options.seconds)
+            busy = (cpu_s(pid) - began) / (time.monotonic() - begin)
+            memory = rss_mb(pid)
+            published = json.loads(process.stdout.readline())
+            time.sleep(1.5)
+        cockpit.end()
+    told = f"{places:>3}x{routes:<3} {idle:6.1%} {busy - idle:7.1%} {memory:6.0f}"
+    if isinstance(cockpit, Printed):
+        kinds = {kind: n for kind, n in cockpit.kinds.items() if kind not in DERIVED}
+        lost = sum(published.values()) - sum(kinds.values())
+        doubled = sum(number - 1 for number in cockpit.probes.values())
+        delays = sorted(cockpit.delays) or [0.0]
+        p50, p95 = (delays[round(share * (len(delays) - 1))] for share in (0.5, 0.95))
+        told += f" {p50:8.2f} {p95:8.2f} {sum(kinds.values()):>9,} {lost:>5} {doubled:>7}"
+        told += "".join(f"\n    {text}" for text in cockpit.notices[:5])
+    return told
+
+
+DERIVED = frozenset(("diagnosis", "usual", "alert", "summary", "place", "notice"))
+
+
+def main() -> None:
+    """Print a row for each size."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("sizes", nargs="*", default=["3x5", "20x20"])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--past", type=float, default=0.0)
+    parser.add_argument("--screen", action="store_true")
+    parser.add_argument("--no-record", action="store_true")
+    parser.add_argument("--profile", type=Path)
+    options = parser.parse_args()
+    head = "  size   idle   above     MB"
+    head += "" if options.screen else "  p50 s    p95 s    events  lost doubled"
+    sys.stdout.write(f"{head}\n")
+    for size in options.sizes:
+        places, routes = map(int, size.split("x"))
+        with tempfile.TemporaryDirectory() as folder:
+            sys.stdout.write(f"{measure(places, routes, options, Path(folder))}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

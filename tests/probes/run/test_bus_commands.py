@@ -1,0 +1,129 @@
+"""Commands over the bus: what is obeyed, what is refused, and in which words."""
+
+import pytest
+
+from probes.bus.messages import LONGEST_COMMAND
+from probes.config import Route
+from probes.control.commands import (
+    AcceptUsual,
+    Adapt,
+    Allow,
+    Burst,
+    Command,
+    Configure,
+    EndCoolDown,
+    Go,
+    MarkTime,
+    Pause,
+    ProbeNow,
+    SetKnob,
+    Stop,
+    Thicken,
+    WatchText,
+    encode_command,
+)
+from probes.control.wanted import wanted_of
+from probes.run.bus_commands import LONGEST_NOTE, obey
+
+CLOSED = Route(name="chat@eu", base_url="http://127.0.0.1:1", model="m")
+OPEN = Route(name="open@eu", base_url="http://127.0.0.1:1", model="m", pace="constant", rate=1.0)
+OFFSET_NS = 5_000
+
+
+def asked(data: bytes, *routes: Route) -> tuple[str, list[Command]]:
+    """Return why a command was refused, and what was done."""
+    done: list[Command] = []
+    wanted = wanted_of(routes or (CLOSED, OPEN))
+    reply = obey(data, wanted=wanted, command=done.append, offset_ns=OFFSET_NS)
+    return reply.refusal, done
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SetKnob(route="chat@eu", knob="concurrency", value=3.0, who="ann"),
+        SetKnob(route="open@eu", knob="rate", value=3.0),
+        Adapt(route="chat@eu", on=True),
+        Pause(paused=True),
+        Pause(route="chat@eu", paused=True, cancel=True),
+        Burst(route="chat@eu", count=5),
+        ProbeNow(route="chat@eu"),
+        EndCoolDown(route="chat@eu"),
+        AcceptUsual(route="chat@eu"),
+        MarkTime(text="deployed"),
+    ],
+)
+def test_what_a_user_may_want_is_done(command: Command) -> None:
+    assert asked(encode_command(command)) == ("", [command])
+
+
+def test_the_moment_of_a_note_is_moved_to_the_engines_clock() -> None:
+    told = encode_command(MarkTime(text="then", about_ns=12_000))
+    assert asked(told) == ("", [MarkTime(text="then", about_ns=7_000)])
+
+
+@pytest.mark.parametrize(
+    ("command", "tag"),
+    [
+        (Configure(engine="1", routes=(CLOSED,)), "configure"),
+        (Allow(allowances=()), "allow"),
+        (Go(), "go"),
+        (Stop(), "stop"),
+        (Thicken(route="chat@eu", for_s=20.0), "thicken"),
+        (WatchText(route="chat@eu"), "watch_text"),
+    ],
+)
+def test_what_is_a_hosts_to_say_is_refused(command: Command, tag: str) -> None:
+    assert asked(encode_command(command)) == (f"an agent does not take {tag} from the bus", [])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "that is no command"),
+        (b"{", "that is no command"),
+        (b"\xff", "that is no command"),
+        (b"[" * 10_000, "that is no command"),
+        (b'{"type":"explode"}', "that is no command"),
+        (b'{"type":"set_knob","route":"chat@eu","knob":"rate","value":"x"}', "that is no command"),
+        (b" " * (LONGEST_COMMAND + 1), "65,537 bytes are no command, it has 65,536 at most"),
+        (
+            encode_command(Burst(route="chat@us", count=1)),
+            "no route is named chat@us here; there are: chat@eu, open@eu",
+        ),
+        (encode_command(SetKnob(route="chat@eu", knob="x", value=1.0)), "no knob is named x"),
+        (
+            encode_command(SetKnob(route="chat@eu", knob="rate", value=1.0)),
+            "chat@eu has no rate: its pace is closed",
+        ),
+        (
+            encode_command(SetKnob(route="open@eu", knob="interval", value=1.0)),
+            "open@eu has no interval: its pace is open",
+        ),
+        (
+            encode_command(SetKnob(route="chat@eu", knob="concurrency", value=1.0, part=True)),
+            "a part of a knob is its host's to give",
+        ),
+        (
+            encode_command(EndCoolDown(route="chat@eu", until_s=9.0)),
+            "a cool-down is its server's to ask for",
+        ),
+        (
+            encode_command(MarkTime(text="x" * (LONGEST_NOTE + 1))),
+            "a note has at most 1,000 characters",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_answered_in_words(data: bytes, words: str) -> None:
+    refusal, done = asked(data)
+    assert refusal.startswith(words)
+    assert done == []
+
+
+def test_of_many_routes_some_are_named() -> None:
+    routes = tuple(
+        Route(name=f"r{number:02}@eu", base_url="http://127.0.0.1:1", model="m")
+        for number in range(30)
+    )
+    refusal, _ = asked(encode_command(ProbeNow(route="?")), *routes)
+    assert refusal.endswith("r09@eu and 20 more")

@@ -1,0 +1,76 @@
+"""`llmtop agent`: a place that probes without a screen, and gives what it measures to a bus."""
+
+import os
+from argparse import Namespace
+from functools import partial
+
+import anyio
+
+from probes.bus.address import bus_address
+from probes.bus.connection import BusConnection, BusError
+from probes.bus.names import BUDGETS_BUCKET
+from probes.bus.presence import PlaceTakenError
+from probes.config.places import check_place, config_at
+from probes.config.secrets import resolve_headers
+from probes.kit.clock import SystemClock
+from probes.money.bus_ledger import BusLedger
+from probes.run.agent import run_agent
+from probes.run.session import Session
+from tui.commands.exports import export
+from tui.commands.output import FAILED, UsageError, complain
+from tui.commands.settings import needed_settings
+from tui.commands.watch import recorder_of
+
+
+def run(arguments: Namespace) -> int:
+    """Probe for a place until a signal, or for as long as was asked for.
+
+    Raises:
+        UsageError: the place is taken, or options do not go together.
+        ConfigError: the settings, the address or the place have mistakes, or a key cannot be had.
+    """
+    if arguments.in_process and arguments.engines > 1:
+        raise UsageError("--engines and --in-process exclude each other")
+    place = check_place(arguments.place)
+    address = bus_address(arguments.bus, arguments.bus_credentials)
+    config = config_at(needed_settings(arguments, os.environ), place)
+    headers = resolve_headers(config, os.environ)
+    clock = SystemClock()
+    recorder = recorder_of(config, arguments)
+
+    def session(connection: BusConnection) -> Session:
+        made = Session(
+            config,
+            headers,
+            recorder=recorder,
+            ledger=BusLedger(
+                connection.bucket(BUDGETS_BUCKET),
+                place=place,
+                clock=clock,
+                command="llmtop agent",
+            ),
+            in_process=arguments.in_process,
+            engines=arguments.engines,
+            include_text=config.recording.text,
+        )
+        export(made, arguments)
+        return made
+
+    try:
+        return anyio.run(
+            partial(
+                run_agent,
+                address,
+                place,
+                session,
+                recorder=recorder,
+                clock=clock,
+                say=lambda line: complain([line]),
+                duration_s=arguments.duration,
+            )
+        )
+    except PlaceTakenError as error:
+        raise UsageError(str(error)) from None
+    except BusError as error:
+        complain([str(error)])
+        return FAILED

@@ -1,0 +1,94 @@
+"""`llmtop --bus`: the same cockpit over all places that publish on a bus, or their events."""
+
+import os
+from argparse import Namespace
+from functools import partial
+from typing import Any
+
+import anyio
+import msgspec
+
+from probes.bus.address import BusAddress, bus_address
+from probes.bus.connection import BusConnection, BusError
+from probes.kit.clock import SystemClock
+from probes.kit.paths import state_complaint
+from probes.run.places_session import PlacesSession
+from probes.sources.bus import SINCE_S, BusSource
+from probes.sources.source import Receive
+from tui.commands.exports import export
+from tui.commands.output import FAILED, UsageError, complain
+from tui.commands.replay import display_settings
+from tui.commands.watch import need_face, recorder_of, show
+
+_EXCLUDED = ("config", "base_url", "model", "api_key_env", "in_process")
+"""What is about probing from here."""
+
+
+def run(arguments: Namespace) -> int:
+    """Watch what is probed from other places; return the exit status.
+
+    Raises:
+        UsageError: the options do not go together, or there is no terminal.
+        ConfigError: what was given is no address of a bus.
+        OutputError: the events of a headless run cannot be written.
+    """
+    others = [name for name in _EXCLUDED if getattr(arguments, name)]
+    others += ["engines"] if arguments.engines > 1 else []
+    if others:
+        option = others[0].replace("_", "-")
+        raise UsageError(f"--bus and --{option} exclude each other: probes are sent by agents")
+    for place in arguments.place:
+        if place.way:
+            raise UsageError(
+                f"--place {place.name}={place.way}… and --bus exclude each other: over a bus a "
+                "place is named alone"
+            )
+    places = tuple(place.name for place in arguments.place)
+    address = bus_address(arguments.bus, arguments.bus_credentials)
+    need_face(arguments, "llmtop --bus URL")
+    config, problems = display_settings(os.environ)
+    if arguments.window is not None:
+        display = msgspec.structs.replace(config.display, window=arguments.window)
+        config = msgspec.structs.replace(config, display=display)
+    try:
+        anyio.run(_try, address)
+    except BusError as error:
+        complain([str(error)])
+        return FAILED
+    session = PlacesSession(
+        partial(_source, address, places, arguments.since or SINCE_S),
+        config=config,
+        recorder=recorder_of(config, arguments),
+    )
+    complaint = state_complaint()
+    for problem in (*problems, *([complaint] if complaint is not None else [])):
+        session.note(problem)
+    export(session, arguments)
+    return show(session, config, arguments, call=session.subscribe_caller)
+
+
+async def _try(address: BusAddress) -> None:
+    """Connect once: a wrong address is told before there is a screen. Raises BusError."""
+    bus = BusConnection(address, clock=SystemClock())
+    try:
+        await bus.connect()
+    finally:
+        await bus.close()
+
+
+def _source(
+    address: BusAddress,
+    places: tuple[str, ...],
+    since_s: float,
+    receive: Receive,
+    **hears: Any,
+) -> BusSource:
+    clock = SystemClock()
+    return BusSource(
+        BusConnection(address, clock=clock),
+        receive,
+        places=places,
+        since_s=since_s,
+        clock=clock,
+        **hears,
+    )
