@@ -5,8 +5,8 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: right behind the first hello, of several places of each, stands what an earlier run had found to be usual: it is part
-of the stream, so that a replay judges as the run did.
+Rule 4: right behind the first hello, of several places of each, stands what an earlier run had
+found to be usual: it is part of the stream, so that a replay judges as the run did.
 Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """

@@ -19,7 +19,7 @@ from probes.run.session import Session
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.settings import needed_settings
-from tui.commands.watch import recorder_of
+from tui.commands.watch import history_of, recorder_of
 
 
 def run(arguments: Namespace) -> int:
@@ -52,6 +52,7 @@ def run(arguments: Namespace) -> int:
             in_process=arguments.in_process,
             engines=arguments.engines,
             include_text=config.recording.text,
+            history=history_of(config, arguments),
         )
         export(made, arguments)
         return made
