@@ -37,6 +37,8 @@ PaneName: TypeAlias = Literal[
     "sweep",
     # of the leaderboard
     "leaderboard",
+    # of the weeks of a route
+    "history",
 ]
 
 
