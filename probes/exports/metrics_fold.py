@@ -39,6 +39,7 @@ from probes.events import (
     SkipReason,
     Tick,
 )
+from probes.events.spoken_of import routes_after, speaks_of
 from probes.exports.metrics import (
     LIMIT_KINDS,
     LIMIT_WINDOWS,
@@ -120,6 +121,8 @@ class MetricsFold:
         self._incidents: dict[str, list[Labels]] = {}
         """By id of an incident that stands, the series that it counts in."""
         self._alerts: dict[str, list[Labels]] = {}
+        self._own_place = ""
+        """Where all routes of a stream are probed from that names no place itself."""
         self._clocks: dict[str, tuple[str, str]] = {}
         """By place, name and boot of the clock of its last engine."""
         self._handlers: Mapping[type, Callable[[Any], None]] = {
@@ -166,15 +169,23 @@ class MetricsFold:
     def _hello(self, event: Hello) -> None:
         build = self._values["llmtop_build_info"]
         build[event.version[:40], event.digests[:40] or "tdigest"] = 1.0
-        self._count("llmtop_engine_starts_total", (event.place,), 1)
+        places = {info.place for info in event.routes}
+        if not event.place:
+            self._own_place = places.pop() if len(places) == 1 else ""
+        self._count("llmtop_engine_starts_total", self._at(event.place), 1)
+        there = {info.name for info in routes_after(self._routes.values(), event)}
+        for name in self._routes.keys() - there:
+            self._forget_gauges(self._where.pop(name))
+            del self._routes[name]
+        self._skipped = {key: n for key, n in self._skipped.items() if key[0] in there}
         for info in event.routes:
             self._introduce(info)
         # Of the engine before nothing holds any longer: its counts, and what it held back.
         self._drops[event.place] = 0
-        for key in [key for key in self._skipped if self._routes[key[0]].place == event.place]:
+        for key in [key for key in self._skipped if speaks_of(event, self._routes[key[0]])]:
             self._skipped[key] = 0
         for info in self._routes.values():
-            if info.place == event.place:
+            if speaks_of(event, info):
                 for reason in _HELD:
                     is_paused = reason == "paused" and info.paused
                     held = self._values["llmtop_route_held"]
@@ -187,7 +198,7 @@ class MetricsFold:
 
     def _forget_incidents(self, place: str) -> None:
         for name, series in list(self._incidents.items()):
-            if any(labels[2] in ("", place) for labels in series):
+            if not place or any(labels[2] in ("", place) for labels in series):
                 self._leave("llmtop_incidents_open", self._incidents.pop(name))
 
     def _introduce(self, info: RouteInfo) -> None:
@@ -216,8 +227,8 @@ class MetricsFold:
             self._count("llmtop_probes_total", (*where, outcome), 0)
 
     def _forget_gauges(self, where: Where) -> None:
-        """Another model has come under the name of a route: what was said of the one before would
-        stand for ever."""
+        """A route is probed no longer, or another model has come under its name: what was said of
+        it would stand for ever. What was counted stays counted."""
         for metric in METRICS:
             if metric.kind == "gauge" and metric.labels[:3] == _ROUTE_LABELS:
                 series = self._values[metric.name]
@@ -314,7 +325,7 @@ class MetricsFold:
         if event.route:
             names: Iterable[str] = (event.route,)
         else:
-            names = [name for name, info in self._routes.items() if info.place == event.place]
+            names = [name for name, info in self._routes.items() if speaks_of(event, info)]
         for name in names:
             where = self._where.get(name)
             if where is not None and event.reason in _HELD:
@@ -322,10 +333,9 @@ class MetricsFold:
                 self._values["llmtop_route_held"][labels] = float(not event.released)
 
     def _gap(self, event: Gap) -> None:
-        labels = (event.place,)
-        self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT)).append(
-            (event.started_ns, event.at_ns)
-        )
+        labels = self._at(event.place)
+        gaps = self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT))
+        gaps.append((event.started_ns, event.at_ns))
         self._count("llmtop_engine_gaps_total", labels, 1)
         lasted_s = max(0.0, seconds(event.at_ns - event.started_ns))
         self._count("llmtop_engine_gap_seconds_total", labels, lasted_s)
@@ -363,7 +373,7 @@ class MetricsFold:
             self._alerts[event.id] = fires
 
     def _tick(self, event: Tick) -> None:
-        health, place = event.health, (event.place,)
+        health, place = event.health, self._at(event.place)
         busiest = health.busiest_cpu_share or health.cpu_share
         for name, value in (
             ("llmtop_engine_last_tick_timestamp_seconds", event.wall_ns / NS_PER_S),
@@ -398,7 +408,7 @@ class MetricsFold:
             info = self._routes.get(budget.route)
             if budget.route and info is None:
                 continue
-            labels = ("" if info is None else info.shared_name, event.place)
+            labels = ("" if info is None else info.shared_name, *place)
             self._values["llmtop_budget_used_tokens"][labels] = budget.used_tokens
             self._values["llmtop_budget_limit_tokens"][labels] = budget.limit_tokens
             if budget.limit_usd is not None:
@@ -406,6 +416,11 @@ class MetricsFold:
                 self._values["llmtop_budget_limit_usd"][labels] = budget.limit_usd
 
     # What they share.
+
+    def _at(self, place: str) -> Labels:
+        """Return the label of an engine's place: of an agent's own events none is told, but its
+        routes all have it."""
+        return (place or self._own_place,)
 
     def _count(self, name: str, labels: Labels, more: float) -> None:
         series = self._values[name]
@@ -442,10 +457,9 @@ class MetricsFold:
         return probe
 
     def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
-        gaps = self._gaps.get(place)
-        return not gaps or not any(
-            began < event.at_ns and event.started_ns < ended for began, ended in gaps
-        )
+        # What names no place is said of all of them.
+        gaps = (*self._gaps.get(place, ()), *(self._gaps.get("", ()) if place else ()))
+        return not any(began < event.at_ns and event.started_ns < ended for began, ended in gaps)
 
 
 def _reason(reason: str) -> str:

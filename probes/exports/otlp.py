@@ -67,7 +67,7 @@ _SPANS_WAIT_S: Final = 2.0
 _OPEN_KEPT: Final = 8_192
 _ATTEMPTS_KEPT: Final = 16
 """Of a probe: more than the retries that can be set."""
-_LEAVING_S: Final = 3.0
+_LEAVING_S: Final = 2.0
 """What a receiver has to take the last of a run."""
 _ANSWER_BYTES: Final = 64 << 10
 """As much as is read of an answer: a receiver has little to say."""
@@ -418,7 +418,11 @@ class _Spans:
         self._session = _Session()
         self._exporter = OTLPSpanExporter(endpoint=receiver.traces, session=self._session)
         self._aside: Aside[list[ReadableSpan]] = Aside(
-            f"--otlp {receiver.shown}", self._send, most=SPANS_QUEUED, pieces="spans", report=report
+            f"--otlp {receiver.shown}:",
+            self._send,
+            most=SPANS_QUEUED,
+            pieces="spans",
+            report=report,
         )
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(_Ended(self._ended.append))

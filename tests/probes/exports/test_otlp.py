@@ -319,7 +319,7 @@ def test_a_receiver_that_fails_is_said_once_until_it_takes_it_again(
         receiver.wait()
     assert reported(said, "spans are not taken")
     export.close()
-    words = f"--otlp {receiver.url} spans are not taken: answered 400"
+    words = f"--otlp {receiver.url}: spans are not taken: answered 400"
     assert said.count(words) == 2
 
 
