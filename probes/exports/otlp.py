@@ -111,6 +111,8 @@ class Receiver:
         query = "" if url.query is None else f"?{url.query}"
         self.is_clear = not url.is_tls and not url.is_loopback
         """Whether what is sent can be read on its way."""
+        self.is_loopback = url.is_loopback
+        """Whether it is on this machine."""
         self.metrics = f"{url.scheme}://{url.authority}{path}/v1/metrics{query}"
         self.traces = f"{url.scheme}://{url.authority}{path}/v1/traces{query}"
         self.shown = mask_url(text)
@@ -120,13 +122,21 @@ class Receiver:
 _EXAMPLE: Final = "http://127.0.0.1:4318"
 
 
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 class _Session(requests.Session):
     """Sends without following anybody elsewhere, and says of a failure why."""
 
-    def __init__(self) -> None:
+    def __init__(self, receiver: "Receiver") -> None:
         super().__init__()
         self.why = ""
         """Of the last request; empty where it was taken."""
+        # A loopback address is always reached directly, whatever proxies the environment names.
+        self.trust_env = not receiver.is_loopback
+        # Nor are passwords of ~/.netrc for it, which requests would send unasked.
+        self.auth = _as_it_is
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request; raise where it cannot be, or is sent elsewhere."""
@@ -179,7 +189,7 @@ class _Metrics(OTLPMetricExporter):
     """Sends metrics, and says once when they are not taken, until they are."""
 
     def __init__(self, receiver: Receiver, report: Report) -> None:
-        self._own_session = _Session()
+        self._own_session = _Session(receiver)
         super().__init__(endpoint=receiver.metrics, session=self._own_session)
         self._shown, self._report, self._told = receiver.shown, report, ""
 
@@ -415,7 +425,7 @@ class _Spans:
         self._shown = receiver.shown
         self._report = report
         self._lost = 0
-        self._session = _Session()
+        self._session = _Session(receiver)
         self._exporter = OTLPSpanExporter(endpoint=receiver.traces, session=self._session)
         self._aside: Aside[list[ReadableSpan]] = Aside(
             f"--otlp {receiver.shown}:",
