@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from uuid import uuid4
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -236,12 +237,7 @@ class OtlpExport:
         """Begin; `report` takes what a person should read, from any thread."""
         _silence()
         self._report, self._shown = report, receiver.shown
-        named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get(
-            "OTEL_RESOURCE_ATTRIBUTES", ""
-        )
-        resource = Resource.create(
-            ({} if named else {"service.name": "llmtop"}) | {"service.version": __version__}
-        )
+        resource = _resource(environ)
         interval_ms = None if environ.get(_INTERVAL_VARIABLE) else EXPORT_S * 1e3
         reader = PeriodicExportingMetricReader(_Metrics(receiver, report), interval_ms)
         self._provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
@@ -579,6 +575,21 @@ def _of_attempt(
 def _word(text: str | None) -> str | None:
     """Return what a server said, made harmless and short."""
     return neutralise(text, 200) if text else None
+
+
+def _resource(environ: Mapping[str, str]) -> Resource:
+    """Return who sends; what the environment says of it outweighs what we say."""
+    own = {
+        "service.name": "llmtop",
+        "service.version": __version__,
+        # Two runs are two writers: under one name they would be taken for one that jumps about.
+        "service.instance.id": str(uuid4()),
+    }
+    told = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    named = {pair.partition("=")[0].strip() for pair in told.split(",")}
+    if environ.get("OTEL_SERVICE_NAME"):
+        named.add("service.name")
+    return Resource.create({name: value for name, value in own.items() if name not in named})
 
 
 def _silence() -> None:

@@ -376,6 +376,32 @@ def test_headers_come_from_the_environment(
     assert receiver.sent[-1].headers["api-key"] == "a-key-of-mine"
 
 
+def test_each_run_is_a_writer_of_its_own(receiver: Receiver) -> None:
+    names = set()
+    for _ in range(2):
+        exported(receiver, several_probes())
+        resource = Metrics(receiver).resource
+        assert resource["service.name"] == "llmtop"
+        names.add(resource["service.instance.id"])
+    assert len(names) == 2
+
+
+def test_who_sends_is_what_the_environment_says(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {
+        "OTEL_SERVICE_NAME": "prober",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=seven,deployment.environment.name=prod",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    exported(receiver, several_probes(), environ=environ)
+    resource = Metrics(receiver).resource
+    assert resource["service.name"] == "prober"
+    assert resource["service.instance.id"] == "seven"
+    assert resource["deployment.environment.name"] == "prod"
+
+
 def test_this_machine_is_reached_without_any_proxy(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
