@@ -4,7 +4,7 @@ Rule 1: only durable events count, so a recording gives the same figures.
 Rule 2: counts are those of the run's own summary: a probe that we cancelled has no duration, stamps
 that do not hold measure nothing, a retry counts when it begins, tokens count by a server's word.
 Rule 3: memory is bounded, whatever comes: series by the allow-lists of `metrics`, what is known of
-open probes by `_OPEN_KEPT`. A route that no hello named has no series.
+open probes by `open_probes`. A route that no hello named has no series.
 Rule 4: who folds and who reads are two threads: both hold the lock, for as short as a copy takes.
 """
 
@@ -49,11 +49,10 @@ from probes.exports.metrics import (
     OUTCOMES,
     REASONS,
 )
+from probes.exports.open_probes import OpenProbes
 from probes.kit.clock import NS_PER_S, seconds
 from probes.stats.tokens import seconds_per_token
 
-_OPEN_KEPT: Final = 8_192
-"""Probes that have begun and not ended: twice what an engine is built for."""
 _GAPS_KEPT: Final = 32
 """More than lie within the longest probe."""
 _INCIDENTS_KEPT: Final = 2_000
@@ -67,7 +66,7 @@ Where: TypeAlias = tuple[str, str, str]
 """Route, model and place, as labels."""
 
 
-class Spread:
+class HistogramCounts:
     """What a histogram holds of one series: how many fell into each bucket, and their sum."""
 
     __slots__ = ("counts", "sum")
@@ -77,23 +76,11 @@ class Spread:
         """One for each upper end, the last for what is above them all."""
         self.sum = 0.0
 
-    def copy(self) -> "Spread":
+    def copy(self) -> "HistogramCounts":
         """Return one that does not change."""
-        other = Spread(0)
+        other = HistogramCounts(0)
         other.counts, other.sum = list(self.counts), self.sum
         return other
-
-
-class _OpenProbe:
-    """What its end needs to know of a probe."""
-
-    __slots__ = ("felt_ns", "planned")
-
-    def __init__(self) -> None:
-        self.felt_ns = -1
-        """TTFT as its user felt it; below 0 until there is any, 0 where it is undefined."""
-        self.planned = ""
-        """Why the retry that it waits for was planned; empty where it waits for none."""
 
 
 class MetricsFold:
@@ -106,12 +93,12 @@ class MetricsFold:
         self._values: dict[str, dict[Labels, float]] = {
             metric.name: {} for metric in METRICS if metric.kind != "histogram"
         }
-        self._spreads: dict[str, dict[Labels, Spread]] = {
+        self._spreads: dict[str, dict[Labels, HistogramCounts]] = {
             metric.name: {} for metric in METRICS if metric.kind == "histogram"
         }
         self._routes: dict[str, RouteInfo] = {}
         self._where: dict[str, Where] = {}
-        self._open: dict[str, _OpenProbe] = {}
+        self._open = OpenProbes()
         self._gaps: dict[str, deque[tuple[int, int]]] = {}
         self._skipped: dict[tuple[str, str], int] = {}
         """By route and reason, as the engine counts them since it began."""
@@ -153,7 +140,9 @@ class MetricsFold:
                 if handler is not None:
                     handler(event)
 
-    def read(self) -> tuple[dict[str, dict[Labels, float]], dict[str, dict[Labels, Spread]]]:
+    def read(
+        self,
+    ) -> tuple[dict[str, dict[Labels, float]], dict[str, dict[Labels, HistogramCounts]]]:
         """Return all values and all spreads of one moment, by metric and labels."""
         with self._lock:
             self._values["llmtop_export_dropped_events_total"][()] = float(self._dropped())
@@ -239,16 +228,13 @@ class MetricsFold:
         where = self._where.get(event.route)
         if where is None:
             return
-        probe = self._probe(event.probe)
+        probe = self._open.probe(event.probe)
         if probe.planned:
             self._count("llmtop_retries_total", (*where, _reason(probe.planned)), 1)
             probe.planned = ""
 
     def _first_token(self, event: FirstToken) -> None:
-        probe = self._probe(event.probe)
-        if probe.felt_ns < 0:
-            is_ttft = event.kind not in ("not_streamed", "none")
-            probe.felt_ns = event.felt_ns if is_ttft else 0
+        self._open.probe(event.probe).answered(event)
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         where = self._where.get(event.route)
@@ -257,7 +243,7 @@ class MetricsFold:
         outcome = event.outcome
         self._count("llmtop_attempts_total", (*where, outcome, _reason(event.reason)), 1)
         if event.retry is not None:
-            self._probe(event.probe).planned = event.retry.reason or OTHER
+            self._open.probe(event.probe).planned = event.retry.reason or OTHER
         if outcome == "throttled":
             self._count("llmtop_throttled_attempts_total", (*where, _limit_hit(event.reason)), 1)
         if event.stalls:
@@ -278,7 +264,7 @@ class MetricsFold:
                 self._spread("llmtop_time_per_output_token_seconds", labels, per_token_s)
 
     def _probe_finished(self, event: ProbeFinished) -> None:
-        known = self._open.pop(event.probe, None)
+        felt_s = self._open.ended(event.probe).felt_s
         info, where = self._routes.get(event.route), self._where.get(event.route)
         if where is None or info is None:
             return
@@ -290,8 +276,8 @@ class MetricsFold:
             self._count("llmtop_good_probes_total", where, 1)
         if event.outcome == "cancelled" or not is_measured:
             return
-        if known is not None and known.felt_ns > 0:
-            self._spread("llmtop_time_to_first_token_seconds", labels, seconds(known.felt_ns))
+        if felt_s is not None:
+            self._spread("llmtop_time_to_first_token_seconds", labels, felt_s)
         ended_ns = event.at_ns if event.done_ns is None else event.done_ns
         self._spread("llmtop_probe_duration_seconds", labels, seconds(ended_ns - event.started_ns))
 
@@ -431,7 +417,7 @@ class MetricsFold:
         series = self._spreads[name]
         spread = series.get(labels)
         if spread is None:
-            spread = series[labels] = Spread(len(buckets))
+            spread = series[labels] = HistogramCounts(len(buckets))
         spread.counts[bisect_left(buckets, value)] += 1
         spread.sum += value
 
@@ -447,14 +433,6 @@ class MetricsFold:
     def _all_where(self, routes: Iterable[str]) -> list[Where]:
         """Return the labels of routes that are known; none at all where none is named."""
         return [self._where[name] for name in routes if name in self._where] or [("", "", "")]
-
-    def _probe(self, name: str) -> _OpenProbe:
-        probe = self._open.get(name)
-        if probe is None:
-            if len(self._open) >= _OPEN_KEPT:
-                del self._open[next(iter(self._open))]
-            probe = self._open[name] = _OpenProbe()
-        return probe
 
     def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
         # What names no place is said of all of them.

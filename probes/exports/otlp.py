@@ -51,6 +51,7 @@ from probes.events import (
 from probes.events.placing import offset_of
 from probes.exports import genai
 from probes.exports.aside import Aside, Report, WorkError
+from probes.exports.open_probes import OpenProbe, OpenProbes
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 
@@ -65,7 +66,6 @@ _INTERVAL_VARIABLE: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 _SPANS_AT_ONCE: Final = 512
 _SPANS_WAIT_S: Final = 2.0
 """A span waits for others for so long at most."""
-_OPEN_KEPT: Final = 8_192
 _ATTEMPTS_KEPT: Final = 16
 """Of a probe: more than the retries that can be set."""
 _LEAVING_S: Final = 2.0
@@ -209,20 +209,6 @@ class _Metrics(OTLPMetricExporter):
         return result
 
 
-class _OpenProbe:
-    """What its end needs to know of a probe."""
-
-    __slots__ = ("attempts", "felt_ns", "served")
-
-    def __init__(self) -> None:
-        self.attempts: list[AttemptFinished] = []
-        """Only where spans are made."""
-        self.felt_ns = -1
-        """To its first output; below 0 until there is any, 0 where it is undefined."""
-        self.served = ""
-        """The model that answered last."""
-
-
 class OtlpExport:
     """Takes the events of a run, and sends what they measure until it is closed."""
 
@@ -250,7 +236,7 @@ class OtlpExport:
         self._attributes: dict[str, genai.Attributes] = {}
         self._offsets: dict[str, int] = {}
         """By place, what moves its stamps to wall time, in ns."""
-        self._open: dict[str, _OpenProbe] = {}
+        self._open = OpenProbes()
         if receiver.is_clear and any(environ.get(name) for name in _HEADERS_VARIABLES):
             report(
                 f"--otlp {receiver.shown}: OTEL_EXPORTER_OTLP_HEADERS go there in clear text; "
@@ -288,7 +274,7 @@ class OtlpExport:
             if isinstance(event, Hello):
                 self._greeted(event)
             elif isinstance(event, FirstToken):
-                self._first_token(event)
+                self._open.probe(event.probe).answered(event)
             elif isinstance(event, AttemptFinished):
                 self._attempt_finished(event)
             elif isinstance(event, ProbeFinished):
@@ -302,24 +288,18 @@ class OtlpExport:
                 self._routes[info.name] = info
                 self._attributes[info.name] = genai.attributes_of(info)
 
-    def _first_token(self, event: FirstToken) -> None:
-        probe = self._probe(event.probe)
-        if probe.felt_ns < 0:
-            is_streamed = event.kind not in ("not_streamed", "none")
-            probe.felt_ns = event.felt_ns if is_streamed else 0
-
     def _attempt_finished(self, event: AttemptFinished) -> None:
         attributes = self._attributes.get(event.route)
         if attributes is None:
             return
-        probe = self._probe(event.probe)
+        probe = self._open.probe(event.probe)
         probe.served = event.served_model
         if self._spans is not None and len(probe.attempts) < _ATTEMPTS_KEPT:
             probe.attempts.append(event)
         self._instruments.used(genai.with_model(attributes, event.served_model), event)
 
     def _probe_finished(self, event: ProbeFinished) -> None:
-        probe = self._open.pop(event.probe, None) or _OpenProbe()
+        probe = self._open.ended(event.probe)
         info, attributes = self._routes.get(event.route), self._attributes.get(event.route)
         if info is None or attributes is None:
             return
@@ -329,19 +309,11 @@ class OtlpExport:
             ended_ns = event.at_ns if event.done_ns is None else event.done_ns
             error = genai.error_type(event.outcome, event.reason)
             self._instruments.lasted(told, seconds(ended_ns - event.started_ns), error)
-            if probe.felt_ns > 0:
-                self._instruments.began_to_answer(told, seconds(probe.felt_ns))
+            if probe.felt_s is not None:
+                self._instruments.began_to_answer(told, probe.felt_s)
         if self._spans is not None:
             offset_ns = self._offsets.get(info.place, self._offsets.get("", 0))
             self._spans.tell(event, info, told, probe, offset_ns)
-
-    def _probe(self, name: str) -> _OpenProbe:
-        probe = self._open.get(name)
-        if probe is None:
-            if len(self._open) >= _OPEN_KEPT:
-                del self._open[next(iter(self._open))]
-            probe = self._open[name] = _OpenProbe()
-        return probe
 
 
 class _Instruments:
@@ -440,7 +412,7 @@ class _Spans:
         event: ProbeFinished,
         info: RouteInfo,
         attributes: dict[str, str | int],
-        probe: _OpenProbe,
+        probe: OpenProbe,
         offset_ns: int,
     ) -> None:
         """Make the spans of a probe; stamps are moved by `offset_ns`."""
@@ -521,7 +493,7 @@ def _end(span: Span, outcome: str, error: str | None, at_ns: int | None) -> None
 
 
 def _of_probe(
-    event: ProbeFinished, info: RouteInfo, probe: _OpenProbe
+    event: ProbeFinished, info: RouteInfo, probe: OpenProbe
 ) -> dict[str, str | int | float | bool | Sequence[str]]:
     """Return what is known of a probe beyond its route."""
     found: dict[str, str | int | float | bool | Sequence[str] | None] = {
@@ -529,13 +501,12 @@ def _of_probe(
         "gen_ai.request.max_tokens": cap_of(event.cohort) or info.max_tokens,
         "gen_ai.usage.input_tokens": event.input_tokens,
         "gen_ai.usage.output_tokens": event.output_tokens,
+        "gen_ai.response.time_to_first_chunk": probe.felt_s,
         "llmtop.probe": event.probe,
         "llmtop.attempts": event.attempts,
         "llmtop.cost_usd": event.cost_usd,
         "llmtop.flagged": event.flagged or None,
     }
-    if probe.felt_ns > 0:
-        found["gen_ai.response.time_to_first_chunk"] = seconds(probe.felt_ns)
     if probe.attempts:
         last = probe.attempts[-1]
         found |= {

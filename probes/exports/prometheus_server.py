@@ -34,7 +34,7 @@ from prometheus_client.utils import floatToGoString
 from probes.events import Event
 from probes.exports.aside import Aside, Report
 from probes.exports.metrics import METRICS, MetricFamily
-from probes.exports.metrics_fold import Labels, MetricsFold, Spread
+from probes.exports.metrics_fold import Labels, MetricsFold, HistogramCounts
 from probes.kit.listen import ListenAddress
 
 QUEUED_MOST: Final = 50_000
@@ -133,7 +133,7 @@ class _Figures(Collector):
 
 
 def _family(
-    metric: MetricFamily, values: Mapping[Labels, float], spreads: Mapping[Labels, Spread]
+    metric: MetricFamily, values: Mapping[Labels, float], spreads: Mapping[Labels, HistogramCounts]
 ) -> Metric:
     if metric.kind == "histogram":
         histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)

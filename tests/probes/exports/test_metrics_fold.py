@@ -34,6 +34,7 @@ from probes.exports.metrics import (
     MetricFamily,
 )
 from probes.exports.metrics_fold import MetricsFold
+from probes.exports.open_probes import OPEN_KEPT
 
 ALPHA = ("alpha", "m", "")
 
@@ -150,7 +151,7 @@ def test_a_route_that_no_hello_named_has_no_series() -> None:
 def test_an_open_probe_that_never_ends_is_forgotten() -> None:
     scripts = (ProbeScript(f"e1-{number}", 1.0) for number in range(10_000))
     fold = folded(hello(), *(script.started() for script in scripts))
-    assert len(fold._open) == 8_192
+    assert len(fold._open) == OPEN_KEPT
 
 
 def test_gauges_are_those_of_the_last_tick() -> None:
