@@ -17,7 +17,7 @@ import msgspec
 from probes.exports.unsent import Chunk, EngineLife
 from probes.kit.open_regular import open_regular
 from probes.kit.paths import state_folder
-from probes.store.recording import HELLO_PREFIX
+from probes.store.hellos import HELLO_PREFIX
 from probes.store.recording_files import RECORDING_NAME, part_number
 from probes.store.recording_reader import LONGEST_LINE
 

@@ -20,7 +20,8 @@ from anyio import to_thread
 
 from probes.events import Hello, decode_event
 from probes.events.placing import offset_of
-from probes.store.recording import HELLO_PREFIX, RecordedSpan, Recorder
+from probes.store.hellos import HELLO_PREFIX
+from probes.store.recording import RecordedSpan, Recorder
 
 MEMORY_BYTES: Final = 32 << 20
 """About an hour of eight routes at a probe a second each."""

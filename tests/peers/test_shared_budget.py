@@ -1,0 +1,20 @@
+"""Agents of several places, real processes, with one budget on a real bus."""
+
+from pathlib import Path
+
+from nats_server import nats_server
+from places_that_spend import Plan, spent_together
+
+
+def test_what_places_are_billed_together_is_within_their_budget_whatever_happens(
+    tmp_path: Path,
+) -> None:
+    plan = Plan(tokens=5_000, agents=3, killed=1, rate=3.0, kill_s=2.0, away_s=3.0, back_s=12.0)
+    with nats_server(tmp_path / "bus") as bus:
+        outcome = spent_together(bus, tmp_path, plan)
+    assert plan.tokens * 0.6 < outcome.billed <= plan.tokens
+    assert outcome.billed <= outcome.spent + outcome.held <= plan.tokens
+    told = "\n".join(text for words in outcome.words.values() for text in words)
+    assert "the bus of the budgets cannot be reached since" in told
+    assert "what was leased before is spent, and nothing more may be" in told
+    assert "the bus of the budgets is there again after" in told
