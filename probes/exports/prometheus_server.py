@@ -34,7 +34,7 @@ from prometheus_client.utils import floatToGoString
 from probes.events import Event
 from probes.exports.aside import Aside, Report
 from probes.exports.metrics import METRICS, MetricFamily
-from probes.exports.metrics_fold import Labels, MetricsFold, HistogramCounts
+from probes.exports.metrics_fold import HistogramCounts, Labels, MetricsFold
 from probes.kit.listen import ListenAddress
 
 QUEUED_MOST: Final = 50_000
