@@ -55,8 +55,8 @@ from probes.exports.open_probes import OpenProbe, OpenProbes
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 
-QUEUED_MOST: Final = 50_000
-"""Events that wait to be made metrics and spans of."""
+QUEUED_MOST: Final = 10_000
+"""Events: some seconds of the busiest run, of a few KB each where answers are long."""
 SPANS_QUEUED: Final = 4_096
 """Spans that wait for the receiver."""
 EXPORT_S: Final = 15

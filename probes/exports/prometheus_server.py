@@ -37,8 +37,8 @@ from probes.exports.metrics import METRICS, MetricFamily
 from probes.exports.metrics_fold import HistogramCounts, Labels, MetricsFold
 from probes.kit.listen import ListenAddress
 
-QUEUED_MOST: Final = 50_000
-"""Events: ten seconds of 500 streams, at some hundred bytes each that others hold as well."""
+QUEUED_MOST: Final = 10_000
+"""Events: some seconds of the busiest run, of a few KB each where answers are long."""
 PATH: Final = "/metrics"
 _AT_ONCE: Final = 4
 """A pair of Prometheus servers, somebody with curl, and one more."""
