@@ -47,6 +47,9 @@ _CONNECTIONS: Final = 32
 _PATIENCE_S: Final = 5.0
 """What a scraper has to send its request, and to take each piece of the answer."""
 _LEAVING_S: Final = 1.0
+_OWN_NAMES: Final = frozenset({"localhost", "host.docker.internal", "host.containers.internal"})
+"""Names of this machine; the latter two are what containers on it call it. Nobody can have a page
+at one of them: `.internal` is in no public DNS."""
 _PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 StartResponse = Callable[..., Any]
@@ -180,10 +183,10 @@ def _guarded(metrics: WsgiApp, address: ListenAddress) -> WsgiApp:
 
 
 def _names_loopback(host: str) -> bool:
-    """Return whether a Host header names loopback: by an address, or as `localhost`."""
+    """Return whether a Host header names this machine: by a loopback address, or by name."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     name = name.strip("[]").lower().removesuffix(".")
-    if name == "localhost":
+    if name in _OWN_NAMES:
         return True
     try:
         return ipaddress.ip_address(name).is_loopback
