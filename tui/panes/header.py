@@ -287,7 +287,12 @@ def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Par
     """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
     past = view.past
     if past is None:
-        return [_Part(_lamp(snapshot, view, status), 0)]
+        lamp = [_Part(_lamp(snapshot, view, status), 0)]
+        if status.state == "starting" and status.detail:
+            # Whoever looks at an empty screen wants to know what it waits for.
+            words = neutralise(status.detail, _WORDS_LIMIT)
+            lamp.append(_Part(((f"  {words}", "title"),), 0.05))
+        return lamp
     at = moment_words(past.at_ns, past, snapshot.wall_anchor_ns)
     ago = f", {age(past.ago_s).replace('.0s', 's')} ago" if past.has_present else ""
     glyph = f"▶ {speed_words(past.speed)}" if past.is_playing else "◀"
