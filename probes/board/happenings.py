@@ -377,8 +377,8 @@ class HappeningLog:
 
     def holding(self, event: Held) -> None:
         """Note that new attempts are held back, or let go again."""
-        if event.reason in _TOLD_OTHERWISE:
-            return
+        if event.reason in _TOLD_OTHERWISE or (event.place and event.reason == "restarting"):
+            return  # of a place it is told whether it is heard
         key, at_ns = (event.place, event.route, event.reason), event.at_ns
         where = "" if event.route else event.place
         hold = self._holds.get(key)
