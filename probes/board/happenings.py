@@ -41,7 +41,12 @@ from probes.events import (
     Notice,
     PlaceReport,
 )
-from probes.events.diagnosis_words import evidence_parts, recovery_words, what_words
+from probes.events.diagnosis_words import (
+    evidence_parts,
+    recovery_words,
+    scope_words,
+    what_words,
+)
 from probes.events.knob_turns import (
     BY_ITSELF,
     ONE_TURN_NS,
@@ -473,7 +478,7 @@ def _at(place: str, text: str) -> str:
 def _incident_text(event: Diagnosis, said: str) -> str:
     """Return what is wrong and what speaks for it, with the server's own words."""
     evidence = "; ".join(evidence_parts(event, said))
-    return " · ".join(part for part in (what_words(event), evidence) if part)
+    return " · ".join(part for part in (what_words(event), scope_words(event), evidence) if part)
 
 
 def _burst_text(event: AttemptFinished, burst: _Burst, many: int, lasted_s: float) -> str:
