@@ -529,7 +529,6 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module=_AGENT, record=None, no_record=False, place=None)
-    command.set_defaults(no_history=False)
     command.set_defaults(bus=None, bus_credentials=None)
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
     command.set_defaults(duration=None, engines=1, in_process=False, no_history=False)
@@ -545,15 +544,12 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
     )
-    _add_no_history(command)
     command.add_argument(
         "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
     )
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
     command.add_argument("--no-record", action="store_true", help="record nothing")
-    command.add_argument(
-        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
-    )
+    _add_no_history(command)
     command.add_argument(
         "--in-process", action="store_true", help="engine in this process: debugging, Windows"
     )
