@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,15 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     out, err = capsys.readouterr()
     assert err == ""
     return out
+
+
+@pytest.mark.parametrize("module", ["tui.cli", "tui.commands.live", "tui.app"])
+def test_nothing_of_it_is_imported_until_it_is_asked_for(module: str) -> None:
+    code = (
+        f"import sys, {module}; print([m for m in sys.modules if m.startswith('probes.history')])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
 
 
 def test_all_routes_have_a_line_and_what_was_found_stands_below(
