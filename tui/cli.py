@@ -544,12 +544,12 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
     )
+    _add_no_history(command)
     command.add_argument(
         "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
     )
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
     command.add_argument("--no-record", action="store_true", help="record nothing")
-    _add_no_history(command)
     command.add_argument(
         "--in-process", action="store_true", help="engine in this process: debugging, Windows"
     )
