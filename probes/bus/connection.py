@@ -69,6 +69,8 @@ _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
+_NOT_READY: Final = 10008
+"""JetStream's code for "temporarily unavailable": it reads its files, or votes for a leader."""
 _WRONG_REVISION: Final = (10071, 10164)
 """JetStream's codes for "the last message of that subject is another"."""
 
@@ -626,6 +628,8 @@ def _of_jetstream(error: "APIError", where: str) -> BusError:
 
     if error.err_code in _WRONG_REVISION:
         return WrongRevisionError(f"{where}: somebody else was faster")
+    if error.err_code == _NOT_READY:
+        return NoAnswerError(f"{where}: JetStream is not ready yet")
     if isinstance(error, ServiceUnavailableError):
         return BusError(f"{where} has no JetStream: start it with `nats-server -js`")
     return BusError(f"{where} refuses: {error.description or error.code}")
