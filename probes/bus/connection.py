@@ -100,7 +100,7 @@ class WrongRevisionError(BusError):
     """Somebody else was faster: the key or subject is not where the caller last saw it."""
 
 
-class TooLargeError(BusError):
+class MessageTooLargeError(BusError):
     """A message has more bytes than the server takes."""
 
 
@@ -253,7 +253,7 @@ class BusConnection:
             WrongRevisionError: another message is the last.
             NoAnswerError: no stream takes it, or the server did not answer: ask before trying
                 again.
-            TooLargeError: it has more bytes than the server takes.
+            MessageTooLargeError: it has more bytes than the server takes.
             BusError: it was refused, such as by a full disk.
         """
         given: dict[str, Any] = dict(headers or {})
@@ -263,7 +263,9 @@ class BusConnection:
         async def operate(link: _Link) -> int:
             if len(payload) > link.client.max_payload:
                 most = link.client.max_payload
-                raise TooLargeError(f"{len(payload)} bytes are more than the bus takes ({most})")
+                raise MessageTooLargeError(
+                    f"{len(payload)} bytes are more than the bus takes ({most})"
+                )
             ack = await link.stream.publish(subject, payload, headers=given, timeout=ANSWER_S)
             return ack.seq
 

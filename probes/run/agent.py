@@ -39,8 +39,7 @@ from probes.bus.names import PLACES_BUCKET, RUN_HEADER, WANTED_BUCKET, commands_
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
-from probes.exports.bus_events import Bus as SendingBus
-from probes.exports.bus_events import BusEvents
+from probes.exports.bus_events import BusEvents, SendingBus
 from probes.exports.recorded_lives import (
     RecordedLife,
     RecordedRow,
