@@ -49,8 +49,8 @@ MISSING_EXTRA: Final = "a bus needs nats-py: pip install 'llmtop-tui[bus]'"
 EVENTS_AGE_S: Final = 25 * 3600.0
 """A day, and an hour for who looks at the day a little late."""
 EVENTS_BYTES: Final = 1 << 30
-"""Of all places; 20 places of 20 routes at a probe a second each fill it in about 20 minutes, a
-place of eight routes at the default pace in weeks."""
+"""Of all places: two days of one place of eight routes at the default pace, a quarter of an hour of
+20 places of 20 routes at a probe a second each, for which an operator makes it larger."""
 PRESENCE_TTL_S: Final = 10.0
 """An agent that was killed leaves its place free after so long."""
 _DUPLICATES_S: Final = 120.0

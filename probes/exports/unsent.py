@@ -24,7 +24,7 @@ from probes.store.hellos import HELLO_PREFIX
 from probes.store.recording import RecordedSpan, Recorder
 
 MEMORY_BYTES: Final = 32 << 20
-"""About an hour of eight routes at a probe a second each."""
+"""Some 25 minutes of eight routes at a probe a second each."""
 _MARKS: Final = 200_000
 """Batches whose numbers are known to the last one: 5 h of ten a second. Of older ones every second
 is forgotten, again and again: only where the recording lost something is that felt."""
