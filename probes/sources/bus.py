@@ -63,6 +63,9 @@ _PIECE_BYTES: Final = 32 << 10
 _LOOK_S: Final = 0.5
 _LOST_GRACE_NS: Final = 2 * NS_PER_S
 """A server that starts again is back by then."""
+_READ_ANEW_NS: Final = 30 * NS_PER_S
+"""Silence of all places at once after which the reading is begun anew: it costs nothing, and a
+reading that the server has forgotten looks just so."""
 _AGAIN_S: Final = 0.5
 """Before what failed is tried again while there is a connection."""
 _ASK_HELLO_NS: Final = 2 * NS_PER_S
@@ -161,6 +164,9 @@ class BusSource:
         self._at = 0
         self._is_live = False
         self._has_caught_up = False
+        self._reading = anyio.CancelScope()
+        self._read_anew_ns = 0
+        """Silence of all places at which that was begun anew last."""
         self._reads = False
         """A reading is open: what is silent could be heard."""
         self._began_late = ""
@@ -268,9 +274,9 @@ class BusSource:
         subject = events_of(self._asked[0]) if len(self._asked) == 1 else EVENTS_OF_ALL
         while True:
             await self._bus.wait_connected()
-            with suppress(BusError):  # lost, which its state tells; or the stream was deleted
+            with suppress(BusError), anyio.CancelScope() as self._reading:
+                # An error is a loss, which its state tells; or the stream was deleted.
                 last = await self._bus.last(subject)
-                self._streams.heard_again()
                 await self._read_from(subject, self._begin_ns(last), last)
             self._reads = False
             await self._clock.sleep(_AGAIN_S)
@@ -446,10 +452,15 @@ class BusSource:
                     why = neutralise(bus.why, _WORDS_LIMIT)
                     self._streams.lost(self.now_ns, self.now_ns - for_ns, why)
                     self._reads = False
+                    self._streams.heard_again()
             elif self._reads and self._is_live and self._released.is_set():
                 self._streams.listened(span_ns)
                 await self._mind_unheard(now_ns)
                 self._streams.look(self.now_ns, self._is_present)
+                if self._streams.silent_ns - self._read_anew_ns > _READ_ANEW_NS:
+                    self._read_anew_ns = self._streams.silent_ns
+                    self._reading.cancel()
+                self._read_anew_ns = min(self._read_anew_ns, self._streams.silent_ns)
             if self._is_live and self._is_due():
                 self._give()
 

@@ -186,6 +186,11 @@ class PlaceStreams:
         for place in self._places.values():
             place.silent_ns += for_ns
 
+    @property
+    def silent_ns(self) -> int:
+        """For how long no place has been heard while all that came was read."""
+        return min((place.silent_ns for place in self._places.values()), default=0)
+
     def heard_again(self) -> None:
         """Know that the way to the places is there again: each has its time to be heard."""
         for place in self._places.values():

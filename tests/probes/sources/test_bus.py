@@ -306,6 +306,21 @@ async def test_a_place_that_was_killed_is_silent_and_then_gone() -> None:
         assert watched.states == [("eu", "heard"), ("eu", "silent"), ("eu", "gone")]
 
 
+async def test_a_reading_that_the_server_has_forgotten_is_begun_anew() -> None:
+    async with watching() as watched:
+        eu = watched.agent("eu")
+        eu.publish(hello("eu", at_s=0.5), tick("eu", 1.0))
+        await settle()
+        watched.bus.forget_readers()
+        for second in range(2, 50):
+            eu.publish(tick("eu", float(second)))
+            await watched.clock.advance(1.0)
+        assert [event.at_ns for event in watched.of(Tick)] == [
+            shared(float(second)) for second in range(1, 50)
+        ]
+        assert [state for _, state in watched.states] == ["heard", "gone", "heard"]
+
+
 async def test_while_nobody_reads_nobody_is_silent() -> None:
     async with watching() as watched:
         watched.agent("eu").publish(hello("eu", at_s=0.5))
