@@ -493,8 +493,13 @@ def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+")
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
-    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    command.set_defaults(base_url=None, model=None, api_key_env=None, bus=None)
+    command.set_defaults(bus_credentials=None)
     _add_config(command)
+    command.add_argument("--bus", metavar="URL", help="of the budgets that agents share over a bus")
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
     command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
     command.add_argument(
         "--lift", action="store_true", help="count from what is known, after a broken ledger"
@@ -520,6 +525,8 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module=_AGENT, record=None, no_record=False, place=None)
+    command.set_defaults(no_history=False)
+    command.set_defaults(bus=None, bus_credentials=None)
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
     command.set_defaults(duration=None, engines=1, in_process=False)
     command.description = (
@@ -529,7 +536,7 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     )
     _add_config(command)
     command.add_argument(
-        "--bus", required=True, metavar="URL", help="such as nats://HOST:4222, or tls://"
+        "--bus", metavar="URL", help="such as nats://HOST:4222; default: the variable LLMTOP_BUS"
     )
     command.add_argument(
         "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
@@ -539,6 +546,9 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
     command.add_argument("--no-record", action="store_true", help="record nothing")
+    command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
+    )
     command.add_argument(
         "--in-process", action="store_true", help="engine in this process: debugging, Windows"
     )

@@ -40,6 +40,7 @@ from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Knob, Notice, durable_lines
 from probes.events.knob_turns import BY_ITSELF
 from probes.events.placing import at_place, offset_of
+from probes.events.spoken_of import speaks_of
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -453,7 +454,7 @@ class Session:
         if hellos:
             # An engine that begins knows the settings alone, and nothing of what is ours to know.
             # Of several places it says nothing of the routes of another.
-            begun = {info.name for hello in hellos for info in hello.routes}
+            begun = {i.name for i in self._routes if any(speaks_of(one, i) for one in hellos)}
             wanted = self._wanted.now
             switched: list[Event] = [
                 self._switched(name, route.adaptive, "restart")

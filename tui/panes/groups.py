@@ -94,6 +94,7 @@ def group_of(name: str, routes: Iterable[RouteView], shown: Iterable[str]) -> Gr
 def places_words(group: GroupRow, width: int) -> str:
     """Return how many places a route has, and which of them hurt, as long as there is room for."""
     count, ill = len(group.members), [one for one in group.members if hurts(one)]
+    ill = [one for one in ill if one.state != "silent"] or ill
     if not ill:
         return next((words for words in (f"{count} places", f"{count}") if len(words) <= width), "")
     verb = "silent" if all(one.state == "silent" for one in ill) else "hurt"

@@ -20,6 +20,7 @@ from tui.keys import (
     HOME,
     KEYS,
     LEADERBOARD,
+    PLACES,
     PROBE,
     ROUTE,
     SWEEP,
@@ -428,6 +429,21 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
 }
 """What the columns of a pane are; the same words stand in the room's README."""
 
+_PLACES: Final = Section(
+    "routes × places",
+    (
+        Term("✖ 100%", "Of the probes from there so many fail.", "missed"),
+        Term("▲ ×3.1", "The median TTFT from there is so many times its usual.", "sluggish"),
+        Term("∅ 40s", "Nothing has been heard from there for so long.", "slow"),
+        Term("·", "Well from there; with a × beside it slower than usual, and within its goals."),
+        Term("HURT 3/4", "From how many places the route hurts, of those that tell; below: how "
+             "many routes hurt from the place."),
+        Term("a column", "What hurts from one place alone is the way there.", "missed"),
+        Term("a row", "What hurts from everywhere is the provider.", "missed"),
+        Term("+6", "So many columns have no room; those stand that hurt."),
+    ),
+)  # fmt: skip
+
 _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "routes": (_COLUMNS, _MARKS),
     "arrival": (_LANES,),
@@ -440,6 +456,7 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "comparison": (_COMPARISON,),
     "sweep": (_SWEEP,),
     "leaderboard": (_LEADERBOARD,),
+    "places": (_PLACES,),
 }
 
 _TIME: Final = Section(
@@ -468,6 +485,7 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     "comparison": COMPARISON,
     "sweep": SWEEP,
     "leaderboard": LEADERBOARD,
+    "places": PLACES,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
@@ -589,7 +607,9 @@ def sections_of(
             return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
-            return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
+            of_probe = _keys_of(PROBE, "keys of the page of a probe", keys)
+            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
+            return (_PAGE, of_route, of_probe, _PLACES, of_places)
         case "compare":
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)
