@@ -472,3 +472,28 @@ async def test_the_present_is_the_buss_however_wrong_our_clock_is() -> None:
         await watched.clock.advance(2.0)
         assert watched.source.now_ns == shared(3.0)
         assert watched.clock.now_ns != START_NS
+
+
+async def test_whoever_had_gone_before_the_past_was_read_is_told_at_once() -> None:
+    def past(watched: Watched) -> None:
+        eu, us = watched.agent("eu"), watched.agent("us")
+        eu.publish(hello("eu", at_s=-900.0), tick("eu", -800.0))
+        us.publish(hello("us", at_s=-900.0), tick("us", -1.0))
+        us.is_here()
+
+    async with watching(prepare=past) as watched:
+        assert ("eu", "silent") in watched.states  # as it was while the past was read
+        await watched.clock.advance(0.6)
+        assert watched.states[-1] == ("eu", "gone")
+        report = next(one for one in watched.of(PlaceReport) if one.state == "gone")
+        assert report.since_ns == shared(-800.0)
+        assert report.at_ns >= shared(0.0)
+
+
+async def test_where_all_had_gone_they_are_told_at_once_too() -> None:
+    def past(watched: Watched) -> None:
+        watched.agent("eu").publish(hello("eu", at_s=-900.0), tick("eu", -800.0))
+
+    async with watching(prepare=past) as watched:
+        await watched.clock.advance(0.6)
+        assert watched.states == [("eu", "heard"), ("eu", "gone")]
