@@ -207,9 +207,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     recording = command.add_mutually_exclusive_group()
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
-    command.add_argument(
-        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
-    )
+    _add_no_history(command)
     command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
@@ -256,6 +254,12 @@ def _add_bus(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--since", type=_span, metavar="SPAN", help="of the bus, begin so long ago; default: 1h"
+    )
+
+
+def _add_no_history(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
     )
 
 
@@ -525,10 +529,9 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module=_AGENT, record=None, no_record=False, place=None)
-    command.set_defaults(no_history=False)
     command.set_defaults(bus=None, bus_credentials=None)
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
-    command.set_defaults(duration=None, engines=1, in_process=False)
+    command.set_defaults(duration=None, engines=1, in_process=False, no_history=False)
     command.description = (
         "Probe the routes of the settings without a screen, as seen from a place: give what is "
         "measured to a bus (nats-server -js), and do what a cockpit over that bus asks for "
@@ -541,14 +544,12 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
     )
+    _add_no_history(command)
     command.add_argument(
         "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
     )
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
     command.add_argument("--no-record", action="store_true", help="record nothing")
-    command.add_argument(
-        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
-    )
     command.add_argument(
         "--in-process", action="store_true", help="engine in this process: debugging, Windows"
     )

@@ -19,10 +19,10 @@ from probes.config.errors import nearest
 from probes.events.diagnosis_words import ADVICE_KEYS
 
 ScreenName: TypeAlias = Literal[
-    "home", "route", "probe", "comparison", "sweep", "leaderboard", "places"
+    "home", "route", "probe", "comparison", "sweep", "leaderboard", "places", "history"
 ]
 """Screens that are live: all routes, one route, one probe of it, routes compared, one swept, routes
-ranked, routes by places."""
+ranked, routes by places, weeks of one."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
@@ -31,8 +31,9 @@ COMPARISON: Final[frozenset[ScreenName]] = frozenset(("comparison",))
 SWEEP: Final[frozenset[ScreenName]] = frozenset(("sweep",))
 LEADERBOARD: Final[frozenset[ScreenName]] = frozenset(("leaderboard",))
 PLACES: Final[frozenset[ScreenName]] = frozenset(("places",))
+HISTORY: Final[frozenset[ScreenName]] = frozenset(("history",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
-SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD
+SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD | HISTORY
 """Pages of lines."""
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
@@ -150,6 +151,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         where=LEADERBOARD),
     Hotkey("leader_reverse", "r", "r", "reverse", "Turn the order round.", "look",
         "leader_reverse", 7, where=LEADERBOARD),
+    Hotkey("history", "H", "H", "history", "Show weeks of the route: TTFT and E2E by day and hour, "
+        "tokens, cost, prompts that grew, incidents seen before.", "look", "history", 25),
+    Hotkey("history_span", "s", "s", "span", "Look back further: 30, 90, 400 days, then 7.",
+        "look", "history_span", 6, where=HISTORY),
     Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
         "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),

@@ -339,7 +339,7 @@ class PlaceAgent:
                 self._all_sent.set()
                 return
 
-    async def _while_ours(self, work: Callable[..., Awaitable[object]], *arguments: object) -> None:
+    async def _while_ours(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do something until somebody else has the place; then end all."""
         try:
             await work()

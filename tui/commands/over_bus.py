@@ -18,7 +18,7 @@ from probes.sources.source import Receive
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
-from tui.commands.watch import need_face, recorder_of, show
+from tui.commands.watch import history_of, need_face, recorder_of, show
 from tui.terminal.collector import passes_seldom
 
 _EXCLUDED = ("config", "base_url", "model", "api_key_env", "in_process")
@@ -60,6 +60,7 @@ def run(arguments: Namespace) -> int:
         partial(_source, address, places, arguments.since or SINCE_S),
         config=config,
         recorder=recorder_of(config, arguments),
+        history=history_of(config, arguments),
     )
     complaint = state_complaint()
     for problem in (*problems, *([complaint] if complaint is not None else [])):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, get_args
 
 from probes.board.views import Figure, RouteState, RouteView
+from probes.kit.short_figures import counted
 from tui.panes.view import ViewState
 
 CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
@@ -96,7 +97,9 @@ def places_words(group: GroupRow, width: int) -> str:
     count, ill = len(group.members), [one for one in group.members if hurts(one)]
     ill = [one for one in ill if one.state != "silent"] or ill
     if not ill:
-        return next((words for words in (f"{count} places", f"{count}") if len(words) <= width), "")
+        return next(
+            (words for words in (counted(count, "place"), f"{count}") if len(words) <= width), ""
+        )
     verb = "silent" if all(one.state == "silent" for one in ill) else "hurt"
     verb += "s" if verb == "hurt" and len(ill) == 1 else ""
     names = ", ".join(one.place for one in ill)

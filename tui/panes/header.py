@@ -482,12 +482,12 @@ def _places(header: HeaderView) -> list[_Part]:
         told = f"  {STATE_GLYPHS['silent']} {one.name} silent {lasting(one.since_s)}"
         return [_Part(((told, "slow"),), 0.12)]
     if silent:
-        many = f"{len(silent)} of {len(header.places)} places silent"
+        many = f"{len(silent)} of {counted(len(header.places), 'place')} silent"
         return [_Part(((f"  {STATE_GLYPHS['silent']} {many}", "slow"),), 0.12)]
     behind = max(header.places, key=lambda place: place.behind_s)
     if behind.behind_s:
         return [_Part(((f"  {behind.name} {lasting(behind.behind_s)} behind", "accent"),), 0.95)]
-    return [_Part(((f" × {len(header.places)} places", "dim"),), 4.1)]
+    return [_Part(((f" × {counted(len(header.places), 'place')}", "dim"),), 4.1)]
 
 
 def _behind(snapshot: Snapshot) -> list[_Part]:

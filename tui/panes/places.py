@@ -212,7 +212,7 @@ def grid_subtitle(snapshot: Snapshot, view: ViewState, width: int, height: int) 
         last = part.first + len(part.names)
         parts.append(f"routes {part.first + 1}–{last} of {len(grid.names)}")
     if len(part.places) < len(grid.places):
-        parts.append(f"{len(part.places)} of {len(grid.places)} places")
+        parts.append(f"{len(part.places)} of {counted(len(grid.places), 'place')}")
     chosen = selected_cell(grid, view)
     if chosen is not None:
         route = grid.by_cell[chosen]

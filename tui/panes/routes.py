@@ -1044,7 +1044,7 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
     if has_places(snapshot.routes):
         several = len({route.place for route in snapshot.routes})
         shared = len({route.shared_name for route in snapshot.routes})
-        name = f"{counted(shared, 'route')} × {several} places"
+        name = f"{counted(shared, 'route')} × {counted(several, 'place')}"
     parts = [name, order + (", reversed" if view.reversed else "")]
     shown = sum(is_shown(route, view) for route in snapshot.routes)
     among = f"{shown} of {len(snapshot.routes)}"

@@ -39,6 +39,8 @@ PaneName: TypeAlias = Literal[
     "leaderboard",
     # of the grid of places
     "places",
+    # of the weeks of a route
+    "history",
 ]
 
 

@@ -719,6 +719,16 @@ class LiveScreen(Screen[None]):
 
         self.app.push_screen(PlacesScreen(self.cockpit))
 
+    def action_history(self) -> None:
+        """Show weeks of the route."""
+        from tui.screens.history import HistoryScreen  # the first frame need not wait for it
+
+        route = self.route()
+        if route is None:
+            self.notify("There is no route yet.")
+            return
+        self.app.push_screen(HistoryScreen(self.cockpit, route.name))
+
     def action_bundle(self) -> None:
         """Write a folder that tells the incident of the route to whoever was not there."""
         handing_over.hand_over(self, writes=True)
