@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from probes.board.views import Snapshot
-from probes.config import Config
+from probes.config import Config, Route
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
 from tui.panes.header import terminal_title
@@ -124,9 +124,17 @@ class LlmtopApp(TerminalApp[None]):
         """Say what saving would change in the settings file, if there is one."""
         if not self._config.source:
             return Proposal(refusal="there is no settings file: `llmtop init` writes one")
+        is_of_places = any(route.place for route in self._config.routes)
+        if is_of_places and _is_turned(self._config.routes, routes):
+            refusal = (
+                "The settings have one value for all places: knobs of one place are not saved."
+            )
+            return Proposal(refusal=refusal)
         from probes.config.saving import SaveError, SettingsFile  # nobody else has a need of it
 
-        file = self._file = self._file or SettingsFile(self._config, os.environ)
+        # Of places elsewhere this machine may have no keys.
+        environ = None if is_of_places else os.environ
+        file = self._file = self._file or SettingsFile(self._config, environ)
 
         def write() -> str:
             try:
@@ -195,3 +203,12 @@ class LlmtopApp(TerminalApp[None]):
             for key in keys_of(screen.NAME, self._keys):
                 title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
+
+
+def _is_turned(routes: Iterable[Route], wanted: Mapping[str, Mapping[str, float | str]]) -> bool:
+    """Tell whether any knob is wanted otherwise than the settings have it."""
+    return any(
+        value != (route.asked_concurrency if key == "concurrency" else getattr(route, key))
+        for route in routes
+        for key, value in wanted.get(route.name, {}).items()
+    )

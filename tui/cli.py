@@ -33,6 +33,8 @@ LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
+_LIVE: Final = "tui.commands.live"
+"""What runs where no sub-command is named."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
@@ -107,6 +109,8 @@ def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
             arguments = parser().parse_args(argv)
             if arguments.only is not None and not arguments.headless:
                 raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
+            if arguments.module != _LIVE and isinstance(arguments.place, list) and arguments.place:
+                raise UsageError("--place, before a command, goes with llmtop itself alone")
             run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
             if is_program:
                 gc.freeze()  # modules stay until the end: no pass need look through them
@@ -135,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
-    top.set_defaults(module="tui.commands.live", engines=1, only=None, place=[])
+    top.set_defaults(module=_LIVE, engines=1, only=None, place=[])
     top.set_defaults(bus=None, bus_credentials=None, since=None)
     _add_settings(top)
     _add_run_options(top)

@@ -38,7 +38,7 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
-from probes.events.diagnosis_words import what_words, who_words
+from probes.events.diagnosis_words import hit_words, scope_words, what_words, who_words
 from probes.kit.clock import NS_PER_S, seconds
 from probes.kit.short_figures import lasting
 
@@ -156,6 +156,7 @@ class Alerts:
                 one.last, one.ended_ns = word, None
                 return
         stood_s = seconds(at_ns - word.since_ns)
+        what = f"{_who(word)}: {what_words(word)}"
         alert = self._alert(
             at_ns,
             "incident",
@@ -163,9 +164,11 @@ class Alerts:
             word.since_ns,
             harm,
             burn,
-            f"{_who(word)}: {what_words(word)} · {harm_words(harm, stood_s)}",
+            " · ".join(filter(None, (what, scope_words(word), harm_words(harm, stood_s)))),
         )
-        alert = msgspec.structs.replace(alert, incident=word.id, cause=word.cause)
+        alert = msgspec.structs.replace(
+            alert, incident=word.id, cause=word.cause, scope=word.scope, places=word.places
+        )
         self._stand(_Standing(alert, set(word.routes), {word.id}, word))
         yield alert
 
@@ -264,8 +267,9 @@ class Alerts:
 
 def _who(word: Diagnosis) -> str:
     if not word.routes or word.cause == "local_observer":
-        return "all routes"
-    return who_words(word.routes)
+        at = f" at {who_words(word.places, ', ')}" if word.places else ""
+        return f"all routes{at}"
+    return hit_words(word)
 
 
 def _burn_text(name: str, burning: Burning) -> str:

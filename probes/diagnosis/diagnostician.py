@@ -102,6 +102,8 @@ class Diagnostician:
         here = None if place is None else self._judged.get(place.name)
         if here is None:
             return ()
+        if isinstance(event, PlaceReport):
+            return tuple(self._incidents.look_again(event.at_ns, here.routes, self._routes))
         now_ns = here.place.now_ns
         if now_ns >= here.due_ns:
             here.due_ns = (now_ns // NS_PER_S + 1) * NS_PER_S
@@ -225,6 +227,7 @@ class Diagnostician:
 
     def _arrange(self, at_ns: int) -> None:
         """Put each route with those of its place."""
+        self._incidents.probe(self._routes.values())
         places, judged = self._places, self._judged
         self._judged = {
             name: judged.get(name)

@@ -7,6 +7,7 @@ from typing import Final
 
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.route_watch import RouteWatch
+from probes.diagnosis.seen_from import OF_THE_WAY, SeenFrom
 from probes.diagnosis.series import JudgedSeries, Shares, short
 from probes.events import Advice, Cause, Evidence
 from probes.events.diagnosis_words import fresh_words
@@ -86,9 +87,19 @@ def size_of(evidence: Sequence[Evidence]) -> float:
     return 0.0
 
 
-def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> Advice:
-    """Return what to do about a cause."""
+def advice_for(
+    cause: Cause,
+    ill: Sequence[RouteWatch],
+    routes: Sequence[RouteCauses],
+    seen: SeenFrom = SeenFrom(),  # noqa: B008 - frozen
+) -> Advice:
+    """Return what to do about a cause, seen from some of several places or from all."""
     plain = _PLAIN_ADVICE.get(cause)
+    if seen.scope == "network":
+        act = plain.act if plain is not None and cause in OF_THE_WAY else "check_network"
+        return Advice(act=act, detail=f"all that {seen.places[0]} sees is hit")
+    if seen.scope == "way" and cause == "no_answer":
+        return Advice(act="check_network", detail="it answers elsewhere")
     if plain is not None:
         return plain
     if ill and cause in ("own_load", "rate_limited_concurrency"):
@@ -132,23 +143,33 @@ def _well_route(ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> str
     """Return the fastest route that is well and shares a tag with those that are not.
 
     One of another host is better, for the fault may be the host's; one of which anything is in
-    doubt is none.
+    doubt is none. Where several places are hit it is named as it is at all of them.
     """
     hurt = {watch.name for watch in ill}
     hosts = {watch.host for watch in ill}
     tags = {tag for watch in ill for tag in watch.info.tags}
-    well = [
-        (route.watch.host in hosts, wait_s, route.watch.name)
-        for route in routes
-        if route.watch.name not in hurt
-        and not route.alarms
-        and route.watch.is_probed
-        and (not tags or tags & set(route.watch.info.tags))
-        and not any(test.rank for test in route.watch.tests)
-        and route.watch.hanging(route.watch.now_ns, _DOUBT) is None
-        and (wait_s := route.watch.wait_series.usual(0.5)) is not None
-    ]
-    return min(well)[2] if well else ""
+    places = {watch.place for watch in ill}
+    well: dict[str, list[tuple[bool, float, str]]] = {}
+    for route in routes:
+        watch = route.watch
+        if (
+            watch.name not in hurt
+            and watch.place in places
+            and not route.alarms
+            and watch.is_probed
+            and watch.is_heard
+            and (not tags or tags & set(watch.info.tags))
+            and not any(test.rank for test in watch.tests)
+            and watch.hanging(watch.now_ns, _DOUBT) is None
+            and (wait_s := watch.wait_series.usual(0.5)) is not None
+        ):
+            found = (watch.host in hosts, wait_s, watch.name)
+            well.setdefault(watch.info.shared_name, []).append(found)
+    # Users are where they are: a route helps them that is well from each place that is hit.
+    if len(places) == 1:
+        return min((one for same in well.values() for one in same), default=(False, 0.0, ""))[2]
+    everywhere = [(max(same), name) for name, same in well.items() if len(same) == len(places)]
+    return min(everywhere)[1] if everywhere else ""
 
 
 def _speaking(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence]:

@@ -23,9 +23,11 @@ import msgspec
 
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
+from probes.diagnosis.hosts import provider_of
 from probes.diagnosis.route_watch import RouteWatch
+from probes.diagnosis.seen_from import Counterparts, SeenFrom, Sightings, figures_elsewhere
 from probes.diagnosis.series import OF_A_SHAPE
-from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence
+from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence, Scope
 from probes.events.diagnosis_words import diagnosis_text, server_words
 from probes.kit.clock import NS_PER_S
 
@@ -50,6 +52,8 @@ class Incident:
     """When it took its cause."""
     last: Diagnosis | None = None
     """What was told of it last."""
+    sightings: Sightings = field(default_factory=Sightings)
+    """From which places it is seen."""
 
     def takes_cause(self, standing: Sequence[tuple[RouteCauses, Alarm]], now_ns: int) -> None:
         """Take the cause that most of what stands has, of what is named where something is."""
@@ -81,6 +85,8 @@ class _Told(NamedTuple):
     state: DiagnosisState
     cause: Cause
     routes: tuple[str, ...]
+    scope: Scope = ""
+    unheard: tuple[str, ...] = ()
 
 
 class Incidents:
@@ -94,6 +100,25 @@ class Incidents:
         self._placed: set[int] = set()
         """Identities of the alarms that are of an open incident, while these are brought in
         line."""
+        self._among = Counterparts()
+
+    def probe(self, routes: Iterable[RouteCauses]) -> None:
+        """Know which routes there are, at which places."""
+        self._among = Counterparts(routes)
+
+    def look_again(
+        self, at_ns: int, here: Mapping[str, RouteCauses], routes: Mapping[str, RouteCauses]
+    ) -> list[Diagnosis]:
+        """Return what is to be told of the incidents of a place that is not heard any more, or
+        again: its own seconds do not come, and nothing of them begins or ends."""
+        told: list[Diagnosis] = []
+        for incident in self.open:
+            now = incident.told
+            if now is not None and incident.members and incident.is_at(here, routes):
+                seen = self._seen(incident, at_ns, incident.last)
+                if seen.unheard != now.unheard:
+                    told.append(self._event(incident, now.state, at_ns, tuple(routes.values())))
+        return told
 
     def update(
         self,
@@ -254,10 +279,31 @@ class Incidents:
                 route.watch.settle()
             self.open.remove(incident)
             return [self._event(incident, "settled", now_ns, routes)]
-        now = _Told(state, incident.cause, incident.routes())
+        seen = self._seen(incident, now_ns, incident.last)
+        now = _Told(state, incident.cause, incident.routes(), seen.scope, seen.unheard)
         if now == incident.told:
             return []
         return [self._event(incident, state, now_ns, routes)]
+
+    def _seen(
+        self,
+        incident: Incident,
+        now_ns: int,
+        by: Diagnosis | None,
+        evidence: Evidence | None = None,
+    ) -> SeenFrom:
+        """Return from where an incident is seen, by the figure that speaks for it first."""
+        figure = by.evidence[0] if evidence is None and by is not None and by.evidence else evidence
+        named_ns = incident.named_ns
+        return incident.sightings.look(
+            now_ns,
+            incident.cause,
+            incident.since_ns,
+            named_ns,
+            incident.hit(),
+            figure,
+            self._among,
+        )
 
     def _has_settled(self, incident: Incident, now_ns: int) -> bool:
         return (
@@ -271,7 +317,6 @@ class Incidents:
         self, incident: Incident, state: DiagnosisState, now_ns: int, routes: Sequence[RouteCauses]
     ) -> Diagnosis:
         names = incident.routes() or (() if incident.told is None else incident.told.routes)
-        incident.told = _Told(state, incident.cause, names)
         if incident.last is not None and state in ("cleared", "settled"):
             # What it was, not what is left of it.
             incident.last = msgspec.structs.replace(
@@ -280,6 +325,9 @@ class Incidents:
             return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.hit()]
         evidence, against = evidence_of(incident.cause, ill)
+        figure = evidence[0] if evidence else None
+        seen = self._seen(incident, now_ns, incident.last, figure)
+        incident.told = _Told(state, incident.cause, names, seen.scope, seen.unheard)
         words = next(
             (alarm for _, alarm in ill if alarm.detail and alarm.slot in ("fails", "answers")), None
         )
@@ -292,8 +340,12 @@ class Incidents:
             since_ns=incident.since_ns,
             size=size_of(evidence),
             evidence=evidence,
-            against=against,
-            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
+            against=(*against, *figures_elsewhere(incident.sightings.elsewhere)),
+            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes, seen),
+            scope=seen.scope,
+            places=seen.places,
+            of_places=seen.of_places,
+            unheard=seen.unheard,
             shape=_shape_of(evidence, [watch for watch, _ in ill]),
         )
         said = ""
@@ -358,16 +410,6 @@ def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bo
     for tag in sorted(set.intersection(*(set(watch.info.tags) for watch in watches))):
         yield lambda watch, tag=tag: is_there(watch) and tag in watch.info.tags  # type: ignore[misc]
     yield is_there
-
-
-def provider_of(host: str) -> str:
-    """Return who runs a host: the last two labels of its name, without port; an address whole."""
-    name = host.rpartition("@")[2]
-    name = name if name.startswith("[") else name.partition(":")[0]
-    labels = name.split(".")
-    if len(labels) < 2 or labels[-1].isdigit() or name.startswith("["):
-        return host
-    return ".".join(labels[-2:])
 
 
 def _is_ill(route: RouteCauses) -> bool:

@@ -13,7 +13,8 @@ Rule 4: what our own machine does is no missed goal of a route. It is paged when
 clears nothing that is measured can be trusted.
 Rule 5: how long an incident stands is told by the time of a place that it hits (`places.py`), and a
 verdict counts for nothing while that place is behind: what its backlog tells may long be over. So
-who is called is called for what is so now.
+who is called is called for what is so now. Of several places it is waited for some seconds until it
+is known from which of them it is seen: who is called is told that once.
 Rule 6: memory is bounded, whatever comes.
 """
 
@@ -49,6 +50,8 @@ STANDS_S: Final = 120.0
 LATE_S: Final = 60.0
 """Of many well routes, one is named by chance once in weeks, for less than a minute; where answers
 scatter widely, some of them are late at any time."""
+_SCOPE_S: Final = 10.0
+"""So long another place takes to answer often enough, at a probe a second and with late batches."""
 _FEWEST_BEYOND: Final = 3
 """Probes beyond a goal on its p95: two mishaps are none of an incident's doing."""
 _SHARE_BEYOND: Final = 1 - P95_SHARE
@@ -328,6 +331,8 @@ class Pager:
     def _harm(self, incident: Diagnosis, named_ns: int, at_ns: int) -> Harm | None:
         """Return why somebody is to be paged for a named incident; None where nobody is."""
         cause, since_ns = incident.cause, incident.since_ns
+        if incident.places and not incident.scope and seconds(at_ns - named_ns) < _SCOPE_S:
+            return None
         routes = [self._routes[name] for name in incident.routes if name in self._routes]
         if cause in _NOTHING_ANSWERED:
             return Harm("nothing_answered", incident.routes[0] if incident.routes else "")

@@ -918,6 +918,10 @@ class RouteWatch:
             *(self.resent, self.reordered),
         )
         self._felt_by = (*self._of_the_route, self.stalled)
+        if self.place:
+            for test in self.tests:
+                if isinstance(test, JudgedSeries):
+                    test.keep_newest()
 
 
 def _waited_s(event: AttemptFinished, began_ns: int) -> float:

@@ -9,13 +9,14 @@ Rule 3. What is too small for anybody to feel is no change: each series has a fl
         its values, so that 0.1 ms becoming 0.3 ms on loopback is not ×3.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from probes.diagnosis.level import MOST, Level, LevelShift, Shift
 from probes.diagnosis.rates import CREDIT, ShareShift
 from probes.events import Evidence, FigureName, FigureUnit
-from probes.kit.clock import NS_PER_S
+from probes.kit.clock import NS_PER_S, kept_ns
 
 RANK: Final[dict[Level, int]] = {
     "learning": 0,
@@ -55,14 +56,43 @@ INPUT: Final = SeriesKind("input_tokens", "tokens", 4.0, 1.15)
 OUTPUT: Final = SeriesKind("output_tokens", "tokens", 2.0, 1.2)
 
 
+_NEWEST_KEPT: Final = 40
+"""Values by which a place tells that it sees nothing of a fault: five that speak clearly do."""
+
 OF_A_SHAPE: Final = frozenset(kind.figure for kind in (WAIT, PER_TOKEN, GAP, WHOLE, INPUT, OUTPUT))
 """Figures of what a route asks; all others are of the way to it, or of all that it asks."""
+
+
+class NewestValues:
+    """The newest values of a series, each with when its request began; 16 bytes each."""
+
+    __slots__ = ("_began_ns", "_number", "_values")
+
+    def __init__(self) -> None:
+        self._began_ns = array("q")
+        self._values = array("d")
+        self._number = 0
+
+    def add(self, value: float, began_ns: int) -> None:
+        """Take a value; of those that are too many the oldest goes."""
+        if self._number < _NEWEST_KEPT:
+            self._began_ns.append(kept_ns(began_ns))
+            self._values.append(value)
+        else:
+            at = self._number % _NEWEST_KEPT
+            self._began_ns[at], self._values[at] = kept_ns(began_ns), value
+        self._number += 1
+
+    def since(self, at_ns: int) -> list[float]:
+        """Return those of requests that began then or later."""
+        both = zip(self._began_ns, self._values, strict=True)
+        return [value for began_ns, value in both if began_ns >= at_ns]
 
 
 class JudgedSeries:
     """One series on its way into its level: what came in this second."""
 
-    __slots__ = ("_closed_ns", "_credit", "_evidence", "_values", "kind", "level")
+    __slots__ = ("_closed_ns", "_credit", "_evidence", "_newest", "_values", "kind", "level")
 
     def __init__(self, kind: SeriesKind, level: LevelShift | None = None) -> None:
         self.kind = kind
@@ -72,9 +102,21 @@ class JudgedSeries:
         self._evidence = False
         self._closed_ns: int | None = None
         self._credit = CREDIT
+        self._newest: NewestValues | None = None
+
+    def keep_newest(self) -> None:
+        """Keep the newest values from now on, to be compared with what another place sees."""
+        self._newest = self._newest or NewestValues()
+
+    def since(self, at_ns: int) -> list[float]:
+        """Return the newest values of requests that began at a stamp or later, where they are
+        kept."""
+        return [] if self._newest is None else self._newest.since(at_ns)
 
     def add(self, value: float, began_ns: int, *, evidence: bool) -> None:
         """Take a sample of the request that began at `began_ns`."""
+        if self._newest is not None:
+            self._newest.add(min(value, MOST), began_ns)
         self._values.append((min(value, MOST) + self.kind.floor, began_ns))
         self._evidence = self._evidence or evidence
 

@@ -1,4 +1,4 @@
-"""A diagnosis in words: who · what · since · evidence with n against usual → what to do.
+"""A diagnosis in words: who · what · from where · since · evidence against usual → what to do.
 
 Rule 1: words are made from the fields of the event alone, so that the screen, a report and the
 event's own `text` say the same of the same incident.
@@ -152,6 +152,13 @@ _AS_USUAL: Final[dict[FigureName, str]] = {
 }
 """What a figure is called where only that it is as usual is said; else as above."""
 
+_LIMITS: Final[frozenset[Cause]] = frozenset(
+    ("rate_limited_requests", "rate_limited_tokens", "rate_limited_concurrency")
+)
+_OF_THE_KEY: Final[frozenset[Cause]] = frozenset(("auth_failure", "quota_exhausted"))
+_ASKED: Final[frozenset[Cause]] = frozenset(("bad_request", "model_missing"))
+"""Of these the fault is in what is asked for, wherever that is done."""
+
 _ACTS: Final[dict[Act, str]] = {
     "move": "send users elsewhere",
     "set_knob": "ease the load",
@@ -203,11 +210,69 @@ Parted: TypeAlias = tuple[str, ...]
 """Parts of a line, the most needed first."""
 
 
-def who_words(routes: Sequence[str]) -> str:
+def who_words(routes: Sequence[str], between: str = " ") -> str:
     """Return whom an incident hits: `alpha bravo charlie +2`."""
     more = len(routes) - _MOST_NAMED
-    named = " ".join(routes[:_MOST_NAMED])
+    named = between.join(routes[:_MOST_NAMED])
     return f"{named} +{more}" if more > 0 else named
+
+
+def hit_words(diagnosis: Diagnosis) -> str:
+    """Return whom an incident hits, as `who_words`; what is seen from several places is named by
+    the names that it has at all of them."""
+    if len(diagnosis.places) < 2:
+        return who_words(diagnosis.routes)
+    ends = tuple(f"@{place}" for place in diagnosis.places)
+    shared = (
+        next((name.removesuffix(end) for end in ends if name.endswith(end)), name)
+        for name in diagnosis.routes
+    )
+    return who_words(tuple(dict.fromkeys(shared)))
+
+
+def scope_words(diagnosis: Diagnosis) -> str:
+    """Return from which of several places it is seen, and what that says: `from eu only: the way
+    there (1 of 3 places)`; empty where one place is all there is."""
+    places, cause = diagnosis.places, diagnosis.cause
+    told = ""
+    if places and diagnosis.scope != "machine":
+        seen, of = len(places), diagnosis.of_places
+        among = f" ({seen} of {counted(of, 'place')})" if of else ""
+        if diagnosis.scope == "everywhere":
+            told = f"from everywhere: {_meeting_point(cause)}{among}"
+        elif diagnosis.scope:
+            told = f"from {who_words(places, ', ')} only{_why_only(diagnosis)}{among}"
+        else:
+            told = f"from {who_words(places, ', ')}, elsewhere not known yet"
+    if diagnosis.unheard:
+        not_heard = f"{who_words(diagnosis.unheard, ', ')} not heard"
+        told = f"{told}, {not_heard}" if told else not_heard
+    return told
+
+
+def _meeting_point(cause: Cause) -> str:
+    """Return where what all places see lies."""
+    if cause in _LIMITS:
+        return "one limit for all"
+    if cause in _OF_THE_KEY:
+        return "the key or its account"
+    return "what is asked for" if cause in _ASKED else "the provider"
+
+
+def _why_only(diagnosis: Diagnosis) -> str:
+    """Return what it says that these places alone see it; empty where it says nothing more."""
+    its = "its" if len(diagnosis.places) == 1 else "their"
+    match diagnosis.scope:
+        case "way":
+            return ": the way there"
+        case "network":
+            return f": all that it sees, {its} own network"
+        case _ if diagnosis.cause in _LIMITS:
+            return f": a limit of {its} own"
+        case _ if diagnosis.cause in _OF_THE_KEY:
+            return f": {its} own key or account"
+        case _:
+            return ""
 
 
 def counts_failures(evidence: Iterable[Evidence]) -> bool:
@@ -235,7 +300,13 @@ def cause_words(
 
 
 def evidence_words(evidence: Evidence) -> str:
-    """Return a figure against its usual: `first token 2.60 s, usual 0.73 (n 103/240)`."""
+    """Return a figure against its usual: `first token 2.60 s, usual 0.73 (n 103/240)`; of another
+    place than those that are hit it says so: `… from us`."""
+    told = _figure_words(evidence)
+    return f"{told} from {evidence.place}" if evidence.place else told
+
+
+def _figure_words(evidence: Evidence) -> str:
     name, how, one = _FIGURES[evidence.figure]
     now, usual = evidence.now, evidence.usual
     if how == "of":
@@ -296,9 +367,15 @@ def _value_words(how: str, value: float, evidence: Evidence) -> str:
 
 def as_usual_words(unmoved: Iterable[Evidence]) -> str:
     """Return which figures did not move, and so speak against other causes: `writing speed, RTT as
-    usual`; empty without any."""
-    names = dict.fromkeys(_AS_USUAL.get(one.figure) or _FIGURES[one.figure].name for one in unmoved)
-    return f"{', '.join(names)} as usual" if names else ""
+    usual`, and what they are from elsewhere: `first token 0.31 s, usual 0.30 (n 40/300) from us`;
+    empty without any."""
+    unmoved = tuple(unmoved)
+    names = dict.fromkeys(
+        _AS_USUAL.get(one.figure) or _FIGURES[one.figure].name for one in unmoved if not one.place
+    )
+    told = [f"{', '.join(names)} as usual"] if names else []
+    told += [evidence_words(one) for one in unmoved if one.place]
+    return "; ".join(told)
 
 
 def others_words(well: int, hurt: Sequence[str]) -> str:
@@ -399,6 +476,9 @@ def _cut(text: str, most: int) -> str:
 
 def what_words(diagnosis: Diagnosis) -> str:
     """Return what is wrong with those that are hit, with how sure that is."""
+    if diagnosis.scope == "machine":
+        busy = f"the machine at {who_words(diagnosis.places, ', ')} is busy"
+        return f"perhaps {busy}" if diagnosis.state == "perhaps" else busy
     words = cause_words(
         diagnosis.cause,
         size=diagnosis.size,
@@ -424,7 +504,8 @@ def evidence_parts(diagnosis: Diagnosis, words: str = "") -> Parted:
 
 
 def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
-    """Return the whole in one line, without its times: who · what · evidence → what to do.
+    """Return the whole in one line, without its times: who · what · from where · evidence → what
+    to do.
 
     Args:
         diagnosis: whose `text` it is to be.
@@ -432,7 +513,8 @@ def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
     """
     # What is wrong with this machine is nobody's among the routes.
     is_ours = diagnosis.cause == "local_observer"
-    parts = ("" if is_ours else who_words(diagnosis.routes), what_words(diagnosis))
+    who = "" if is_ours else hit_words(diagnosis)
+    parts = (who, what_words(diagnosis), scope_words(diagnosis))
     told = (*evidence_parts(diagnosis, words), as_usual_words(diagnosis.against))
     evidence = "; ".join(part for part in told if part)
     line = " · ".join(part for part in (*parts, evidence) if part)

@@ -201,6 +201,16 @@ DiagnosisState: TypeAlias = Literal[
     "settled",  # it stands, and is the usual from now on
 ]
 
+Scope: TypeAlias = Literal[
+    "",  # one place is all there is, or it is not known yet
+    "everywhere",  # each place that tells how it is sees it: it lies where all of them meet
+    "way",  # from these places only, and it is of the way there: round trips, connects, silence
+    "network",  # from this place only, and all that it sees, whoever provides it
+    "machine",  # our own machine at this place
+    "only",  # from these places only, and it is nothing of the way
+]
+"""What it says of a fault from which of several places it is seen."""
+
 FigureName: TypeAlias = Literal[
     "ttft",  # of the attempt
     "time_per_token",
@@ -501,6 +511,8 @@ class Evidence(Record, frozen=True, kw_only=True):
     low: float | None = None
     """Of now / usual, its interval of 95 %; None where none is known."""
     high: float | None = None
+    place: str = ""
+    """Of several places, the one whose figure it is, where that sees nothing of it."""
 
 
 class SeriesReference(Record, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ from probes.events.parts import (
     RouteCounts,
     RouteInfo,
     RttTo,
+    Scope,
     SeriesReference,
     ServerClaim,
     ShareReference,
@@ -399,6 +400,14 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     advice: Advice | None = None
     shape: str = ""
     """Of the prompts that a route asks in turn, the one that it is about; empty for all."""
+    scope: Scope = ""
+    """Of several places, what it says that these see it and others do not."""
+    places: tuple[str, ...] = ()
+    """Those that see it, sorted; empty where one place is all there is."""
+    of_places: int = 0
+    """Of so many that tell how these routes are; 0 while that is not known."""
+    unheard: tuple[str, ...] = ()
+    """Places that probe the same and are not heard: nobody knows how it is there."""
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 
@@ -425,6 +434,10 @@ class Alert(Record, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """Id of the incident; empty where there is none."""
     cause: Cause | None = None
     """What it was taken for by then; None where there is no incident."""
+    scope: Scope = ""
+    """As of the incident, by then."""
+    places: tuple[str, ...] = ()
+    """Of several places, those that saw it by then, sorted."""
     burn: Burn | None = None
     """Where it is for a goal's budget."""
     ended_ns: int | None = None

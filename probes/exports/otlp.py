@@ -57,6 +57,10 @@ QUEUED_MOST: Final = 50_000
 """Events that wait to be made metrics and spans of."""
 SPANS_QUEUED: Final = 4_096
 """Spans that wait for the receiver."""
+EXPORT_S: Final = 15
+"""Between two exports of metrics where the environment says nothing: the SDK's minute is long for
+somebody who watches, and for who must learn that nobody takes them."""
+_INTERVAL_VARIABLE: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 _SPANS_AT_ONCE: Final = 512
 _SPANS_WAIT_S: Final = 2.0
 """A span waits for others for so long at most."""
@@ -221,14 +225,15 @@ class OtlpExport:
     ) -> None:
         """Begin; `report` takes what a person should read, from any thread."""
         _silence()
-        self._report = report
+        self._report, self._shown = report, receiver.shown
         named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get(
             "OTEL_RESOURCE_ATTRIBUTES", ""
         )
         resource = Resource.create(
             ({} if named else {"service.name": "llmtop"}) | {"service.version": __version__}
         )
-        reader = PeriodicExportingMetricReader(_Metrics(receiver, report))
+        interval_ms = None if environ.get(_INTERVAL_VARIABLE) else EXPORT_S * 1e3
+        reader = PeriodicExportingMetricReader(_Metrics(receiver, report), interval_ms)
         self._provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         self._instruments = _Instruments(self._provider, latest=genai.wants_latest(environ))
         self._spans = _Spans(receiver, resource, report) if traces else None
@@ -262,13 +267,13 @@ class OtlpExport:
             self._spans.close()
         ending.join(_LEAVING_S)
         if ending.is_alive():
-            self._report("--otlp ends: what was measured last was not taken in time")
+            self._report(f"--otlp {self._shown} ends: metrics were not taken in time")
 
     def _shut_down(self) -> None:
         try:
             self._provider.shutdown()
         except Exception as error:  # it raises what its readers did, as a list of texts
-            self._report(f"--otlp ends: {neutralise(str(error), 200)}")
+            self._report(f"--otlp {self._shown} ends: {neutralise(str(error), 200)}")
 
     def _fold(self, events: list[Event]) -> None:
         for event in events:

@@ -14,7 +14,7 @@ from probes import __version__
 from probes.config.urls import mask_url
 from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
-from probes.events.diagnosis_words import cause_words, what_words
+from probes.events.diagnosis_words import cause_words
 from probes.events.pace_words import SKIP_WORDS, pace_words
 from probes.handover.charts import (
     ChartAxis,
@@ -48,6 +48,7 @@ from probes.handover.words import (
     lost_words,
     open_words,
     said_words,
+    seen_words,
     since_words,
     summary_words,
     trust_words,
@@ -353,7 +354,7 @@ def _evidence(facts: Facts) -> Iterator[Block]:
         )
     others = [
         f"{utc_time(facts.wall_ns(one.since_ns))} {listed_routes(one.routes)}: "
-        f"{what_words(one.word)}"
+        f"{seen_words(one.word)}"
         for one in facts.others
     ]
     if others:

@@ -18,6 +18,7 @@ from probes.events.diagnosis_words import (
     advice_words,
     evidence_words,
     fresh_words,
+    scope_words,
     what_words,
 )
 from probes.handover.facts import Facts, ObserverHealth, RouteFacts, bad_of_incident
@@ -149,8 +150,15 @@ def head_words(facts: Facts) -> str:
         if not any(route.during.finished for route in facts.routes):
             told = "no probe finished"
         return f"{counted(len(facts.routes), 'route')} for {long}: {told}"
-    who = "all routes" if record.word.cause == "local_observer" else listed_routes(record.routes)
-    return f"{who}: {what_words(record.word)}"
+    word = record.word
+    at = f" at {', '.join(word.places)}" if word.places else ""
+    who = f"all routes{at}" if word.cause == "local_observer" else listed_routes(record.routes)
+    return " · ".join(filter(None, (f"{who}: {what_words(word)}", scope_words(word))))
+
+
+def seen_words(word: Diagnosis) -> str:
+    """Return what is wrong, and of several places from which it is seen."""
+    return ", ".join(filter(None, (what_words(word), scope_words(word))))
 
 
 def since_words(facts: Facts) -> str:
@@ -309,7 +317,7 @@ def found_words(facts: Facts) -> str:
     if not facts.others:
         return "No incident was named in it."
     told = [
-        f"{listed_routes(one.routes)} {what_words(one.word)} since "
+        f"{listed_routes(one.routes)} {seen_words(one.word)} since "
         f"{utc_time(facts.wall_ns(one.since_ns))}"
         for one in facts.others
     ]
@@ -379,9 +387,24 @@ def _doubts_of(health: ObserverHealth) -> Iterator[str]:
 
 
 def blame_words(record: IncidentRecord) -> str:
-    """Return on whose side it lies, and how sure that is."""
-    side = BLAME[record.word.cause]
-    return side if record.named_ns is not None else f"perhaps {side}"
+    """Return on whose side it lies, from where it is seen, and how sure that is."""
+    side, seen = _side_of(record.word), scope_words(record.word)
+    told = f"{side}; seen {seen}" if seen.startswith("from ") else side
+    return told if record.named_ns is not None else f"perhaps {told}"
+
+
+def _side_of(word: Diagnosis) -> str:
+    """Return whose side a cause lies on; from where it is seen says more than its symptom."""
+    places = " and ".join(word.places)
+    match word.scope:
+        case "way":
+            return f"the way between {places} and the provider"
+        case "network":
+            return f"{places}'s own network: all that it sees is hit, whoever provides it"
+        case "machine":
+            return f"our own machine at {places}: it was too busy to measure well"
+        case _:
+            return BLAME[word.cause]
 
 
 def summary_words(facts: Facts) -> str:

@@ -24,6 +24,7 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config
+from probes.config.settings import Alerting
 from probes.control.attention import Attention
 from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, WatchText
 from probes.control.status import HostStatus
@@ -43,7 +44,7 @@ from probes.events import (
 )
 from probes.events.placing import SHARED_CLOCK
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
-from probes.run.exporting import Export, alert_exports, close_exports
+from probes.run.exporting import Export, alert_exports, close_exports, standing
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
@@ -149,18 +150,17 @@ class PlacesSession:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
-        if config is not None:
-            for one in alert_exports(
-                config.alerts,
-                environ=os.environ,
-                # Over a bus come no secrets of ours, and nothing of a server but what agents scrub.
-                secrets=frozenset(),
-                scrub=str,
-                report=self._problems.put,
-                attention=self.attention,
-            ):
-                self._exports.append(one)
-                self._callers.append(one.receive)
+        alerting = Alerting() if config is None else config.alerts
+        for one in alert_exports(
+            alerting,
+            environ=os.environ,
+            secrets=frozenset(),  # those of the routes are where these are probed from
+            scrub=str,
+            report=self._problems.put,
+            attention=self.attention,
+        ):
+            self._exports.append(one)
+            self._callers.append(one.receive)
         self._source = make_source(
             self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
         )
@@ -218,11 +218,6 @@ class PlacesSession:
         recorder = self._recorder
         return "" if recorder is None or not recorder.has_begun else str(recorder.path)
 
-    def export(self, export: Export) -> None:
-        """Give every batch to what goes to another program, and close it with the run."""
-        self._exports.append(export)
-        self._sinks.append(export.receive)
-
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
         self._sinks.append(sink)
@@ -230,6 +225,19 @@ class PlacesSession:
     def subscribe_caller(self, sink: Sink) -> None:
         """The same for who calls people: with what is of now, and the alerts that still fire."""
         self._callers.append(sink)
+
+    def export(self, export: Export) -> None:
+        """Give every batch to what goes to another program, and close it with the run; of the past
+        it is given how things stand, and nothing that counts: who comes late counts from now on."""
+        self._exports.append(export)
+
+        def receive(events: list[Event], lines: bytes) -> None:
+            if self._firing is None:
+                export.receive(events, lines)
+            else:
+                export.receive(standing(events), b"")
+
+        self._sinks.append(receive)
 
     def command(self, command: Command) -> None:
         """Hand a command to the place of its route, or to all places."""

@@ -21,7 +21,15 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from probes.bus.connection import PRESENCE_TTL_S, BusError, BusState, Entry, StreamMessage
+from probes.bus.connection import (
+    PRESENCE_TTL_S,
+    BusError,
+    BusLostError,
+    BusState,
+    Entry,
+    NoAnswerError,
+    StreamMessage,
+)
 from probes.bus.messages import decode_hello, decode_reply
 from probes.bus.names import (
     EVENTS_OF_ALL,
@@ -479,6 +487,10 @@ class BusSource:
                 commands_of(place), encode_command(command), timeout_s=_ANSWER_S
             )
             return neutralise(decode_reply(reply).refusal, _WORDS_LIMIT)
+        except NoAnswerError:
+            return "no agent answers there"
+        except BusLostError:
+            return "the bus is lost"
         except BusError as error:
             return neutralise(str(error), _WORDS_LIMIT)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -428,7 +428,7 @@ def _with_versions(events: Sequence[Event]) -> Iterator[Event]:
     for event in events:
         yield event
         if isinstance(event, Hello) and event.version != __version__:
-            text = f"llmtop {neutralise(event.version, 40)} probes there, this is {__version__}"
+            text = f"there it is llmtop {neutralise(event.version, 40)}, here {__version__}"
             yield Notice(at_ns=event.at_ns, route="", text=text)
 
 

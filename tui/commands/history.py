@@ -18,7 +18,12 @@ from typing import Final
 
 import msgspec
 
-from probes.history.database import BrokenHistoryError, HistoryError, HistoryFile
+from probes.history.database import (
+    BrokenHistoryError,
+    EmptyHistoryError,
+    HistoryError,
+    HistoryFile,
+)
 from probes.history.importing import Imported, import_recordings
 from probes.history.keeper import default_history_path
 from probes.history.reading import UnknownRouteError, read_history
@@ -122,17 +127,20 @@ def _imported_words(found: Imported, path: Path) -> str:
 
 def _tell(path: Path, route: str, arguments: Namespace) -> int:
     since_s = since(arguments.since, time.time())
-    if not path.exists():
-        if arguments.json:
-            say([json.dumps({"routes": []})])
-        else:
-            say(
-                [
-                    f"there is no history yet: {neutralise(str(path))} is made by the first run,"
-                    " or by `llmtop history import FILE…` of recordings"
-                ]
-            )
-        return OK
+    try:
+        if path.exists():
+            return _tell_kept(path, route, since_s, arguments)
+    except EmptyHistoryError:
+        pass
+    words = (
+        f"there is no history yet: {neutralise(str(path))} is made by the first run, or by"
+        " `llmtop history import FILE…` of recordings"
+    )
+    say([json.dumps({"routes": []}) if arguments.json else words])
+    return OK
+
+
+def _tell_kept(path: Path, route: str, since_s: float, arguments: Namespace) -> int:
     bar = ProgressBar("reading", lambda done: counted(done, "route"))
     with HistoryFile(path, writes=False) as history:
         try:

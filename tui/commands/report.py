@@ -26,6 +26,7 @@ from probes.events import Diagnosis
 from probes.events.diagnosis_words import (
     cause_words,
     counts_failures,
+    scope_words,
     what_words,
 )
 from probes.handover.facts import HandoverProgress
@@ -329,6 +330,7 @@ def _incident_lines(
     told = f"since {since}, named {named}, {_ending(record, report, times)}{_size(word)}"
     yield from _wrapped(told, width, _INDENT)
     for label, parts in (
+        ("seen", [seen] if (seen := scope_words(word)) else []),
         ("earlier", _earlier_causes(record, times)),
         ("users", [_users(incident)]),
         ("for", [evidence_in_words(one) for one in word.evidence]),
@@ -394,7 +396,7 @@ def _harm(page: RecordedPage) -> str:
 
 def _who(word: Diagnosis, routes: Sequence[str]) -> str:
     if not routes or word.cause == "local_observer":
-        return "all routes"
+        return f"all routes at {', '.join(word.places)}" if word.places else "all routes"
     named = [neutralise(name, 40) for name in routes[:_ROUTES_NAMED]]
     more = len(routes) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
@@ -436,6 +438,8 @@ def report_fields(report: IncidentReport) -> dict[str, Any]:
                 "at_ns": page.alert.at_ns,
                 "cause": page.alert.cause,
                 "routes": list(page.alert.routes),
+                "scope": page.alert.scope,
+                "places": list(page.alert.places),
                 **_fields(page.alert.harm),
                 "burn": None if page.alert.burn is None else _fields(page.alert.burn),
                 "text": _harm(page),
@@ -457,6 +461,10 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
         "cause": word.cause,
         "what": what_words(word),
         "routes": list(record.routes),
+        "scope": word.scope,
+        "places": list(word.places),
+        "of_places": word.of_places,
+        "unheard": list(word.unheard),
         "since": _utc(record.wall_ns(record.since_ns)),
         "since_ns": record.since_ns,
         "named": None if record.named_ns is None else _utc(record.wall_ns(record.named_ns)),

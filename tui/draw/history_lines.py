@@ -27,7 +27,6 @@ from tui.draw.text import (
     counted,
     join,
     lasting,
-    line_width,
     pad,
     seconds,
     share,
@@ -43,7 +42,9 @@ _GAP: Final = 3
 _HOURS: Final = 24
 _TWO_FROM: Final = 84
 """Columns from which the hours of the day stand beside the days."""
-_WIDE_FROM: Final = 120
+_WIDE_FROM: Final = 140
+_MOST: Final = 14
+"""Cells behind the bars: what the highest stands for."""
 _CHART_ROWS: Final = 6
 _MOST_A_DAY: Final = 8
 """Columns of one day: a single one need not fill the page."""
@@ -60,10 +61,11 @@ def head_line(view: RouteHistoryView) -> Line:
     ok = share(whole.ok / whole.probes) if whole.probes else NO_FIGURE
     return (
         (neutralise(view.route, _NAME), "title"),
-        (f"  {neutralise(view.model, _NAME)} · {neutralise(view.base_url, _URL)}", "dim"),
         (f"  {counted(whole.probes, 'probe')}, {ok} % ok", "text"),
-        (f" · {counted(whole.throttled, '429')} · {count(whole.input_tokens)} tokens in,", "text"),
-        (f" {count(whole.output_tokens)} out · ${usd(whole.usd)}", "text"),
+        (f" · 429 ×{count(whole.throttled)}" if whole.throttled else "", "throttled"),
+        (f" · {count(whole.input_tokens)} tokens in, {count(whole.output_tokens)} out", "text"),
+        (f" · ${usd(whole.usd)}" if whole.usd else "", "text"),
+        (f"  {neutralise(view.model, _NAME)} · {neutralise(view.base_url, _URL)}", "dim"),
     )
 
 
@@ -107,12 +109,12 @@ class _Plan:
         room = width - _LABEL
         if self.hour_cells:
             room -= _GAP + _LABEL + _HOURS * self.hour_cells
+        if width >= _TWO_FROM:
+            room -= _MOST
         # Two days share a cell where there are many; then the oldest go, and that is said.
         self.days = days[-2 * max(1, room) :]
         self.left_out = len(days) - len(self.days)
         self.day_dots = max(1, min(2 * _MOST_A_DAY, 2 * room // max(1, len(self.days))))
-        if self.day_dots > 1:
-            self.day_dots -= self.day_dots % 2  # whole cells
         self.columns = -(-len(self.days) * self.day_dots // 2)
         self._by_day = {stretch.label: stretch for stretch in view.days}
         self._by_hour = {int(stretch.label): stretch for stretch in view.hours}
@@ -174,7 +176,7 @@ class _Plan:
             if len(columns) == 1:
                 yield line
             else:
-                yield join((pad(line, max(at, line_width(columns[0][0]) + 2)), columns[1][number]))
+                yield join((pad(clip(line, at - 1), at), columns[1][number]))
 
     def _day_axis(self) -> Line:
         text = ""
@@ -212,18 +214,10 @@ class _Plan:
             line: Line = ((f"{name:>{_LABEL - 1}} ", "head"), *day_line)
             if self.hour_cells:
                 hours = [self._amount(self._by_hour.get(hour), amount) for hour in range(_HOURS)]
-                hour_line, hour_most = self._bars(
-                    hours, self.hour_cells, _HOURS * self.hour_cells, role
-                )
+                hour_line, _ = self._bars(hours, self.hour_cells, _HOURS * self.hour_cells, role)
                 at = _LABEL + self.columns + _GAP
                 line = join((pad(line, at), ((" " * _LABEL, "dim"), *hour_line)))
-            else:
-                hour_most = 0.0
-            step = "week" if self.step.days > 1 else "day"
-            words = f"  most {told(most)} a {step}"
-            if hour_most:
-                words += f", {told(hour_most)} in an hour of it all"
-            yield (*line, (words, "dim"))
+            yield (*line, (f"  ≤ {told(most)}/{'week' if self.step.days > 1 else 'day'}", "dim"))
 
     @staticmethod
     def _amount(stretch: StretchView | None, amount: Amount) -> float | None:

@@ -152,6 +152,8 @@ class ViewState(msgspec.Struct, frozen=True):
     log_filter: LogFilter = "all"
     tagged: tuple[str, ...] = ()
     """Routes that are to be compared, the first one is what the others are compared with."""
+    groups: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    """Route → whether its places stand beneath it: of those that the user has opened or closed."""
     rows: tuple[str, ...] | None = None
     """The rows of the table in their order, where that was made of other names than those shown;
     None where filter and order make it."""

@@ -1,7 +1,9 @@
 """The page of the diagnosis names every cause, every series and the constants of both."""
 
+import math
 from typing import Any, get_args
 
+import pytest
 from pages import ROOT, WORDS, Page, each_of, first_cells, per_cent
 
 from probes.config.goals import P95_SHARE
@@ -10,14 +12,56 @@ from probes.diagnosis.burn import LEAST_LONG, LEAST_SHORT, PAIRS
 from probes.diagnosis.causes import SURELY_WELL
 from probes.diagnosis.failure_kinds import FailureKind
 from probes.diagnosis.incidents import SETTLES_NS
+from probes.diagnosis.paging import _SCOPE_S
+from probes.diagnosis.places import HOLE_NS
 from probes.diagnosis.rates import ShareShift
 from probes.diagnosis.route_watch import PATIENCE_S, TIMES_USUAL, UNTOLD_PATIENCE_S
+from probes.diagnosis.seen_from import _LEAST, _SIDES, _SURE, _WORST_SHARE
 from probes.diagnosis.usual import _LEARNS_NS, _MOVED, _TOLD_NS
-from probes.events import Cause
+from probes.events import Cause, Diagnosis, Scope
+from probes.events.diagnosis_words import scope_words, what_words
 from probes.kit.clock import NS_PER_S
 
 PAGE = Page("probes/diagnosis/README.md")
 TENS = {10: "ten"}
+
+
+def answers_that_tell(ill: float, well: float = 0.01) -> int:
+    """Count answers without a failure until a place is known to be well."""
+    return max(_LEAST, math.ceil(_SURE / math.log((1 - well) / (1 - ill))))
+
+
+def test_so_many_answers_tell_that_a_place_is_well() -> None:
+    assert round(math.exp(_SURE), -1) == 100
+    told = PAGE.line("From where it is seen")
+    assert f"{WORDS[math.ceil(_SURE / _SIDES)]} clear ones of a latency" in told
+    assert f"{WORDS[answers_that_tell(_WORST_SHARE)]} of an outage" in told
+    assert answers_that_tell(0.1) == pytest.approx(50, abs=3)
+
+
+def test_what_it_says_of_a_scope_is_what_the_program_says() -> None:
+    def word(scope: Scope, **changes: Any) -> Diagnosis:
+        given: dict[str, Any] = {"cause": "provider_queueing", "places": ("eu",), "of_places": 3}
+        return Diagnosis(
+            at_ns=1,
+            id="e1-1",
+            state="named",
+            routes=("chat@eu",),
+            since_ns=0,
+            scope=scope,
+            **(given | changes),
+        )
+
+    said = {
+        "everywhere": scope_words(word("everywhere", places=("ap", "eu", "us"))),
+        "way": scope_words(word("way")),
+        "network": scope_words(word("network")),
+        "machine": what_words(word("machine", cause="local_observer")),
+        "only": scope_words(word("only")),
+    }
+    rows = PAGE.rows("From where it is seen")
+    assert {row[0].strip("`"): row[2] for row in rows} == said
+    assert set(said) == set(get_args(Scope)) - {""}
 
 
 def failures_that_name() -> int:
@@ -61,7 +105,9 @@ NUMBERS = {
         *(f"{pair.long_s // 3600} h and {pair.short_s // 60} min" for pair in PAIRS),
         f"fewer than {LEAST_SHORT} in the short window or {LEAST_LONG} in the long one",
         "of 30 days in an hour",
+        f"it is waited up to {_SCOPE_S:g} s until it is known",
     ),
+    "Several places": (f"jumps by more than {HOLE_NS / NS_PER_S:g} s",),
     "Causes": ("retries save 99 % of the probes",),
 }
 

@@ -6,7 +6,8 @@ import pytest
 from diagnosis_streams import Yard, probed
 
 from probes.diagnosis.causes import Alarm, RouteCauses
-from probes.diagnosis.incidents import Incidents, provider_of
+from probes.diagnosis.hosts import provider_of
+from probes.diagnosis.incidents import Incidents
 from probes.diagnosis.route_watch import RouteWatch
 from probes.events import Cause, Diagnosis
 from probes.kit.clock import NS_PER_S

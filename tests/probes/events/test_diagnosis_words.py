@@ -15,6 +15,7 @@ from probes.events import (
     Evidence,
     FigureName,
     KnobKind,
+    Scope,
 )
 from probes.events.diagnosis_words import (
     advice_words,
@@ -25,8 +26,10 @@ from probes.events.diagnosis_words import (
     diagnosis_text,
     evidence_parts,
     evidence_words,
+    hit_words,
     others_words,
     recovery_words,
+    scope_words,
     server_words,
     since_words,
     what_words,
@@ -295,3 +298,88 @@ def test_what_is_advised_fits_its_cause(cause: Cause) -> None:
 def test_of_prompts_only_what_is_wrong_with_prompts_speaks() -> None:
     speaking = {cause for cause in get_args(Cause) if "prompt" in ADVISED.get(cause, "")}
     assert speaking == {"prompt_growth"}
+
+
+# ------------------------------------------------------------------ several places
+
+
+def seen(scope: Scope, *places: str, cause: Cause = "provider_queueing", **more: Any) -> Diagnosis:
+    routes = tuple(f"{name}@{place}" for name in ("chat", "code") for place in places)
+    given: dict[str, Any] = {"routes": routes, "places": places, "of_places": 3}
+    return diagnosis(cause, scope=scope, **(given | more))
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        (diagnosis(), ""),
+        (seen("everywhere", "ap", "eu", "us"), "from everywhere: the provider (3 of 3 places)"),
+        (seen("way", "eu"), "from eu only: the way there (1 of 3 places)"),
+        (seen("network", "eu"), "from eu only: all that it sees, its own network (1 of 3 places)"),
+        (seen("only", "eu", "us"), "from eu, us only (2 of 3 places)"),
+        (seen("machine", "eu", cause="local_observer"), ""),
+        (seen("", "eu", of_places=0), "from eu, elsewhere not known yet"),
+        (
+            seen("way", "eu", unheard=("us",), of_places=2),
+            "from eu only: the way there (1 of 2 places), us not heard",
+        ),
+        (
+            seen("everywhere", *(f"p{number}" for number in range(20)), of_places=20),
+            "from everywhere: the provider (20 of 20 places)",
+        ),
+        (
+            seen("only", *(f"p{number}" for number in range(9)), of_places=20),
+            "from p0, p1, p2 +6 only (9 of 20 places)",
+        ),
+        (
+            seen("everywhere", "eu", "us", cause="rate_limited_tokens", of_places=2),
+            "from everywhere: one limit for all (2 of 2 places)",
+        ),
+        (
+            seen("only", "eu", cause="rate_limited_requests"),
+            "from eu only: a limit of its own (1 of 3 places)",
+        ),
+        (
+            seen("everywhere", "eu", "us", cause="auth_failure", of_places=2),
+            "from everywhere: the key or its account (2 of 2 places)",
+        ),
+        (
+            seen("only", "eu", cause="auth_failure"),
+            "from eu only: its own key or account (1 of 3 places)",
+        ),
+        (
+            seen("everywhere", "eu", "us", cause="model_missing", of_places=2),
+            "from everywhere: what is asked for (2 of 2 places)",
+        ),
+    ],
+)
+def test_from_where_it_is_seen_is_said_with_how_many_places(word: Diagnosis, words: str) -> None:
+    assert scope_words(word) == words
+
+
+def test_what_several_places_see_is_called_what_it_is_called_at_all_of_them() -> None:
+    assert hit_words(seen("everywhere", "eu", "us")) == "chat code"
+    assert hit_words(seen("way", "eu")) == "chat@eu code@eu"
+    assert hit_words(diagnosis()) == "alpha"
+
+
+def test_a_machine_is_called_by_its_place() -> None:
+    word = seen("machine", "eu", cause="local_observer")
+    assert what_words(word) == "the machine at eu is busy"
+    assert diagnosis_text(word) == "the machine at eu is busy"
+
+
+def test_a_figure_of_another_place_says_whose_it_is() -> None:
+    figure = Evidence(figure="ttft", now=0.31, usual=0.3, n_now=12, n_usual=300, place="us")
+    assert evidence_words(figure) == "first token 0.31 s, usual 0.30 (n 12/300) from us"
+    own = Evidence(figure="rtt", now=0.02, usual=0.02)
+    assert as_usual_words((own, figure)) == (
+        "RTT as usual; first token 0.31 s, usual 0.30 (n 12/300) from us"
+    )
+
+
+def test_the_line_says_from_where_before_its_figures() -> None:
+    word = seen("way", "eu", cause="no_answer")
+    assert diagnosis_text(word) == (
+        "chat@eu code@eu · answer nothing · from eu only: the way there (1 of 3 places)"
+    )

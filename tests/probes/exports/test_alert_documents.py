@@ -67,6 +67,15 @@ def test_it_fires_changes_and_is_over_each_once(documents: AlertDocuments) -> No
     assert words(documents, outage, OVER) == []
 
 
+def test_what_comes_in_one_batch_is_told_in_its_order(documents: AlertDocuments) -> None:
+    outage = replace(NAMED, at_ns=at(150), cause="outage")
+    assert [state for state, *_ in words(documents, NAMED, ALERT, outage, OVER)] == [
+        "firing",
+        "changed",
+        "over",
+    ]
+
+
 def test_a_change_says_what_it_was_before(documents: AlertDocuments) -> None:
     documents.due([hello(), ALERT])
     (told,) = read(documents.due([replace(NAMED, at_ns=at(150), cause="outage", since_ns=at(90))]))

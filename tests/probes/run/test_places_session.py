@@ -1,6 +1,6 @@
 """A run of several places without an engine: judged, folded, recorded, commanded from here."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,8 +29,11 @@ from probes.events import (
     Mark,
     Notice,
     PlaceReport,
+    ProbeFinished,
+    Tick,
 )
 from probes.kit.clock import NS_PER_S
+from probes.run.exporting import Export
 from probes.run.places_session import PlacesSession
 from probes.run.verdicts import Judge
 from probes.sources.bus import BusSource
@@ -62,6 +65,7 @@ async def running(
     prepare: Callable[[MemoryBus], object] = lambda _bus: None,
     recorder: Recorder | None = None,
     diagnostician: Any = None,
+    exports: Sequence[Export] = (),
 ) -> AsyncIterator[Run]:
     clock = ManualClock(start_ns=5 * NS_PER_S, wall_ns=shared(0.0))
     bus = MemoryBus(clock)
@@ -72,6 +76,8 @@ async def running(
         clock=clock,
         diagnostician=diagnostician,
     )
+    for export in exports:
+        session.export(export)
     run = Run(clock, bus, session)
     session.subscribe(lambda events, _lines: run.heard.extend(events))
     session.subscribe_caller(lambda events, _lines: run.called.extend(events))
@@ -328,6 +334,42 @@ async def test_of_the_past_only_what_still_fires_calls_anybody() -> None:
         Agent(run.bus, "eu", next=5).publish(Mark(at_ns=made.at(1.0), text="b over"))
         await settle()
         assert run.called[-1] == run.of(Alert)[-1]
+
+
+class Exported:
+    """Takes what goes to another program."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.is_closed = False
+
+    def receive(self, events: list[Event], _lines: bytes) -> None:
+        self.events += events
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_other_programs_are_told_how_things_stand_and_count_from_now_on() -> None:
+    exported = Exported()
+    past, present = (
+        made.ProbeScript(name, at_s, route="chat@eu")
+        for name, at_s in (("eu1-1", -40.0), ("eu1-2", 1.0))
+    )
+
+    def prepare(bus: MemoryBus) -> None:
+        agent = Agent(bus, "eu")
+        agent.publish(hello("eu", at_s=-50.0), *past.events(), tick("eu", -30.0))
+
+    async with running(prepare=prepare, exports=(exported,)) as run:
+        assert {type(event) for event in exported.events} <= {Hello, Tick, PlaceReport}
+        assert any(isinstance(event, Hello) for event in exported.events)
+        Agent(run.bus, "eu", next=7).publish(*present.events())
+        await settle()
+        ended = [event.probe for event in exported.events if isinstance(event, ProbeFinished)]
+        assert ended == ["eu1-2"]
+        assert not exported.is_closed
+    assert exported.is_closed
 
 
 async def test_a_problem_of_ours_is_told_behind_the_greeting() -> None:

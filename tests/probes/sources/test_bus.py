@@ -394,7 +394,7 @@ async def test_commands_to_one_place_keep_their_order() -> None:
     ("refusal", "why"),
     [
         ("chat is not probed here", "chat is not probed here"),
-        (None, "nats://bus: nobody listens there"),
+        (None, "no agent answers there"),
     ],
 )
 async def test_a_command_that_was_not_done_is_told_with_its_route_and_why(
@@ -421,7 +421,7 @@ async def test_while_the_bus_is_lost_no_command_waits_in_silence() -> None:
         watched.bus.lose()
         watched.source.send(Pause(paused=True, route="chat@eu"))
         await settle()
-        assert watched.of(Notice)[0].text == "pause not done at eu: nats://bus: lost"
+        assert watched.of(Notice)[0].text == "pause not done at eu: the bus is lost"
 
 
 async def test_a_place_that_does_not_answer_does_not_take_commands_without_end() -> None:

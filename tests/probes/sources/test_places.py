@@ -434,7 +434,7 @@ async def test_another_version_is_said_once_with_its_hello() -> None:
         await run.clock.advance(0.5)
         (notice,) = run.of(Notice)
         assert notice.place == "eu"
-        assert notice.text.startswith("llmtop 9.9")
+        assert notice.text.startswith("there it is llmtop 9.9")
         assert "\x1b" not in notice.text
         assert isinstance(run.heard[0], Hello)
 
