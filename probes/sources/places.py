@@ -150,6 +150,9 @@ class _Feed:
                     continue
             if self._by_ns is None:
                 self._waiting.append(event)
+            elif event.at_ns + self._by_ns > now_ns + DRIFT_NS:
+                # Nothing is heard before it was said; passed on it would be the stream's present.
+                self.drifted = True
             else:
                 told.append(at_place(event, self.place.name, self._by_ns))
         return self._noted(told) + self.settle_if_due()
@@ -203,8 +206,6 @@ class _Feed:
             self._least_ns = way_ns if self._least_ns is None else min(self._least_ns, way_ns)
             return
         late_ns = way_ns - self._by_ns
-        if late_ns < -DRIFT_NS:  # nothing is heard before it was said
-            self.drifted = True
         if self._late_ns is None:
             self._late_ns, self._looked_ns = late_ns, now_ns
         self._late_ns = min(self._late_ns, late_ns)

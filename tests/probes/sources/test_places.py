@@ -468,9 +468,10 @@ async def test_stamps_that_ran_away_begin_the_engine_anew(ahead_s: float, is_see
         await run.clock.advance(1.5)
         eu.say()
         eu.ahead_s += ahead_s  # as where its machine did not sleep with ours, or slept alone
-        eu.say()
+        eu.begin("chat@eu")
         await run.clock.advance(0.5)
         assert eu.done.count("renew") == is_seen
+        assert len(run.of(AttemptStarted)) == (not is_seen)
         eu.done.clear()
         for _ in range(2 * DRIFT_SEEN_NS // NS + 5):
             eu.say()
