@@ -283,7 +283,7 @@ class SeveralPlaces:
         """The places whose engines were given up, each with the reason."""
         statuses = zip(self._feeds, (engine.status for engine in self._engines), strict=True)
         return [
-            (feed.place.name, status.detail)
+            (feed.place.name, status.end)
             for feed, status in statuses
             if status.state == "gave_up"
         ]
@@ -384,7 +384,8 @@ class SeveralPlaces:
             if state is None or state == feed.state:
                 continue
             feed.state = state
-            detail = "" if state == "heard" else status.detail
+            # Not when the next try is due: that is of the moment, and this is kept.
+            detail = status.end if state in ("unknown", "gone") else ""
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,

@@ -171,6 +171,7 @@ class SupervisedEngine:
             restarts=max(0, self._lives - 1),
             last_words=self._last_words,
             detail=self._detail,
+            end=self._last_end,
             noise=self._noise + (self._life.oversized if self._life else 0),
         )
 

@@ -121,7 +121,7 @@ class FakeEngine:
 
     @property
     def status(self) -> HostStatus:
-        return HostStatus(self.state, silent_s=self.silent_s, detail=self.detail)
+        return HostStatus(self.state, silent_s=self.silent_s, end=self.detail)
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
@@ -403,7 +403,7 @@ async def test_a_place_is_told_to_be_gone_or_silent(
         eu.state, eu.silent_s, eu.detail = state, silent_s, "why"
         await run.clock.advance(1)
         assert run.states("eu") == ["heard", told]
-        assert run.of(PlaceReport)[-1].detail == "why"
+        assert run.of(PlaceReport)[-1].detail == ("" if told == "silent" else "why")
         assert run.host.given_up == ([("eu", "why")] if state == "gave_up" else [])
         assert not run.host.is_given_up
 
