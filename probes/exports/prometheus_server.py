@@ -34,11 +34,11 @@ from prometheus_client.utils import floatToGoString
 from probes.events import Event
 from probes.exports.aside import Aside, Report
 from probes.exports.metrics import METRICS, MetricFamily
-from probes.exports.metrics_fold import Labels, MetricsFold, Spread
+from probes.exports.metrics_fold import HistogramCounts, Labels, MetricsFold
 from probes.kit.listen import ListenAddress
 
-QUEUED_MOST: Final = 50_000
-"""Events: ten seconds of 500 streams, at some hundred bytes each that others hold as well."""
+QUEUED_MOST: Final = 10_000
+"""Events: some seconds of the busiest run, of a few KB each where answers are long."""
 PATH: Final = "/metrics"
 _AT_ONCE: Final = 4
 """A pair of Prometheus servers, somebody with curl, and one more."""
@@ -47,6 +47,9 @@ _CONNECTIONS: Final = 32
 _PATIENCE_S: Final = 5.0
 """What a scraper has to send its request, and to take each piece of the answer."""
 _LEAVING_S: Final = 1.0
+_OWN_NAMES: Final = frozenset({"localhost", "host.docker.internal", "host.containers.internal"})
+"""Names of this machine; the latter two are what containers on it call it. Nobody can have a page
+at one of them: `.internal` is in no public DNS."""
 _PLAIN: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 StartResponse = Callable[..., Any]
@@ -133,7 +136,7 @@ class _Figures(Collector):
 
 
 def _family(
-    metric: MetricFamily, values: Mapping[Labels, float], spreads: Mapping[Labels, Spread]
+    metric: MetricFamily, values: Mapping[Labels, float], spreads: Mapping[Labels, HistogramCounts]
 ) -> Metric:
     if metric.kind == "histogram":
         histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
@@ -180,10 +183,10 @@ def _guarded(metrics: WsgiApp, address: ListenAddress) -> WsgiApp:
 
 
 def _names_loopback(host: str) -> bool:
-    """Return whether a Host header names loopback: by an address, or as `localhost`."""
+    """Return whether a Host header names this machine: by a loopback address, or by name."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     name = name.strip("[]").lower().removesuffix(".")
-    if name == "localhost":
+    if name in _OWN_NAMES:
         return True
     try:
         return ipaddress.ip_address(name).is_loopback

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from probes.exports.aside import Aside, WorkError
 
 PATIENCE_S = 5.0
@@ -112,3 +114,21 @@ def test_without_work_there_is_no_thread() -> None:
     it = aside(Worker(), [])
     assert threading.active_count() == before
     it.close(PATIENCE_S)
+
+
+def test_where_there_is_no_thread_nobody_who_gives_events_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, said = Worker(), list[str]()
+    it = aside(worker, said)
+    with monkeypatch.context() as patch:
+
+        def refuse(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", refuse)
+        assert [it.put(1), it.put(2)] == [False, False]
+    assert said == ["--x cannot begin: this machine gives us no more threads"]
+    assert it.put(3)
+    it.close(PATIENCE_S)
+    assert (worker.done, it.dropped) == ([3], 2)

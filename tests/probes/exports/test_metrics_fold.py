@@ -34,6 +34,7 @@ from probes.exports.metrics import (
     MetricFamily,
 )
 from probes.exports.metrics_fold import MetricsFold
+from probes.exports.open_probes import OPEN_KEPT
 
 ALPHA = ("alpha", "m", "")
 
@@ -150,7 +151,7 @@ def test_a_route_that_no_hello_named_has_no_series() -> None:
 def test_an_open_probe_that_never_ends_is_forgotten() -> None:
     scripts = (ProbeScript(f"e1-{number}", 1.0) for number in range(10_000))
     fold = folded(hello(), *(script.started() for script in scripts))
-    assert len(fold._open) == 8_192
+    assert len(fold._open) == OPEN_KEPT
 
 
 def test_gauges_are_those_of_the_last_tick() -> None:
@@ -273,6 +274,34 @@ def test_places_are_told_apart_by_their_label() -> None:
     assert values(fold, "place_heard") == {("eu",): 0}
     fold.fold([replace(report, state="heard")])
     assert values(fold, "place_heard") == {("eu",): 1}
+
+
+def test_what_an_agent_says_of_itself_is_said_of_its_place() -> None:
+    """Its stream names no place; its routes do."""
+    route = route_info("alpha@eu", place="eu")
+    slept = Gap(at_ns=at(9.0), started_ns=at(1.5))
+    fold = folded(hello(route), Held(at_ns=1, reason="budget"), slept)
+    budget = BudgetState(route="", used_tokens=1, limit_tokens=2)
+    fold.fold(ProbeScript("e1-1", 1.0, route="alpha@eu", e2e_s=9.0).events())
+    fold.fold([tick(12.0, budgets=(budget,))])
+    held = {labels for labels, n in values(fold, "route_held").items() if n}
+    assert held == {("alpha", "m", "eu", "budget")}
+    assert fold.read()[1]["llmtop_probe_duration_seconds"] == {}
+    for name in ("engine_cpu_ratio", "engine_gaps_total", "engine_starts_total"):
+        assert {*values(fold, name)} == {("eu",)}, name
+    assert {*values(fold, "budget_used_tokens")} == {("", "eu")}
+    fold.fold([hello(route, at_s=20.0, engine="e2")])
+    assert not any(values(fold, "route_held").values())
+
+
+def test_a_route_that_is_probed_no_longer_has_no_gauges_and_keeps_its_counts() -> None:
+    fold = folded(hello(route_info(), route_info("beta")))
+    fold.fold(ProbeScript("e1-1", 1.0).events())
+    fold.fold([hello(route_info("beta"), at_s=9.0, engine="e2")])
+    fold.fold(ProbeScript("e2-1", 10.0).events())
+    assert {labels[0] for labels in values(fold, "goal_success_ratio")} == {"beta"}
+    assert {labels[0] for labels in values(fold, "route_held")} == {"beta"}
+    assert values(fold, "probes_total")[*ALPHA, "ok"] == 1
 
 
 def test_another_model_under_a_name_takes_the_gauges_with_it() -> None:

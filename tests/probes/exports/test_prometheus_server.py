@@ -109,6 +109,7 @@ def test_openmetrics_is_spoken_to_who_asks_for_it(export: PrometheusExport) -> N
         ("127.0.0.1:9464", 200),
         ("127.1.2.3", 200),
         ("[::1]:9464", 200),
+        ("host.docker.internal:9464", 200),
         ("", 403),
         ("example.com", 403),
         ("127.0.0.1.example.com:9464", 403),
