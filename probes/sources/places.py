@@ -283,9 +283,7 @@ class SeveralPlaces:
         """The places whose engines were given up, each with the reason."""
         statuses = zip(self._feeds, (engine.status for engine in self._engines), strict=True)
         return [
-            (feed.place.name, status.end)
-            for feed, status in statuses
-            if status.state == "gave_up"
+            (feed.place.name, status.end) for feed, status in statuses if status.state == "gave_up"
         ]
 
     @property
