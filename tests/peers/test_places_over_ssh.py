@@ -170,7 +170,7 @@ async def test_three_places_probe_each_with_the_key_of_its_machine(
     # The machine there is this one: where its stamps should lie is known, and they lie no earlier,
     # and later by what the quickest of ten batches was on its way.
     (exact,) = run.of(Hello, "here")
-    for raw in map(decode_event, of.read_bytes().split()):
+    for raw in map(decode_event, filter(None, of.read_bytes().splitlines())):
         if isinstance(raw, Hello):
             (placed,) = (one for one in run.of(Hello) if one.engine == raw.engine)
             late_ns = placed.at_ns - raw.wall_ns
