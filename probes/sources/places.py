@@ -122,6 +122,8 @@ class _Feed:
         self._looked_ns = 0
         self.last_ns = line.now_ns
         """Stamp of the last that was heard of the place; until then when we began to listen."""
+        self.back_ns: int | None = None
+        """Stamp of the first that was heard since it was last told not to be; None before that."""
         self.drifted = False
         """The engine's stamps are not where the constant puts them."""
         self.state: PlaceState | None = None
@@ -214,8 +216,12 @@ class _Feed:
             self._late_ns = None
 
     def _noted(self, told: list[Event]) -> list[Event]:
-        if told:
-            self.last_ns = max(self.last_ns, told[-1].at_ns)
+        """Note of when it is what was heard of the place itself."""
+        heard = [event.at_ns for event in told if not _is_death(event)]
+        if heard:
+            self.last_ns = max(self.last_ns, heard[-1])
+            if self.state != "heard" and self.back_ns is None:
+                self.back_ns = heard[0]
         return told
 
 
@@ -382,13 +388,17 @@ class SeveralPlaces:
             if state is None or state == feed.state:
                 continue
             feed.state = state
+            back_ns, feed.back_ns = feed.back_ns, None
+            since_ns = feed.last_ns
+            if state == "heard" and back_ns is not None:
+                since_ns = back_ns
             # Not when the next try is due: that is of the moment, and this is kept.
             detail = status.end if state in ("unknown", "gone") else ""
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,
                 state=state,
-                since_ns=feed.last_ns,
+                since_ns=since_ns,
                 detail=detail,
             )
             self._tell([report])

@@ -386,6 +386,10 @@ async def test_a_place_that_is_lost_is_told_with_since_when_and_the_others_go_on
         eu.hello()
         await run.clock.advance(2)
         assert run.states("eu") == ["heard", "unknown", "heard"]
+        first, _, again = (one for one in run.of(PlaceReport) if one.place == "eu")
+        assert [first.since_ns, again.since_ns] == [
+            hello.at_ns for hello in run.of(Hello) if hello.place == "eu"
+        ]
 
 
 @pytest.mark.parametrize(
