@@ -100,6 +100,18 @@ ROOMS: Final = {
             "tests/probes/answers/test_cases.py",
         ),
     ),
+    "history": Room(
+        (
+            "probes/history/*.py",
+            "tui/commands/history.py",
+            "tui/draw/history_lines.py",
+        ),
+        (
+            "tests/probes/history/test_*.py",
+            "tests/tui/commands/test_cli_history.py",
+            "tests/tui/draw/test_history_lines.py",
+        ),
+    ),
     "money": Room(
         (
             "probes/money/ledger.py",
