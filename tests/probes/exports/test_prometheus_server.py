@@ -206,6 +206,19 @@ def test_who_holds_connections_open_and_says_nothing_keeps_nobody_out_for_long(
             one.close()
 
 
+def test_a_defect_is_a_500_and_nothing_on_the_terminal(
+    export: PrometheusExport, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export._figures, "read", fail)
+        assert asked(export)[0] == 500
+    assert asked(export)[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
 def test_who_sends_a_byte_now_and_then_is_hung_up_on(
     export: PrometheusExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
