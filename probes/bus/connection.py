@@ -79,6 +79,13 @@ class BusError(Exception):
     """What was asked of the bus cannot be had; one line for a person."""
 
 
+class NoClientError(BusError):
+    """The package that speaks to a bus is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(MISSING_EXTRA)
+
+
 class BusLostError(BusError):
     """There is no connection, or it was lost meanwhile: it may have been done, or not."""
 
@@ -365,7 +372,8 @@ class BusConnection:
 
     def _linked_now(self) -> "_Link":
         if self._link is None or self._link.is_lost:
-            raise BusLostError(f"{self.shown}: {self.state.why or 'not connected yet'}")
+            why = self.state.why or "not connected yet"
+            raise BusLostError(why if self.shown in why else f"{self.shown}: {why}")
         return self._link
 
     async def _do(
@@ -404,7 +412,7 @@ class BusConnection:
             import nats.errors
             from nats.aio.client import Client
         except ImportError as error:
-            raise BusError(MISSING_EXTRA) from error
+            raise NoClientError from error
         # What it has to say comes as errors; its own lines would be written over a screen.
         logging.getLogger("nats").addHandler(logging.NullHandler())
         logging.getLogger("nats").propagate = False
@@ -579,7 +587,7 @@ class _Link:
 
     async def note(self, error: Exception) -> None:
         self.last_error = error
-        if "Permissions Violation" in str(error):
+        if "permissions violation" in str(error).lower():
             self.refusal = str(error).removeprefix("nats: ")
 
     async def closed(self) -> None:

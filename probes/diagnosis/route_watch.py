@@ -503,10 +503,11 @@ class RouteWatch:
     def _asked_for_more(self, event: Knob) -> None:
         """Note a knob that was turned up, with what it stood at before the first of several steps:
         to put back the last one alone would hardly help."""
-        last = self.raised
+        # What it is put back to is told as advice, so that it must be a setting.
+        before, last = _bounded(event.before), self.raised
         if last is not None and is_next_step(last, event):
-            event = msgspec.structs.replace(event, before=last.before)
-        self.raised = event
+            before = last.before
+        self.raised = msgspec.structs.replace(event, before=before)
 
     def holding(self, event: Held) -> None:
         """Note that new attempts are held back, or let go again."""

@@ -54,6 +54,7 @@ from probes.exports.aside import Aside, Report, WorkError
 from probes.exports.open_probes import OpenProbe, OpenProbes
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
+from probes.kit.short_figures import counted
 
 QUEUED_MOST: Final = 10_000
 """Events: some seconds of the busiest run, of a few KB each where answers are long."""
@@ -462,7 +463,9 @@ class _Spans:
         self._aside.close(_LEAVING_S)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
         if self._lost:
-            self._report(f"--otlp {self._shown}: {self._lost:,} spans in all were not taken")
+            self._report(
+                f"--otlp {self._shown}: {counted(self._lost, 'span')} in all were not taken"
+            )
 
     def _send(self, spans: list[ReadableSpan]) -> None:
         if self._exporter.export(spans) is not SpanExportResult.SUCCESS:

@@ -112,13 +112,14 @@ class Book(msgspec.Struct, omit_defaults=True):
     holders: dict[str, Holder] = msgspec.field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """Return it as it stands on the bus. Raises LedgerError where it is too large."""
+        """Return it as it stands on the bus. Raises LedgerError where that cannot be."""
         value = msgspec.json.encode(self)
         if len(value) > MOST_BYTES:
             raise LedgerError(
                 f"the budgets on the bus have {len(value):,} bytes, more than {MOST_BYTES:,}",
                 "too many places and routes share them",
             )
+        decoded(value)  # what one place could not read again would stop all of them
         return value
 
     @property
@@ -325,7 +326,7 @@ def _told(book: Book, account: Account, now_s: int) -> Holder:
     if mine is None:
         if len(book.holders) >= MOST_HOLDERS:
             raise LedgerError(
-                f"the budgets on the bus have {len(book.holders)} places, which is the most",
+                f"the budgets on the bus have {MOST_HOLDERS} places, which is the most",
                 "too many places share them",
             )
         # New here, or forgotten: what it spent in the hour is told by its minutes.

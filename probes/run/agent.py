@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -25,12 +25,13 @@ from anyio.abc import TaskStatus
 
 from probes import __version__
 from probes.bus.address import BusAddress
-from probes.bus.connection import BusConnection, BusError, BusState
+from probes.bus.connection import Answer, Bucket, BusConnection, BusError, BusState
 from probes.bus.messages import encode
 from probes.bus.names import PLACES_BUCKET, RUN_HEADER, WANTED_BUCKET, commands_of, events_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
+from probes.exports.bus_events import Bus as SendingBus
 from probes.exports.bus_events import BusEvents
 from probes.exports.recorded_lives import (
     RecordedLife,
@@ -95,7 +96,7 @@ async def run_agent(
         PlaceTakenError: somebody else probes for the place.
         BusError: the bus cannot be had.
     """
-    agent: _Agent | None = None
+    agent: PlaceAgent | None = None
 
     def changed(state: BusState) -> None:
         if agent is not None and agent.is_running:
@@ -105,6 +106,12 @@ async def run_agent(
     try:
         await connection.connect()
         last = await connection.last(events_of(place))
+        folder = folder or default_folder()
+        try:
+            earlier = await to_thread.run_sync(lives_of, folder, place, connection.shown)
+        except OSError as error:
+            say(f"{folder}: {error.strerror or error}")
+            earlier = []
         session = make_session(connection)
         held = PlaceHeld(
             connection.bucket(PLACES_BUCKET),
@@ -116,14 +123,17 @@ async def run_agent(
             routes=len(session.wanted.routes),
             unsent=lambda: 0 if agent is None else agent.unsent.waiting,
         )
-        await held.take("" if last is None else last.headers.get(RUN_HEADER, ""))
-        agent = _Agent(
+        # Of one that never sent anything only its file knows.
+        last_run = "" if last is None else last.headers.get(RUN_HEADER, "")
+        await held.take(max([last_run, *(life.run for life in earlier)]))
+        agent = PlaceAgent(
             connection,
             place,
             session,
             held,
+            earlier=earlier,
             recorder=recorder,
-            folder=folder or default_folder(),
+            folder=folder,
             clock=clock,
             say=say,
         )
@@ -133,25 +143,44 @@ async def run_agent(
     return status
 
 
-class _Agent:
+class AgentBus(SendingBus, Protocol):
+    """The connection to the bus, as far as an agent needs it."""
+
+    @property
+    def shown(self) -> str: ...
+
+    @property
+    def state(self) -> BusState: ...
+
+    async def run(self) -> None: ...
+
+    async def answer(self, subject: str, answer: Answer) -> None: ...
+
+    def bucket(self, name: str) -> Bucket: ...
+
+
+class PlaceAgent:
     """A run that has its place."""
 
     def __init__(
         self,
-        connection: BusConnection,
+        connection: AgentBus,
         place: str,
         session: Session,
         held: PlaceHeld,
         *,
+        earlier: list[RecordedLife],
         recorder: Recorder | None,
         folder: Path,
         clock: Clock,
         say: Callable[[str], object],
     ) -> None:
+        """Prepare to run; `earlier` are lives of which something may be left to send."""
         self._connection = connection
         self._place = place
         self._session = session
         self._held = held
+        self._earlier = earlier
         self._recorder = recorder
         self._folder = folder
         self._clock = clock
@@ -192,14 +221,14 @@ class _Agent:
         self._say(f"probing for {self._place} on {self._connection.shown}, {routes}")
         if self._recorder is None:
             self._say("nothing is recorded: what is not sent when this ends is lost")
-        earlier = await self._begin_life()
+        await self._write_life()
         with suppress(BusError):  # it answers as soon as the bus is back
             await self._connection.answer(commands_of(self._place), self._answer)
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._mind_signals)
             tasks.start_soon(self._connection.run)
             tasks.start_soon(self._while_ours, self._keep_place)
-            tasks.start_soon(self._while_ours, self._send, earlier)
+            tasks.start_soon(self._while_ours, self._send)
             tasks.start_soon(self._write_wanted)
             tasks.start_soon(self._keep_life)
             tasks.start_soon(self._stop_when_given_up)
@@ -294,11 +323,11 @@ class _Agent:
     async def _keep_place(self) -> None:
         await self._held.keep(self._connection.wait_connected)
 
-    async def _send(self, earlier: list[RecordedLife]) -> None:
+    async def _send(self) -> None:
         """Send what there is until the end; a defect of ours in it stops no probe."""
         while True:
             try:
-                await self._events.send_earlier(self._folder, earlier)
+                await self._events.send_earlier(self._folder, self._earlier)
                 await self._events.run()
             except PlaceTakenError:
                 raise
@@ -310,28 +339,18 @@ class _Agent:
                 self._all_sent.set()
                 return
 
-    async def _while_ours(self, work: Callable[..., Awaitable[object]], *arguments: object) -> None:
+    async def _while_ours(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do something until somebody else has the place; then end all."""
         try:
-            await work(*arguments)
+            await work()
         except PlaceTakenError as error:
             if self._has_place:
                 self._has_place = False
                 self._status = ExitStatus.FAILED
-                self._say(f"{error}: this agent stops probing")
+                # First: whoever took it probes already.
                 self._session.stop()
-
-    async def _begin_life(self) -> list[RecordedLife]:
-        """Return what earlier lives left, and write down that this one has begun."""
-        try:
-            earlier = await to_thread.run_sync(
-                lives_of, self._folder, self._place, self._connection.shown
-            )
-        except OSError as error:
-            self._say(f"{self._folder}: {error.strerror or error}")
-            earlier = []
-        await self._write_life()
-        return [life for life in earlier if life.run < self._held.run]
+                told = error if error.holder else await self._held.taken_by()
+                self._say(f"{told}: this agent stops probing")
 
     async def _write_life(self) -> None:
         if self._recorder is None:

@@ -5,8 +5,8 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: right behind the first hello stands what an earlier run had found to be usual: it is part
-of the stream, so that a replay judges as the run did.
+Rule 4: right behind the first hello, of several places of each, stands what an earlier run had
+found to be usual: it is part of the stream, so that a replay judges as the run did.
 Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """
@@ -40,6 +40,7 @@ from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Knob, Notice, durable_lines
 from probes.events.knob_turns import BY_ITSELF
 from probes.events.placing import at_place, offset_of
+from probes.events.spoken_of import speaks_of
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -118,6 +119,8 @@ class Session:
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._history = history
+        self._warmed: set[str] = set()
+        """Places whose routes were told what was usual before."""
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._judge = Judge(diagnostician or Diagnostician())
@@ -438,7 +441,7 @@ class Session:
                 self._early.extend(events[:first])
                 events = events[first:]
                 lines = durable_lines(events)
-            events, lines = self._with_references(events, lines)
+        events, lines = self._with_references(events, lines)
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
@@ -453,7 +456,7 @@ class Session:
         if hellos:
             # An engine that begins knows the settings alone, and nothing of what is ours to know.
             # Of several places it says nothing of the routes of another.
-            begun = {info.name for hello in hellos for info in hello.routes}
+            begun = {i.name for i in self._routes if any(speaks_of(one, i) for one in hellos)}
             wanted = self._wanted.now
             switched: list[Event] = [
                 self._switched(name, route.adaptive, "restart")
@@ -464,15 +467,17 @@ class Session:
                 self._deliver(switched)
 
     def _with_references(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
-        """Return the batch of the first hello with what was usual before, right behind it."""
-        hello = events[0]
-        if self._history is None or not isinstance(hello, Hello):
+        """Return a batch with what was usual before right behind the first hello of each place."""
+        if self._history is None or not any(isinstance(event, Hello) for event in events):
             return events, lines
-        known = self._history.warm(hello)
-        if not known:
-            return events, lines
-        head, _, rest = lines.partition(b"\n")
-        return [hello, *known, *events[1:]], head + b"\n" + durable_lines(known) + rest
+        told: list[Event] = []
+        for event in events:
+            told.append(event)
+            if isinstance(event, Hello) and event.place not in self._warmed:
+                self._warmed.add(event.place)
+                told += self._history.warm(event)
+        # A hello of ours has no field that we do not know: its line may be written anew.
+        return (events, lines) if len(told) == len(events) else (told, durable_lines(told))
 
     def _adapt(self, events: list[Event]) -> None:
         """Set the concurrency of routes that find it themselves, where a batch moves it."""

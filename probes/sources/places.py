@@ -15,9 +15,10 @@ nobody made.
 Rule 4: places know nothing of each other. A command goes to the place of its route, or to all where
 it names none; one that cannot be reached is said to be so, with since when, and the others go on.
 Rule 5: who may send a key to whom is decided here: headers go to engines of this machine alone.
+Rule 6: a place speaks of its own routes alone; what it says of another's is dropped, and said once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import count
 from typing import Final, Protocol, TypeAlias
 
@@ -102,10 +103,13 @@ class SharedLine:
 class _Feed:
     """What comes of one place: moved onto the line, once it is known by how much."""
 
-    def __init__(self, place: GivenPlace, line: SharedLine) -> None:
-        """Begin with no engine."""
+    def __init__(self, place: GivenPlace, line: SharedLine, routes: Set[str]) -> None:
+        """Begin with no engine; `routes` are those that are probed from the place."""
         self.place = place
         self._line = line
+        self._routes = routes
+        self._strays = 0
+        """Events of routes that are not."""
         self._by_ns: int | None = None
         """The constant of the engine; None before there is one, and in its first second."""
         self._least_ns: int | None = None
@@ -133,7 +137,7 @@ class _Feed:
         the line, what can be placed by now."""
         told: list[Event] = []
         now_ns = self._line.now_ns
-        for event in _with_versions(events):
+        for event in self._own(events):
             if isinstance(event, Hello):
                 told += self.settle()
                 self._begin(now_ns)
@@ -149,6 +153,26 @@ class _Feed:
             else:
                 told.append(at_place(event, self.place.name, self._by_ns))
         return self._noted(told) + self.settle_if_due()
+
+    def _own(self, events: Sequence[Event]) -> Iterator[Event]:
+        """Give what is of the place itself, and what is to be said beside it."""
+        for event in events:
+            route = getattr(event, "route", "")
+            if route and route not in self._routes:
+                self._strays += 1
+                if self._strays > 1:
+                    continue
+                text = f"it speaks of a route that is not probed there: {neutralise(route, 40)}"
+                yield Notice(at_ns=event.at_ns, route="", text=text)
+            elif isinstance(event, Hello):
+                infos = tuple(info for info in event.routes if info.name in self._routes)
+                yield msgspec.structs.replace(event, routes=infos)
+                if event.version != __version__:
+                    version = neutralise(event.version, 40)
+                    text = f"there it is llmtop {version}, here {__version__}"
+                    yield Notice(at_ns=event.at_ns, route="", text=text)
+            else:
+                yield event
 
     def settle_if_due(self) -> list[Event]:
         """Return what waited, once the engine's first second is over."""
@@ -219,7 +243,10 @@ class SeveralPlaces:
         self._numbers = count(1)
         self._line = SharedLine(clock)
         self._began_ns = self._line.now_ns
-        self._feeds = [_Feed(place, self._line) for place in places]
+        self._feeds = [
+            _Feed(place, self._line, {route.name for route in routes if route.place == place.name})
+            for place in places
+        ]
         self._merge = TimeMerge(len(places) + 1)
         self._ourselves = len(places)
         """Our number among those whose events are merged."""
@@ -238,9 +265,17 @@ class SeveralPlaces:
 
     @property
     def status(self) -> HostStatus:
-        """How the engine is that is worst off; `engine` says at which place."""
-        names = [f"place {feed.place.name}" for feed in self._feeds]
-        return worst_of([engine.status for engine in self._engines], names)
+        """How the engine is that is worst off; `engine` says at which place, and which others are
+        as badly off."""
+        statuses = [engine.status for engine in self._engines]
+        names = [feed.place.name for feed in self._feeds]
+        worst = worst_of(statuses, names)
+        if worst.state == "running":
+            return msgspec.structs.replace(worst, engine=f"place {worst.engine}")
+        alike = zip(names, statuses, strict=True)
+        others = [name for name, one in alike if one.state == worst.state and name != worst.engine]
+        word = "places" if others else "place"
+        return msgspec.structs.replace(worst, engine=f"{word} {', '.join([worst.engine, *others])}")
 
     @property
     def given_up(self) -> list[tuple[str, str]]:
@@ -421,15 +456,6 @@ def _part(configure: Configure, place: GivenPlace) -> Configure:
     if place.way == "local":
         headers = {route.name: configure.headers.get(route.name, {}) for route in routes}
     return msgspec.structs.replace(configure, routes=routes, headers=headers)
-
-
-def _with_versions(events: Sequence[Event]) -> Iterator[Event]:
-    """Give events, and behind the hello of another version a notice that it is one."""
-    for event in events:
-        yield event
-        if isinstance(event, Hello) and event.version != __version__:
-            text = f"there it is llmtop {neutralise(event.version, 40)}, here {__version__}"
-            yield Notice(at_ns=event.at_ns, route="", text=text)
 
 
 def _is_death(event: Event) -> bool:

@@ -59,7 +59,7 @@ _FINAL: Final = (
         "the host key of {host} is not known here: log in once by hand, ssh {host}",
     ),
     (
-        re.compile(r"Permission denied[^\n]*|Too many authentication failures[^\n]*"),
+        re.compile(r"Permission denied[^\n.]*|Too many authentication failures"),
         "{host} does not let us in: {found}; a key is needed that asks nothing: one in the agent, "
         "or without a passphrase",
     ),

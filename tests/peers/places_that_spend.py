@@ -207,7 +207,9 @@ def spent_together(
         seconds=at_s,
         words={
             one.place: [
-                event.get("text") or event.get("detail", "") for event in one.told("notice", "held")
+                event.get("text") or event["detail"]
+                for event in one.told("notice", "held")
+                if event.get("text") or event.get("detail")
             ]
             for one in living
         },

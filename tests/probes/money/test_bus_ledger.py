@@ -32,6 +32,7 @@ from probes.money.lease_rules import (
 )
 from probes.money.ledger import Report
 from probes.money.ledger_file import LedgerError
+from probes.money.run_ledger import RunLedger
 
 pytestmark = pytest.mark.anyio
 
@@ -190,8 +191,8 @@ async def test_each_place_holds_the_sum_of_all_against_its_own_budget() -> None:
     assert await large.after(RENEW_S, 9_000) == 9_000
     (told,) = small.ledger.take_news()
     assert told == (
-        "us holds all places to 100,000 tokens an hour, 60,000 a route, eu to 2,000 tokens an hour,"
-        " 1,000 a route: the larger budgets bind where both probe"
+        "all places are held to 100,000 tokens an hour, 60,000 a route by us, to 2,000 tokens an"
+        " hour, 1,000 a route by eu: the larger budgets bind where both probe"
     )
     await small.after(RENEW_S, 100)
     assert small.ledger.take_news() == []
@@ -335,6 +336,16 @@ async def test_a_place_that_never_reached_the_bus_spends_nothing_and_says_so() -
     assert place.ledger.doubt == ""
 
 
+async def test_what_is_held_back_for_want_of_the_bus_says_so_at_once() -> None:
+    bus = Bus()
+    place = Place(bus, "eu")
+    await place.ask(100, least=100)
+    bus.server.up = False
+    assert await place.after(SETTLE_S, 100, spent=50, least=100) == 50
+    assert place.ledger.doubt.endswith("what was leased before is spent, and nothing more may be")
+    assert place.ledger.take_news() == []
+
+
 async def test_a_place_that_others_must_take_for_dead_has_stopped_long_before() -> None:
     bus = Bus()
     place = Place(bus, "eu")
@@ -425,6 +436,33 @@ async def test_one_that_never_spent_ends_without_a_word() -> None:
     bus = Bus()
     bus.server.up = False
     await Place(bus, "eu").ledger.release("run")
+
+
+async def test_a_run_says_what_its_bus_says_and_never_has_an_emergency_of_its_own() -> None:
+    bus = Bus()
+    route = Route(name="chat@eu", base_url="http://x", model="m", place="eu")
+    place = Place(bus, "eu")
+    run = RunLedger(place.ledger, [route], BUDGET, clock=bus.clock)
+    key = route_key(route)
+    bus.server.up = False
+    grants = await run.exchange(0, [Ask(key, want_tokens=100)], patient=False)
+    assert grants is not None
+    assert grants[key].tokens == 0
+    assert not run.fails
+    assert run.doubt == place.ledger.doubt != ""
+    run.lift()
+    await run.exchange(0, [Ask(key, want_tokens=100)])
+    assert any("cannot be lifted here" in news for news in run.take_news())
+    bus.server.up = True
+    await bus.clock.advance(RETRY_S)
+    grants = await run.exchange(0, [Ask(key, want_tokens=100)])
+    assert grants is not None
+    assert (grants[key].tokens, run.doubt) == (100, "")
+    bus.server.up = False
+    await run.settle(0, [Ask(key, spent_tokens=60, keep_tokens=0)])
+    with pytest.raises(LedgerError, match="what this place had leased counts as spent"):
+        await run.close()
+    assert bus.taken == 100 + PART
 
 
 # --------------------------------------------------------------- books lost and found
@@ -538,3 +576,13 @@ async def test_too_many_dead_are_counted_as_spent_as_long_as_in_their_records() 
     assert len(bus.book.holders) == MOST_HOLDERS
     assert bus.taken >= taken
     assert sum(one.tokens for one in bus.report.routes) >= 100
+
+
+async def test_what_could_not_be_read_again_is_not_set() -> None:
+    bus = Bus()
+    place = Place(bus, "eu")
+    before = bus.server.entries[BOOK_KEY]
+    asks = [Ask("r", want_tokens=100, want_usd=float("inf"))]
+    await place.ledger.exchange("run", asks, BUDGET)
+    assert bus.server.entries[BOOK_KEY] == before
+    assert "cannot be reached" in place.ledger.doubt

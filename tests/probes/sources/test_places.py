@@ -423,6 +423,7 @@ async def test_a_place_that_was_never_reached_is_unknown_after_a_while() -> None
         assert run.wall_ns - held.at_ns < 2 * NS  # it has no stamp of its own: now
         eu.state = here.state = "gave_up"
         assert run.host.is_given_up
+        assert run.host.status.engine == "places eu, here"
 
 
 async def test_another_version_is_said_once_with_its_hello() -> None:
@@ -437,6 +438,24 @@ async def test_another_version_is_said_once_with_its_hello() -> None:
         assert notice.text.startswith("there it is llmtop 9.9")
         assert "\x1b" not in notice.text
         assert isinstance(run.heard[0], Hello)
+
+
+async def test_a_place_speaks_of_its_own_routes_alone() -> None:
+    run = Run(EU, HERE)
+    async with run.running() as (eu, here):
+        here.hello()
+        eu.hello()
+        await run.clock.advance(1.1)
+        for _ in range(3):
+            eu.begin("chat@here")
+            eu.begin("chat@eu")
+            await run.clock.advance(0.3)
+        assert {event.route for event in run.of(AttemptStarted)} == {"chat@eu"}
+        (notice,) = run.of(Notice)
+        assert (notice.place, notice.text) == (
+            "eu",
+            "it speaks of a route that is not probed there: chat@here",
+        )
 
 
 @pytest.mark.parametrize(
