@@ -330,8 +330,8 @@ _ALERTS: Final = Section(
         Term(OVER[0], "Over.", OVER[1]),
         Term(
             "muted",
-            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
-            "fires then calls then, where nobody has acknowledged it.",
+            "Its routes call nobody for an hour: no bell, notification, `on_alert` or webhook. "
+            "What still fires then calls then, where nobody has acknowledged it.",
         ),
     ),
 )
