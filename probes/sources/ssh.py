@@ -25,8 +25,8 @@ from probes.sources.supervised import Child, EngineEnd, EngineWay, Explain, Laun
 
 ALIVE_EVERY_S: Final = 5
 ALIVE_MISSED: Final = 3
-"""So many questions without an answer and the way is cut: 15 s, before an engine that says nothing
-is killed for its silence."""
+"""So many questions without an answer and the way is cut: after 15 to 20 s, before an engine that
+says nothing is killed for its silence."""
 CONNECT_S: Final = 10
 LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0)
 """An engine ends within half a second of being told; the rest is the way there and back."""
