@@ -23,8 +23,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import anyio
-import anyio.lowlevel
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from probes.bus.address import BusAddress
 from probes.bus.names import (
@@ -221,11 +221,13 @@ class BusConnection:
             await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
 
     async def wait_connected(self) -> None:
-        """Return when there is a connection."""
+        """Return when there is a connection; lets others run in any case."""
+        await checkpoint()
         while self._link is None or self._link.is_lost:
             if self._up.is_set():  # it is lost, and `run` has not been told yet
-                await anyio.lowlevel.checkpoint()
-            await self._up.wait()
+                await checkpoint()
+            else:
+                await self._up.wait()
 
     async def close(self) -> None:
         """Let the connection go; what was published is sent before."""
@@ -614,6 +616,16 @@ class _Link:
         with suppress(Exception):  # it may have been half way up, and it goes in any case
             with anyio.move_on_after(2.0):
                 await self.client.close()
+        # Where something waits to be written to a connection that is broken, nats-py's own end
+        # fails half way: its readers wait for ever then, and its socket stays open.
+        for subscription in self.client._subs.values():
+            if subscription._wait_for_msgs_task is not None:
+                subscription._wait_for_msgs_task.cancel()
+        self.client._subs.clear()
+        writer = getattr(self.client._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+            await checkpoint()
 
     async def serve(self, subject: str, answer: Answer) -> None:
         async def take(message: "Msg") -> None:

@@ -205,6 +205,48 @@ async def test_a_client_that_closes_without_a_word_is_found_out(
     await bus.close()
 
 
+async def test_of_a_connection_that_breaks_while_something_is_written_nothing_is_left(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-py's own end of it fails half way then."""
+    bus = connection(server.url)
+    await bus.connect()
+
+    async def answer(request: bytes) -> bytes:
+        return request
+
+    await bus.answer(commands_of("eu"), answer)
+    assert bus._link is not None
+    client = bus._link.client
+    transport = client._transport
+    assert transport is not None
+    tasks_of_subs = [sub._wait_for_msgs_task for sub in client._subs.values()]
+    assert len(tasks_of_subs) > 1
+
+    async def broken() -> None:
+        raise ConnectionResetError
+
+    async def broken_flush(force_flush: bool = False) -> None:
+        """Leave what waits where it is."""
+
+    await client.flush()
+    monkeypatch.setattr(transport, "drain", broken)
+    monkeypatch.setattr(client, "_flush_pending", broken_flush)
+    client._pending_data_size = 1
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus.run)
+            server.kill()
+            await until(lambda: not bus.state.connected)
+            server.start()
+            await bus.wait_connected()
+            await until(lambda: all(task is None or task.done() for task in tasks_of_subs))
+            assert await bus.request(commands_of("eu"), b"?") == b"?"
+            tasks.cancel_scope.cancel()
+    assert transport._io_writer.transport.is_closing()
+    await bus.close()
+
+
 async def test_a_server_that_stands_still_is_lost_after_some_pings(server: NatsServer) -> None:
     bus = connection(server.url)
     await bus.connect()
