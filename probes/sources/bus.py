@@ -307,7 +307,7 @@ class BusSource:
             async for message in messages:
                 if not self._from:
                     self._from = message.sequence
-                    later_ns = None if self._taken_ns else self._later_ns(begin_ns, last)
+                    later_ns = None if self._taken_ns else self._later_ns(begin_ns, message, last)
                     if later_ns is not None:
                         break
                 self._at = message.sequence
@@ -325,7 +325,9 @@ class BusSource:
             self._began_late = f"the bus keeps more than is read at once: this begins at {at}"
             await self._read_from(subject, later_ns, last)
 
-    def _later_ns(self, begin_ns: int, last: StreamMessage | None) -> int | None:
+    def _later_ns(
+        self, begin_ns: int, first: StreamMessage, last: StreamMessage | None
+    ) -> int | None:
         """Return from when to read in the place of `begin_ns`, where there is more from there on
         than a person waits for; None where there is not.
 
@@ -333,10 +335,14 @@ class BusSource:
         """
         if last is None or self._began_late:
             return None
-        share = 1.0
+        messages: float = last.sequence - first.sequence + 1
         if len(self._asked) == 1:
-            share /= max(1, len(self._present))  # its messages are one part of what is counted
-        total = share * (last.sequence - self._from + 1) * len(last.data)
+            # Other places' messages are counted too; of one place its events are numbered.
+            with suppress(KeyError, ValueError):
+                if first.headers[RUN_HEADER] == last.headers[RUN_HEADER]:
+                    numbers = [int(one.headers[FIRST_HEADER]) for one in (first, last)]
+                    messages = 1 + (numbers[1] - numbers[0]) / max(1, last.data.count(b"\n"))
+        total = messages * len(last.data)
         if total <= _MOST_READ:
             return None
         return last.at_ns - round((last.at_ns - begin_ns) * _MOST_READ / total)
