@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
@@ -31,6 +32,7 @@ from tui.terminal.terminal_app import TerminalApp
 
 if TYPE_CHECKING:
     from probes.config.saving import SettingsFile
+    from probes.history.views import HistoryView
 
 _SWEEP_EVERY_S: Final = 1.0
 _WRITTEN_BY_S: Final = 0.01
@@ -90,6 +92,7 @@ class LlmtopApp(TerminalApp[None]):
             propose=self._propose,
             desk=self._desk,
             hand_over=self._hand_over,
+            weeks=self._weeks,
         )
         self._desk.attach(self._terminal, cockpit.worded)
         cockpit.settle(theme=self.theme, window=settings.window)
@@ -117,6 +120,24 @@ class LlmtopApp(TerminalApp[None]):
         if self._terminal is not None:
             shown = terminal_title(cockpit.frames.present(), self.session.status)
             self._terminal.title(shown)
+
+    @staticmethod
+    def _weeks(route: str, ago_s: float) -> "HistoryView | str":
+        """Read the history of a route of this machine, or say why there is none."""
+        from probes.history.database import EmptyHistoryError, HistoryError, HistoryFile
+        from probes.history.keeper import default_history_path
+        from probes.history.reading import UnknownRouteError, read_history
+
+        path = default_history_path()
+        try:
+            if path.exists():
+                with HistoryFile(path, writes=False) as file:
+                    return read_history(file, since_s=time.time() - ago_s, route=route)
+        except (EmptyHistoryError, UnknownRouteError):
+            pass
+        except HistoryError as error:
+            return str(error)
+        return "Nothing of it is kept yet: a run is written down every three minutes."
 
     def _propose(
         self, routes: Mapping[str, Mapping[str, float | str]], display: Mapping[str, str]

@@ -25,7 +25,7 @@ from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.hosts import provider_of
 from probes.diagnosis.route_watch import RouteWatch
-from probes.diagnosis.seen_from import Counterparts, SeenFrom, Sightings, figures_elsewhere
+from probes.diagnosis.seen_from import OWN, Counterparts, SeenFrom, Sightings, figures_elsewhere
 from probes.diagnosis.series import OF_A_SHAPE
 from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence, Scope
 from probes.events.diagnosis_words import diagnosis_text, server_words
@@ -146,7 +146,7 @@ class Incidents:
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
                     self._place(route, alarm, every)
-        self._merge(every)
+        self._merge(here, routes)
         for incident in tuple(self.open):
             if incident.is_at(here, routes):
                 told += self._tell(incident, now_ns, every)
@@ -197,16 +197,20 @@ class Incidents:
             incident.members = [one for one in incident.members if one not in parted]
             self._placed -= {id(alarm) for _, alarm in parted}
 
-    def _merge(self, routes: Sequence[RouteCauses]) -> None:
+    def _merge(self, here: Collection[str], routes: Mapping[str, RouteCauses]) -> None:
         """Make one of incidents that turn out to be: the first keeps its id, the other ends."""
+        every = tuple(routes.values())
+        is_here = {id(one): one.is_at(here, routes) for one in self.open}
         for place, later in reversed(tuple(enumerate(self.open))):
             for earlier in self.open[:place]:
                 if not later.members or earlier.cause != later.cause:
                     continue
+                if not (is_here[id(later)] or is_here[id(earlier)]):
+                    continue  # nothing is new of either
                 joins = [
                     (route, alarm)
                     for route, alarm in later.members
-                    if not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+                    if not alarm.is_over and self._is_of(earlier, route, alarm, every)
                 ]
                 if len(joins) < len(later.members):
                     # Two faults, then; but of one route the same is never said twice.
@@ -239,6 +243,9 @@ class Incidents:
         if alarm.cause == "local_observer":
             # One machine of ours at each place.
             return any(member.watch.place == place for member, _ in incident.members)
+        seen = incident.sightings.now
+        if seen.scope in OWN and place not in seen.places:
+            return False
         apart_ns = abs(alarm.since_ns - incident.since_ns)
         hit = [member.watch for member, _ in incident.hit()]
         if route.watch in hit:
@@ -250,8 +257,14 @@ class Incidents:
         if apart_ns > _SAME_ONSET_NS:
             return False
         together = [*hit, route.watch]
+        since_ns = min(alarm.since_ns, incident.since_ns)
         return any(
-            all(_is_ill(one) for one in routes if shares(one.watch)) for shares in _scopes(together)
+            all(
+                _is_ill(one) or not _is_well_since(one.watch, since_ns)
+                for one in routes
+                if shares(one.watch)
+            )
+            for shares in _scopes(together)
         )
 
     def _tell(
@@ -420,6 +433,14 @@ def _is_ill(route: RouteCauses) -> bool:
     return bool(route.alarms) or any(
         test.rank for test in (watch.wait_series, watch.band.per_token, watch.rtt, watch.failed)
     )
+
+
+def _is_well_since(watch: RouteWatch, since_ns: int) -> bool:
+    """Return whether something has succeeded since an onset. Asked of several places alone, where a
+    place's own network is told from hosts: its routes fail within seconds of each other."""
+    if not watch.place:
+        return True
+    return watch.last_ok_began_ns is not None and watch.last_ok_began_ns >= since_ns
 
 
 def _is_within_goals(watch: RouteWatch) -> bool:

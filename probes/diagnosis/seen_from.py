@@ -3,6 +3,7 @@
 Rule 1. A place that does not see it must show that: by as many answers since the onset, by its own
         stamps, as tell its figure from the one where it is seen. While one place is in doubt
         nothing is said of any, for a minute; then what is known has to do.
+        A place of which the rest may be ill, too, is in doubt itself.
 Rule 2. Seen from everywhere it lies where all of them meet: at the provider. Seen from some and not
         from others it lies on the way of those, where its symptom is one of the way, or at one
         place's own, where all is ill that this one sees, whoever provides it.
@@ -57,6 +58,9 @@ _TOLD: Final = 3
 """Places whose figures are told: the rest are counted."""
 _WORST_SHARE: Final = 0.9
 """An outage, too, lets one through now and then."""
+
+OWN: Final[frozenset[Scope]] = frozenset(("network", "machine"))
+"""What is of one place and of no route: nothing at another place is of it."""
 
 _Word: TypeAlias = Literal["well", "doubt", "mute"]
 """It sees nothing of it; it may see it; it tells nothing."""
@@ -113,6 +117,23 @@ class Counterparts:
             route.watch.name in names or bool(route.alarms) for route in seen
         )
 
+    def is_spreading(self, place: str, hit: Sequence[RouteWatch], since_ns: int) -> bool:
+        """Return whether another route of a place may be ill since an onset, of another provider:
+        then it may be the place's own network."""
+        names = {watch.name for watch in hit}
+        providers = {provider_of(watch.host) for watch in hit}
+        for route in self._routes:
+            watch = route.watch
+            if watch.place != place or watch.name in names or not watch.is_probed:
+                continue
+            if provider_of(watch.host) in providers:
+                continue
+            onsets = [alarm.since_ns for alarm in route.alarms.values()]
+            onsets += [test.since_ns or 0 for test in watch.tests if test.rank]
+            if any(abs(onset_ns - since_ns) <= _NEAR_NS for onset_ns in onsets):
+                return True
+        return False
+
 
 class Sightings:
     """What was said of one fault so far, and what may be said instead."""
@@ -120,6 +141,7 @@ class Sightings:
     def __init__(self) -> None:
         self.now = SeenFrom()
         self.elsewhere: tuple[Elsewhere, ...] = ()
+        self._cause: Cause | None = None
         self._other: SeenFrom | None = None
         self._other_ns = 0
 
@@ -146,6 +168,9 @@ class Sightings:
         """
         if len(among.places) < 2:
             return self.now
+        if cause != self._cause:
+            # What was said was said of another symptom.
+            self._cause, self.now, self._other = cause, SeenFrom(), None
         watches = [route.watch for route, _ in hit]
         places = tuple(sorted({watch.place for watch in watches}))
         away = {watch.place for watch in watches if not watch.is_heard}
@@ -164,9 +189,21 @@ class Sightings:
                 if routes and place not in away
             )
             is_old = now_ns - named_ns > _DOUBTS_NS
-            found = _conclude(found, self.elsewhere, cause, watches, among, is_old=is_old)
+            if is_old or not self._is_spreading(cause, places, watches, since_ns, among):
+                found = _conclude(found, self.elsewhere, cause, watches, among, is_old=is_old)
         self.now = self._believed(found, now_ns)
         return self.now
+
+    @staticmethod
+    def _is_spreading(
+        cause: Cause,
+        places: Sequence[str],
+        hit: Sequence[RouteWatch],
+        since_ns: int,
+        among: Counterparts,
+    ) -> bool:
+        may_be_its_own = cause not in _OF_NOBODYS_WAY and len(places) == 1
+        return may_be_its_own and among.is_spreading(places[0], hit, since_ns)
 
     def _believed(self, found: SeenFrom, now_ns: int) -> SeenFrom:
         before = self.now
@@ -234,13 +271,14 @@ def _word(
     watch = route.watch
     if not watch.is_probed or not watch.is_heard:
         return "mute", None
-    for alarm in route.alarms.values():
-        if alarm.cause == cause and alarm.explained_by is None:
-            # By then it is of an incident: of another one, which says nothing of this.
-            is_placed = watch.now_ns - alarm.begun_ns > _ARRIVES_NS
-            return "mute" if is_placed else "doubt", None
-        if abs(alarm.since_ns - since_ns) <= _NEAR_NS:
-            return "doubt", None  # it has something at the same time
+    alarms = [alarm for alarm in route.alarms.values() if alarm.explained_by is None]
+    same = next((alarm for alarm in alarms if alarm.cause == cause), None)
+    if same is not None:
+        # By then it is of an incident: of another one, which says nothing of this.
+        is_placed = watch.now_ns - same.begun_ns > _ARRIVES_NS
+        return "mute" if is_placed else "doubt", None
+    if any(abs(alarm.since_ns - since_ns) <= _NEAR_NS for alarm in alarms):
+        return "doubt", None  # it has something at the same time
     if watch.now_ns < since_ns + _ARRIVES_NS:
         return "doubt", None
     weighed = _weigh(watch, since_ns, figure)

@@ -17,18 +17,12 @@ from probes.config.settings import Alerting
 from probes.config.urls import Url, UrlError
 from probes.config.webhooks import webhook_url
 from probes.control.attention import Attention
-from probes.events import (
-    AttemptFinished,
-    AttemptStarted,
-    Event,
-    Fault,
-    FirstToken,
-    Gap,
-    ProbeFinished,
-)
+from probes.events import Alert, Diagnosis, Event, Held, Hello, PlaceReport
 from probes.kit.listen import ListenAddress
 
-_COUNTED: Final = (AttemptStarted, FirstToken, AttemptFinished, ProbeFinished, Gap, Fault)
+_STANDING: Final = (Hello, PlaceReport, Held, Diagnosis, Alert)
+"""What holds until something else is told. Ticks and limits come again in a moment, and an hour of
+them would only fill the queues."""
 
 
 class ExportError(ValueError):
@@ -177,8 +171,8 @@ def _webhook_url(
 
 
 def standing(events: Iterable[Event]) -> list[Event]:
-    """Return what of a batch says how things stand, and nothing that is counted or timed."""
-    return [event for event in events if not isinstance(event, _COUNTED)]
+    """Return what of a batch of the past still says how things stand: nothing that counts."""
+    return [event for event in events if isinstance(event, _STANDING)]
 
 
 async def close_exports(exports: Iterable[Export]) -> None:

@@ -15,7 +15,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import msgspec
@@ -52,6 +52,9 @@ from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
+
+if TYPE_CHECKING:
+    from probes.history.keeper import HistoryKeeper
 
 _HELLO_PATIENCE_S: Final = 60.0
 """A duration must end where no place is heard."""
@@ -113,10 +116,14 @@ class PlacesSession:
         recorder: Recorder | None = None,
         clock: Clock | None = None,
         diagnostician: Diagnostician | None = None,
+        history: "HistoryKeeper | None" = None,
     ) -> None:
-        """Prepare; of `config` what is done about alerts is taken, and nothing else."""
+        """Prepare; of `config` what is done about alerts is taken, and nothing else. `history`
+        keeps what comes of it for weeks: of the past it is told what another cockpit may have kept
+        already, which doubles nothing."""
         self._clock = clock or SystemClock()
         self._recorder = recorder
+        self._history = history
         self._judge = Judge(diagnostician or Diagnostician())
         self._board = Board()
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
@@ -138,6 +145,7 @@ class PlacesSession:
             board_sink(self._board),
             *([] if recorder is None else [recorder_sink(recorder)]),
             *([] if self._timeline is None else [self._timeline.receive]),
+            *([] if history is None else [history.receive]),
         ]
         self._callers: list[Sink] = []
         self._firing: dict[str, Alert] | None = {}
@@ -296,6 +304,8 @@ class PlacesSession:
         """Run until `stop`."""
         if self._recorder is not None:
             self._recorder.start(self._problems.put)
+        if self._history is not None:
+            self._history.start(self._problems.put)
         try:
             await self._source.run()
         finally:
@@ -318,6 +328,8 @@ class PlacesSession:
                 routes=(),
             )
             self._deliver([hello])
+        if self._history is not None:
+            await to_thread.run_sync(self._history.close)
         self._tell_problems()
         # Last: what was said until now is recorded, too.
         if self._recorder is not None:
@@ -332,8 +344,13 @@ class PlacesSession:
             if first is None:
                 self._early.extend(events)
                 return
-            self._early.extend(events[:first])
-            events = [*events[first:], *self._early]
+            hello_ns = events[first].at_ns
+            # Who told something before knew no time of any place.
+            early = [
+                msgspec.structs.replace(event, at_ns=max(event.at_ns, hello_ns))
+                for event in (*self._early, *events[:first])
+            ]
+            events = [*events[first:], *early]
             self._early = []
             lines = durable_lines(events)
             self._greeted = True

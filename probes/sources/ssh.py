@@ -21,7 +21,7 @@ from probes import __version__
 from probes.config.places import OWN_COMMAND, GivenPlace
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
-from probes.sources.supervised import Child, EngineEnd, Explain, Launch
+from probes.sources.supervised import Child, EngineEnd, EngineWay, Explain, Launch
 
 ALIVE_EVERY_S: Final = 5
 ALIVE_MISSED: Final = 3
@@ -59,7 +59,7 @@ _FINAL: Final = (
         "the host key of {host} is not known here: log in once by hand, ssh {host}",
     ),
     (
-        re.compile(r"Permission denied[^\n]*|Too many authentication failures[^\n]*"),
+        re.compile(r"Permission denied[^\n.]*|Too many authentication failures"),
         "{host} does not let us in: {found}; a key is needed that asks nothing: one in the agent, "
         "or without a passphrase",
     ),
@@ -70,6 +70,11 @@ _FINAL: Final = (
 )
 """What ssh says of what a person has to mend, the most telling first, and what is said of it."""
 _PREFIX: Final = "llmtop: "
+
+
+def ssh_way(place: GivenPlace) -> EngineWay:
+    """Return how the engine of a place is reached."""
+    return EngineWay(ssh_launch(place), ssh_explain(place), LIMITS_THERE)
 
 
 def ssh_argv(place: GivenPlace) -> list[str]:

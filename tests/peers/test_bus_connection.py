@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 import trustme
+from nats_accounts import with_accounts
 from nats_server import NatsServer, nats_server, with_users
 
 from probes.bus.address import bus_address
@@ -294,6 +295,16 @@ async def test_a_server_that_speaks_tls_is_trusted_by_its_certificate(
         bus = connection(server.url)
         await bus.connect()
         await bus.publish(events_of("eu"), b"1")
+        await bus.close()
+
+
+async def test_a_credentials_file_is_what_an_account_asks_for(tmp_path: Path) -> None:
+    options, credentials = with_accounts(tmp_path)
+    with nats_server(tmp_path / "bus", *options) as server:
+        assert "Authorization Violation" in await refused(server.url)
+        bus = BusConnection(bus_address(server.url, credentials), clock=SystemClock())
+        await bus.connect()
+        assert await bus.publish(events_of("eu"), b"1", after=0) == 1
         await bus.close()
 
 

@@ -24,6 +24,10 @@ from probes.config.places import EXPECTED
 from probes.engine.outbox import BATCH_S
 from probes.engine.report import BANDS
 from probes.events.knob_turns import ONE_TURN_NS
+from probes.history import jumps
+from probes.history.database import SLOT_DAYS
+from probes.history.keeper import _OLDEST_S, WRITE_S
+from probes.history.packed import GRID
 from probes.kit.clock import NS_PER_S
 from probes.run import timeline
 from probes.sources.merged_stream import PATIENCE_NS
@@ -131,11 +135,19 @@ NUMBERS = {
         "at most its last second",
         f"at most {_LONGEST_WORDS} characters stand in its message",
         f"its beginning and its end, {WRONG_PIECE} characters each",
+        f"Values are kept to {per_cent(round(GRID, 4))}",
+        f"**Ten minutes are kept** for {SLOT_DAYS} days",
+        f"loses {number(WRITE_S // 60)} minutes at most",
+        f"of each day with {jumps.LEAST_N} counted attempts or more",
+        "over {}, {} or {} days".format(*jumps.REACHES),
+        f"at least {jumps.LEAST_BEFORE} before and {jumps.LEAST_AFTER} from then on",
+        f"no older than {_OLDEST_S // 86_400} days",
     ),
 }
 EXAMPLES = (
     "some ms to 0.2 s",  # a way around the world
     "cut to 500 characters",  # another test holds it
+    *("400 days of 20 routes in two cohorts", "take 450 MB"),  # measured
     "`read 34 %`",
     *("0.4 % of rank tests", "it would be 4.4 %", "wrong in 2 % of turns"),  # measured
     *("healthy routes 1 % were judged", "and 11 % with a level that wanders by 15 %"),

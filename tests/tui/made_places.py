@@ -89,8 +89,10 @@ def snapshot(
         incidents.append(IncidentView(of, "down", '503 "overloaded"'))
     if trouble["far"]:
         routes = tuple(one.name for one in found if one.state == "sluggish")
-        of = made.diagnosis("network_path", routes=routes, since_ns=made.NOW_NS - 104 * NS_PER_S)
+        seen: Any = {"scope": "way", "places": (trouble["far"],), "of_places": len(places)}
+        of = made.diagnosis("network_path", 104.0, routes=routes, **seen)
         incidents.append(IncidentView(of, "sluggish"))
+    detail = made.detail(found[0].name)
     hurt = sum(one.state in ("down", "sluggish") for one in found)
     header = made.header(routes=len(found), hurt=hurt, places=views, well_since_ns=None)
     if not hurt and not trouble["silent"]:
@@ -99,7 +101,7 @@ def snapshot(
         "routes": found,
         "incidents": tuple(incidents),
         "header": header,
-        "details": {},
+        "details": {one.name: replace(detail, route=one.name) for one in found},
         "happenings": (),
         "recoveries": (),
     }

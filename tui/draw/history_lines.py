@@ -7,15 +7,21 @@ Rule 2. The printed page and the screen say the same words.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from probes.events import Cause
 from probes.events.diagnosis_words import cause_words
-from probes.history.views import JumpView, RouteHistoryView, SeenView, StretchView
+from probes.history.views import (
+    HistoryView,
+    JumpView,
+    RouteHistoryView,
+    SeenView,
+    StretchView,
+)
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import Series, braille_cells, join_cells, level_glyph, nice_top, row_of
-from tui.draw.table import Cell, Column
+from tui.draw.table import Cell, Column, fit
 from tui.draw.text import (
     NO_FIGURE,
     Line,
@@ -25,6 +31,7 @@ from tui.draw.text import (
     clip,
     count,
     counted,
+    fold,
     join,
     lasting,
     pad,
@@ -48,11 +55,58 @@ _MOST: Final = 14
 _CHART_ROWS: Final = 6
 _MOST_A_DAY: Final = 8
 """Columns of one day: a single one need not fill the page."""
+_FIGURE: Final = 5
 _NAME: Final = 60
 _URL: Final = 80
+_INDENT: Final = 2
 _SEEN: Final = 6
 """Fingerprints that are told; of the rest there is the number."""
 _JUMPS: Final = 4
+
+
+class Days:
+    """Days as people say them, of this machine's time zone; the year only where it is another than
+    that in which the view ends."""
+
+    def __init__(self, ends_s: float) -> None:
+        self._year = self.of(ends_s).year
+
+    @staticmethod
+    def of(at_s: float) -> date:
+        """Return the day of a moment in Unix time."""
+        return datetime.fromtimestamp(at_s).astimezone().date()
+
+    def iso(self, at_s: float) -> str:
+        """Return the day of a moment as views have it."""
+        return self.of(at_s).isoformat()
+
+    def say(self, iso: str) -> str:
+        """Return a day of a view in words: `14 Oct`."""
+        day = date.fromisoformat(iso)
+        said = f"{day.day} {day:%b}"
+        return said if day.year == self._year else f"{said} {day.year}"
+
+
+def page_lines(view: HistoryView, width: int, *, rows: int = _CHART_ROWS) -> list[Line]:
+    """Return the history of one route, at each of its places and by each of its addresses."""
+    days = Days(view.ends_s)
+    lines: list[Line] = []
+    for route in view.routes:
+        if lines:
+            lines += [(), ()]
+        zone: Line = ((f" · days and hours are {view.zone}", "dim"),)
+        told = (head_line(route), (*cohort_line(route), *zone))
+        # First what is to be known, in words: on a small screen charts leave no room for it.
+        words = (*check_lines(route, days.say), *seen_lines(route, days.say, days.iso))
+        lines += [line for one in (*told, *words) for line in fold(one, width, _INDENT)]
+        lines.append(())
+        begins = max(days.of(view.begins_s), date.fromisoformat(route.days[0].label))
+        lines += chart_lines(route, begins, days.of(view.ends_s), width, rows)
+        lines.append(())
+        # From the newest day back: who looks for last night need not scroll.
+        table = fit(day_columns("WEEK OF" if view.by_week else "DAY"), width, gap=2)
+        lines += [table.head_line(), *(table.line(day) for day in reversed(route.days))]
+    return [clip(line, width) for line in lines]
 
 
 def head_line(view: RouteHistoryView) -> Line:
@@ -63,7 +117,7 @@ def head_line(view: RouteHistoryView) -> Line:
         (neutralise(view.route, _NAME), "title"),
         (f"  {counted(whole.probes, 'probe')}, {ok} % ok", "text"),
         (f" · 429 ×{count(whole.throttled)}" if whole.throttled else "", "throttled"),
-        (f" · {count(whole.input_tokens)} tokens in, {count(whole.output_tokens)} out", "text"),
+        (f" · tokens: {count(whole.input_tokens)} in, {count(whole.output_tokens)} out", "text"),
         (f" · ${usd(whole.usd)}" if whole.usd else "", "text"),
         (f"  {neutralise(view.model, _NAME)} · {neutralise(view.base_url, _URL)}", "dim"),
     )
@@ -109,8 +163,7 @@ class _Plan:
         room = width - _LABEL
         if self.hour_cells:
             room -= _GAP + _LABEL + _HOURS * self.hour_cells
-        if width >= _TWO_FROM:
-            room -= _MOST
+        room -= _MOST
         # Two days share a cell where there are many; then the oldest go, and that is said.
         self.days = days[-2 * max(1, room) :]
         self.left_out = len(days) - len(self.days)
@@ -247,8 +300,8 @@ def check_lines(view: RouteHistoryView, say_day: Callable[[str], str]) -> list[L
     if view.whole.mean_input is None:
         return [(("prompts  nobody counted their tokens", "dim"),)]
     if not view.jumps:
-        mean = three_digits(view.whole.mean_input)
-        return [((f"prompts  as long as they were: {mean} tokens on average", "dim"),)]
+        mean = counted(round(view.whole.mean_input), "token")
+        return [((f"prompts  as long as they were: {mean} on average", "dim"),)]
     shown = view.jumps[-_JUMPS:]
     lines: list[Line] = [jump_line(jump, say_day) for jump in shown]
     if len(view.jumps) > len(shown):
@@ -260,7 +313,8 @@ def jump_line(jump: JumpView, say_day: Callable[[str], str]) -> Line:
     """Return `prompts  812 → 1,940 tokens since 14 Oct, ×2.4`."""
     role: Role = "sluggish" if jump.ratio > 1 else "text"
     size = f"{jump.before:,.0f} → {jump.after:,.0f} tokens since {say_day(jump.day)}"
-    days = f"medians of {jump.days_before} and {counted(jump.days_after, 'day')}"
+    before, after = (counted(days, "day") for days in (jump.days_before, jump.days_after))
+    days = f"medians of {before} and of {after}"
     return (
         ("prompts  ", "head"),
         (f"{size}, ×{jump.ratio:.2g}", role),
@@ -279,7 +333,8 @@ def seen_lines(
         for number, one in enumerate(view.seen[:_SEEN])
     ]
     if len(view.seen) > _SEEN:
-        lines.append(((f"{' ' * 11}and {len(view.seen) - _SEEN} other kinds", "dim"),))
+        more = counted(len(view.seen) - _SEEN, "other kind")
+        lines.append(((f"{' ' * 11}and {more}", "dim"),))
     return lines
 
 
@@ -292,7 +347,7 @@ def seen_line(one: SeenView, say_day: Callable[[str], str], day_of: Callable[[fl
         told = f"seen once, on {first}{each}"
     else:
         each += " each" if each else ""
-        told = f"seen {one.times} times since {first}{each}, last on {last}"
+        told = f"seen {counted(one.times, 'time')} since {first}{each}, last on {last}"
     return ((f"{known_cause_words(one.cause)}{scope}", "text"), (f"  {told}", "dim"))
 
 
@@ -311,11 +366,11 @@ def day_columns(label: str) -> tuple[Column[StretchView], ...]:
     def figure(
         head: str, text: Callable[[StretchView], str], priority: int = 0
     ) -> Column[StretchView]:
-        return Column(head, len(head), lambda one: Cell(text(one)), priority)
+        return Column(head, max(_FIGURE, len(head)), lambda one: Cell(text(one)), priority)
 
     return (
         Column(label, 10, lambda one: Cell(one.label), flush_left=True),
-        figure("PROBES", lambda one: f"{one.probes:,}"),
+        Column("PROBES", 9, lambda one: Cell(f"{one.probes:,}")),
         figure("OK%", lambda one: share(one.ok / one.probes) if one.probes else NO_FIGURE),
         figure("TTFT50", lambda one: seconds(one.ttft_s.p50)),
         figure("95", lambda one: seconds(one.ttft_s.p95)),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, get_args
 
 from probes.board.views import Figure, RouteState, RouteView
+from probes.kit.short_figures import counted
 from tui.panes.view import ViewState
 
 CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
@@ -94,8 +95,11 @@ def group_of(name: str, routes: Iterable[RouteView], shown: Iterable[str]) -> Gr
 def places_words(group: GroupRow, width: int) -> str:
     """Return how many places a route has, and which of them hurt, as long as there is room for."""
     count, ill = len(group.members), [one for one in group.members if hurts(one)]
+    ill = [one for one in ill if one.state != "silent"] or ill
     if not ill:
-        return next((words for words in (f"{count} places", f"{count}") if len(words) <= width), "")
+        return next(
+            (words for words in (counted(count, "place"), f"{count}") if len(words) <= width), ""
+        )
     verb = "silent" if all(one.state == "silent" for one in ill) else "hurt"
     verb += "s" if verb == "hurt" and len(ill) == 1 else ""
     names = ", ".join(one.place for one in ill)

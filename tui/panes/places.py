@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from probes.board.views import HURT_STATES, Figure, RouteView, Snapshot
+from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
+from tui.draw.chart import strip_cells
 from tui.draw.text import (
     MARK,
     Line,
@@ -23,21 +25,37 @@ from tui.draw.text import (
     counted,
     lasting,
     left,
+    pad,
     right,
     seconds,
     share,
 )
 from tui.keys import hints
-from tui.panes.routes import NOTABLE_RATIO, STATE_GLYPHS, STATE_ROLES, is_shown, shortened
+from tui.panes.routes import (
+    NOTABLE_RATIO,
+    STATE_GLYPHS,
+    STATE_ROLES,
+    STRIP_TOP_S,
+    DrawTrend,
+    is_shown,
+    shortened,
+    strip_cell_s,
+)
 from tui.panes.view import ViewState
 
 NOTHING: Final = "One place is all there is: --place and --bus show routes from several."
 _CELL: Final = 7  # "✖ 100%", "▲ ×12", and a blank before it
-_LONG_CELL: Final = 15  # "▲ ×3.1  2.60 s"
+_LONG_CELL: Final = 17  # "▲ ×3.1  0.744 s"
+_STRIP_CELL: Final = 30
+"""From here on a cell has a strip of the last minutes: since when, from where, side by side."""
+_LONGEST_CELL: Final = 48  # fifteen minutes by 30 s
 _LEAST_NAME: Final = 10
 _MOST_NAME: Final = 26
 _NAME_LIMIT: Final = 120
-_COUNT: Final = 6  # " 20/20"
+_COUNT: Final = 7  # " 20/20!"
+_MORE: Final = 4  # " +15"
+_WHOLE: Final = "!"
+"""Beside the count of a row or a column that hurts as a whole."""
 _WELL: Final = "·"
 _NOT_THERE: Final = " "
 _UNKNOWN: Final = frozenset(("silent", "starting", "paused", "held"))
@@ -71,11 +89,16 @@ class GridPart(NamedTuple):
     cell: int
     """Cells of a column, its blank included."""
     name: int
+    heads: int
+    """Lines above the first row."""
+    footed: bool
 
 
 def grid_of(snapshot: Snapshot, view: ViewState) -> Grid | None:
     """Return the grid of a frame; None where there is one place alone."""
-    rows = [route for route in snapshot.routes if route.place and is_shown(route, view)]
+    # Where rows are named, they are those of the table: what is closed there is none of them.
+    everything = view.rows is not None
+    rows = [one for one in snapshot.routes if one.place and (everything or is_shown(one, view))]
     every = sorted({route.place for route in snapshot.routes if route.place})
     if len(every) < 2:
         return None
@@ -84,7 +107,13 @@ def grid_of(snapshot: Snapshot, view: ViewState) -> Grid | None:
     return Grid(tuple(names), tuple(every), by_cell)
 
 
-def grid_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+def grid_lines(
+    snapshot: Snapshot,
+    view: ViewState,
+    width: int,
+    height: int,
+    draw_trend: DrawTrend = strip_cells,
+) -> list[Line]:
     """Return heads, a line for each route that has room, and how many hurt from each place."""
     grid = grid_of(snapshot, view)
     if grid is None:
@@ -94,7 +123,7 @@ def grid_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> 
     bad = {place for place in part.places if _is_bad(grid.hurt_in_column(place))}
     hidden = len(grid.places) - len(part.places)
     more = f" +{hidden}" if hidden else ""
-    lines = [_head(part, chosen, bad, more, width)] if height > 1 else []
+    lines = _heads(part, chosen, bad, more, width)
     for name in part.names:
         hurt, known = grid.hurt_in_row(name)
         is_bad = _is_bad((hurt, known))
@@ -103,13 +132,14 @@ def grid_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> 
         line: list[Span] = [("▸" if is_row else " ", "accent")]
         line.append((left(shortened(neutralise(name, _NAME_LIMIT), part.name), part.name), role))
         for place in part.places:
-            line.extend(
-                _cell(grid, name, place, part, is_lit=is_bad or place in bad, chosen=chosen)
-            )
-        line.append((right(f"{hurt}/{known}", _COUNT), _count_role(hurt, is_bad)))
+            is_lit = is_bad or place in bad
+            marker = "▸" if chosen == (name, place) else " "
+            line.append((marker, "accent"))
+            route = grid.by_cell.get((name, place))
+            line.extend(_cell(route, part.cell - 1, draw_trend, is_lit=is_lit))
+        line.append((right(_told(hurt, known, is_bad), _COUNT), _count_role(hurt, is_bad)))
         lines.append(clip(tuple(line), width))
-    if height > len(lines) + 1 or height > 3:
-        lines = lines[: height - 1]
+    if part.footed:
         lines.append(_foot(grid, part, bad, width))
     return lines[:height]
 
@@ -122,20 +152,26 @@ def part_of(grid: Grid, view: ViewState, width: int, height: int) -> GridPart:
     room = width - 1 - _COUNT
     if room - name < count * _CELL:  # names give way before a column does
         name = max(_LEAST_NAME, min(name, room - count * _CELL))
-    fitting = max(1, (room - name) // _CELL)
     places = grid.places
-    if fitting < count:
+    if (room - name) // _CELL < count:
+        room -= _MORE
+        fitting = max(1, (room - name) // _CELL)
         ill = sorted(grid.places, key=lambda place: -grid.hurt_in_column(place)[0])
         chosen = selected_cell(grid, view)
         kept = dict.fromkeys(([chosen[1]] if chosen else []) + ill)
         shown = frozenset(list(kept)[:fitting])
         places = tuple(place for place in grid.places if place in shown)
-    cell = min(_LONG_CELL, (room - name) // max(1, len(places)))
-    body = max(1, height - (height > 1) - (height > 3))
+    cell = max(1, min(_LONGEST_CELL, (room - name) // max(1, len(places))))
+    # Two lines of heads where names have no room in one.
+    heads = 0 if height < 2 else 1
+    if height > 5 and any(cells(place) > cell - 1 for place in places):
+        heads = 2
+    footed = height > 3
+    body = max(1, height - heads - footed)
     chosen = selected_cell(grid, view)
     under = grid.names.index(chosen[0]) if chosen else 0
     first = 0 if under < body else min(under - body + 1, len(grid.names) - body)
-    return GridPart(grid.names[first : first + body], first, places, cell, name)
+    return GridPart(grid.names[first : first + body], first, places, cell, name, heads, footed)
 
 
 def selected_cell(grid: Grid, view: ViewState) -> tuple[str, str] | None:
@@ -171,7 +207,7 @@ def cell_at(
     if grid is None:
         return None
     part = part_of(grid, view, width, height)
-    row, column = y - (height > 1), (x - 1 - part.name) // part.cell
+    row, column = y - part.heads, (x - 1 - part.name) // part.cell
     if not (0 <= row < len(part.names) and 0 <= column < len(part.places)):
         return None
     found = grid.by_cell.get((part.names[row], part.places[column]))
@@ -199,7 +235,7 @@ def grid_subtitle(snapshot: Snapshot, view: ViewState, width: int, height: int) 
         last = part.first + len(part.names)
         parts.append(f"routes {part.first + 1}–{last} of {len(grid.names)}")
     if len(part.places) < len(grid.places):
-        parts.append(f"{len(part.places)} of {len(grid.places)} places")
+        parts.append(f"{len(part.places)} of {counted(len(grid.places), 'place')}")
     chosen = selected_cell(grid, view)
     if chosen is not None:
         route = grid.by_cell[chosen]
@@ -213,6 +249,8 @@ def grid_subtitle(snapshot: Snapshot, view: ViewState, width: int, height: int) 
 
 def cell_figure(route: RouteView) -> str:
     """Return the figure that says how a route is from a place; empty where all is as usual."""
+    if route.state not in HURT_STATES and route.state not in ("ok", "silent"):
+        return ""
     if route.state == "silent":
         return "" if route.since_s is None else lasting(route.since_s)
     failing = route.success is not None and route.success_missed and route.success < 1
@@ -241,59 +279,72 @@ def _is_bad(hurt: tuple[int, int]) -> bool:
     return hurt[1] > 1 and 2 * hurt[0] > hurt[1]
 
 
+def _told(hurt: int, known: int, is_bad: bool) -> str:
+    return f"{hurt}/{known}{_WHOLE if is_bad else ' '}"
+
+
 def _count_role(hurt: int, is_bad: bool) -> Role:
     return "missed" if is_bad else "title" if hurt else "faint"
 
 
-def _head(
+def _heads(
     part: GridPart,
     chosen: tuple[str, str] | None,
     bad: set[str],
     more: str,
     width: int,
-) -> Line:
-    spans: list[Span] = [(left(" ROUTE", part.name + 1), "head")]
-    for place in part.places:
-        name = _short(place, part.cell - 1)
-        is_column = chosen is not None and chosen[1] == place
-        role: Role = "missed" if place in bad else "accent" if is_column else "head"
-        spans += [(" ", "text"), (left(name, part.cell - 1), role)]
-    spans.append((right("HURT", _COUNT), "head"))
-    return clip((*spans, (more, "slow")), width)
+) -> list[Line]:
+    lines: list[Line] = []
+    for at in range(part.heads):
+        is_last = at == part.heads - 1
+        spans: list[Span] = [(left(" ROUTE" if is_last else "", part.name + 1), "head")]
+        for place in part.places:
+            name = _folded(place, part.cell - 1, part.heads)[at]
+            is_column = chosen is not None and chosen[1] == place
+            role: Role = "missed" if place in bad else "accent" if is_column else "head"
+            spans += [(" ", "text"), (left(name, part.cell - 1), role)]
+        if is_last:
+            spans += [(right("HURT ", _COUNT), "head"), (more, "slow")]
+        lines.append(clip(tuple(spans), width))
+    return lines
 
 
-def _short(place: str, room: int) -> str:
-    """Return a place's name in a width: its beginning and its end, which tells zones apart."""
-    if cells(place) <= room:
-        return place
-    if room < 5:
-        return left(place, room)
-    end = place[-(room - 1) // 2 :]
-    return place[: room - 1 - len(end)] + MARK + end
+def _folded(place: str, room: int, lines: int) -> tuple[str, ...]:
+    """Return a place's name in so many lines of a width, broken at its hyphens; the last of them
+    first, so that it stands right above its column."""
+    if lines < 2 or cells(place) <= room:
+        return (*("",) * (lines - 1), place if cells(place) <= room else place[: room - 1] + MARK)
+    parts = place.split("-")
+    rest = parts.pop()
+    while len(parts) > 1 and cells(f"{parts[-1]}-{rest}") <= room:
+        rest = f"{parts.pop()}-{rest}"
+    before = "-".join(parts)
+    if not before or max(cells(before), cells(rest)) > room:  # no hyphen stands where it would
+        before, rest = place[:room], place[room:]
+        rest = rest if cells(rest) <= room else rest[: room - 1] + MARK
+    return (before, rest)
 
 
 def _cell(
-    grid: Grid,
-    name: str,
-    place: str,
-    part: GridPart,
-    *,
-    is_lit: bool,
-    chosen: tuple[str, str] | None,
-) -> list[Span]:
-    route, room = grid.by_cell.get((name, place)), part.cell - 1
-    marker: Span = ("▸", "accent") if chosen == (name, place) else (" ", "text")
+    route: RouteView | None, room: int, draw_trend: DrawTrend, *, is_lit: bool
+) -> Sequence[Span]:
+    """Return what stands in a cell, the blank before it left aside."""
     if route is None:
-        return [marker, (left(_NOT_THERE, room), "faint")]
-    if route.state == "ok":
-        figure = cell_figure(route)  # slower than usual, and still well
-        role: Role = "text" if is_lit and figure else "faint"
-        return [marker, (left(f"{_WELL} {figure}".rstrip(), room), role)]
-    text = f"{STATE_GLYPHS[route.state]} {cell_figure(route)}".rstrip()
-    if part.cell >= _LONG_CELL:
-        text = f"{left(text, 7)} {_detail(route)}".rstrip()
-    spans: list[Span] = [marker, (left(text, room), STATE_ROLES[route.state])]
-    return spans
+        return ((left(_NOT_THERE, room), "faint"),)
+    glyph = _WELL if route.state == "ok" else STATE_GLYPHS[route.state]
+    figure = cell_figure(route)
+    text = f"{glyph} {figure}".rstrip()
+    if room + 1 >= _LONG_CELL:
+        text = f"{left(text, _CELL)} {_detail(route)}".rstrip()
+    role: Role = STATE_ROLES[route.state]
+    if route.state == "ok":  # it may be slower than usual, and is still well
+        role = "text" if is_lit and figure else "faint"
+    if room + 1 < _STRIP_CELL:
+        return ((left(text, room), role),)
+    length = room - _LONG_CELL - 1
+    cell_ns = strip_cell_s(length) * NS_PER_S
+    strip = draw_trend(route.trend, length, STRIP_TOP_S, route.goal_ttft_s, cell_ns)
+    return ((left(text, _LONG_CELL - 1), role), (" ", "text"), *pad(strip, length), (" ", "text"))
 
 
 def _detail(route: RouteView) -> str:
@@ -308,8 +359,8 @@ def _foot(grid: Grid, part: GridPart, bad: set[str], width: int) -> Line:
     spans: list[Span] = [(left(" hurt", part.name + 1), "head")]
     for place in part.places:
         hurt, known = grid.hurt_in_column(place)
-        told = f"{hurt}/{known}" if known else "–"
+        told = _told(hurt, known, place in bad) if known else "–"
         spans += [(" ", "text"), (left(told, part.cell - 1), _count_role(hurt, place in bad))]
     all_hurt = sum(route.state in HURT_STATES for route in grid.by_cell.values())
-    line = (*spans, (right(str(all_hurt), _COUNT), "title" if all_hurt else "faint"))
+    line = (*spans, (right(f"{all_hurt} ", _COUNT), "title" if all_hurt else "faint"))
     return clip(line, width)

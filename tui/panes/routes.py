@@ -156,7 +156,7 @@ _MOST_NAME: Final = 24
 _LEAST_PLACES: Final = 8
 _NAMED_PLACES: Final = 14
 """A number, and the name of one place."""
-_WIDE: Final = 100
+_WIDE: Final = 90
 _USUAL_PLACES: Final = 22
 """A number of places, and the names of one or two that hurt."""
 _OPENS, _CLOSES, _INDENT = "+ ", "− ", "  "
@@ -526,7 +526,7 @@ def is_shown(route: RouteView, view: ViewState) -> bool:
     """Tell whether a route is a row of the table."""
     if view.rows is not None:
         return route.name in view.rows
-    return matches(route, view.filter) and (not view.only_hurt or hurts(route))
+    return (not view.filter or matches(route, view.filter)) and (not view.only_hurt or hurts(route))
 
 
 def visible_routes(snapshot: Snapshot, view: ViewState) -> tuple[RouteView, ...]:
@@ -1044,7 +1044,7 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
     if has_places(snapshot.routes):
         several = len({route.place for route in snapshot.routes})
         shared = len({route.shared_name for route in snapshot.routes})
-        name = f"{counted(shared, 'route')} × {several} places"
+        name = f"{counted(shared, 'route')} × {counted(several, 'place')}"
     parts = [name, order + (", reversed" if view.reversed else "")]
     shown = sum(is_shown(route, view) for route in snapshot.routes)
     among = f"{shown} of {len(snapshot.routes)}"

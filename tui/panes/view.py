@@ -37,6 +37,10 @@ PaneName: TypeAlias = Literal[
     "sweep",
     # of the leaderboard
     "leaderboard",
+    # of the grid of places
+    "places",
+    # of the weeks of a route
+    "history",
 ]
 
 
@@ -163,6 +167,8 @@ class ViewState(msgspec.Struct, frozen=True):
     """Ids of the alerts that somebody has seen: they are loud no more."""
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
+    places: int = 1
+    """From how many places routes are probed: with one alone there is no grid to go to."""
     freeze: Freeze | None = None
     past: PastView | None = None
     """Where in the past the screen stands; None where it shows the present."""

@@ -16,6 +16,8 @@ class Nature:
     name: str = "alpha"
     host: str = "one.example"
     tags: tuple[str, ...] = ()
+    place: str = ""
+    """Of several places, the one that it is probed from: its name ends with it."""
     workers: int = 4
     interval: float = 4.0
     """From one start to the next of a worker; the route's pace is `interval / workers`."""
@@ -117,6 +119,7 @@ class Nature:
             goal_e2e_s=self.goal_e2e_s,
             retries=self.retries,
             tags=self.tags,
+            place=self.place,
             streamed=self.is_streamed,
             evidence=self.evidence,
             first_token_timeout_s=self.first_token_timeout_s,

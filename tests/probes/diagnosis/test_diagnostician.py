@@ -18,7 +18,7 @@ from bench.incident_streams.stream import Stream
 from bench.incident_streams.trouble import Outline
 from board_streams import at, hello, route_info
 from diagnosis_streams import Yard, attempt, probed, started
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from probes.diagnosis import Diagnostician
@@ -387,6 +387,7 @@ def listening() -> Listener:
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**32), st.sampled_from((0.0, 0.05, 0.4)))
+@example(602, 0.4)  # a knob that stood at minus infinity is put back to a setting
 def test_whatever_comes_is_folded_and_what_is_told_is_well_formed(seed: int, wild: float) -> None:
     listener, whatever = listening(), Whatever(Random(seed), wild=wild)
     for _ in range(400):

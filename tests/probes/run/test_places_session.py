@@ -114,6 +114,20 @@ async def test_what_is_told_before_any_place_has_greeted_waits_for_it() -> None:
         assert ("ap", "silent") in [(one.place, one.state) for one in run.of(PlaceReport)]
 
 
+async def test_what_is_done_before_any_place_has_greeted_is_dated_by_the_greeting() -> None:
+    async with running() as run:
+        run.session.lift()
+        run.session.command(MarkTime(text="early"))
+        run.session.command(Pause(paused=True))
+        assert run.heard == []
+        Agent(run.bus, "eu").publish(hello("eu", at_s=7.0), tick("eu", 7.0))
+        await settle()
+        assert [event.at_ns for event in run.heard if not isinstance(event, PlaceReport)] == [
+            shared(7.0)
+        ] * 4
+        assert isinstance(run.heard[0], Hello)
+
+
 async def test_a_run_that_heard_nobody_has_a_greeting_of_its_own() -> None:
     async with running() as run:
         pass
@@ -333,7 +347,9 @@ async def test_of_the_past_only_what_still_fires_calls_anybody() -> None:
         assert len(run.of(Alert)) == 3
         Agent(run.bus, "eu", next=5).publish(Mark(at_ns=made.at(1.0), text="b over"))
         await settle()
-        assert run.called[-1] == run.of(Alert)[-1]
+        calls = [event for event in run.called if isinstance(event, Alert)]
+        assert calls[-1] == run.of(Alert)[-1]
+        assert [(call.id, call.state) for call in calls] == [("b", "firing"), ("b", "over")]
 
 
 class Exported:

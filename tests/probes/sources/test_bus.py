@@ -306,6 +306,21 @@ async def test_a_place_that_was_killed_is_silent_and_then_gone() -> None:
         assert watched.states == [("eu", "heard"), ("eu", "silent"), ("eu", "gone")]
 
 
+async def test_a_reading_that_the_server_has_forgotten_is_begun_anew() -> None:
+    async with watching() as watched:
+        eu = watched.agent("eu")
+        eu.publish(hello("eu", at_s=0.5), tick("eu", 1.0))
+        await settle()
+        watched.bus.forget_readers()
+        for second in range(2, 50):
+            eu.publish(tick("eu", float(second)))
+            await watched.clock.advance(1.0)
+        assert [event.at_ns for event in watched.of(Tick)] == [
+            shared(float(second)) for second in range(1, 50)
+        ]
+        assert [state for _, state in watched.states] == ["heard", "gone", "heard"]
+
+
 async def test_while_nobody_reads_nobody_is_silent() -> None:
     async with watching() as watched:
         watched.agent("eu").publish(hello("eu", at_s=0.5))
@@ -457,3 +472,28 @@ async def test_the_present_is_the_buss_however_wrong_our_clock_is() -> None:
         await watched.clock.advance(2.0)
         assert watched.source.now_ns == shared(3.0)
         assert watched.clock.now_ns != START_NS
+
+
+async def test_whoever_had_gone_before_the_past_was_read_is_told_at_once() -> None:
+    def past(watched: Watched) -> None:
+        eu, us = watched.agent("eu"), watched.agent("us")
+        eu.publish(hello("eu", at_s=-900.0), tick("eu", -800.0))
+        us.publish(hello("us", at_s=-900.0), tick("us", -1.0))
+        us.is_here()
+
+    async with watching(prepare=past) as watched:
+        assert ("eu", "silent") in watched.states  # as it was while the past was read
+        await watched.clock.advance(0.6)
+        assert watched.states[-1] == ("eu", "gone")
+        report = next(one for one in watched.of(PlaceReport) if one.state == "gone")
+        assert report.since_ns == shared(-800.0)
+        assert report.at_ns >= shared(0.0)
+
+
+async def test_where_all_had_gone_they_are_told_at_once_too() -> None:
+    def past(watched: Watched) -> None:
+        watched.agent("eu").publish(hello("eu", at_s=-900.0), tick("eu", -800.0))
+
+    async with watching(prepare=past) as watched:
+        await watched.clock.advance(0.6)
+        assert watched.states == [("eu", "heard"), ("eu", "gone")]

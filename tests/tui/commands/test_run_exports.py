@@ -17,6 +17,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from probes.events import decode_event
+from probes.exports.metrics_fold import MetricsFold
+
 COMMAND = (
     *(sys.executable, "-P", "-m", "tui.cli", "demo", "--headless", "--no-record"),
     *("--duration", "5"),
@@ -68,6 +71,32 @@ def test_metrics_end_with_the_figures_of_the_run(told: dict[str, Any]) -> None:
         used[kind] += point.sum
     assert used["input"] == sum(route["input_tokens"] for route in routes)
     assert used["output"] == sum(route["output_tokens"] for route in routes)
+
+
+def test_what_prometheus_is_served_of_the_same_events_is_the_summary(told: dict[str, Any]) -> None:
+    fold = MetricsFold()
+    fold.fold(decode_event(json.dumps(line).encode()) for line in told["lines"][:-1])
+    values, spreads = fold.read()
+    for name, route in told["lines"][-1]["routes"].items():
+
+        def total(metric: str, *wanted: str, name: str = name) -> float:
+            return sum(
+                value
+                for labels, value in values[f"llmtop_{metric}"].items()
+                if labels[0] == name and set(wanted) <= set(labels)
+            )
+
+        assert total("probes_total") == route["probes"] + route["cancelled"]
+        assert total("probes_total", "ok") == route["ok"]
+        assert total("good_probes_total") == route["good"]
+        assert total("attempts_total") == sum(route["outcomes"].values())
+        assert total("input_tokens_total") == route["input_tokens"]
+        assert total("output_tokens_total") == route["output_tokens"]
+        assert total("cost_usd_total") == pytest.approx(route["cost_usd"])
+        assert total("retries_total") == route["retries"]
+        lasted = spreads["llmtop_probe_duration_seconds"]
+        measured = sum(sum(one.counts) for labels, one in lasted.items() if labels[0] == name)
+        assert measured == route["probes"]
 
 
 def test_every_probe_of_the_run_is_a_span_with_its_attempts(told: dict[str, Any]) -> None:
