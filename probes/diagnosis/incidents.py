@@ -146,7 +146,7 @@ class Incidents:
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
                     self._place(route, alarm, every)
-        self._merge(every)
+        self._merge(here, routes)
         for incident in tuple(self.open):
             if incident.is_at(here, routes):
                 told += self._tell(incident, now_ns, every)
@@ -197,16 +197,20 @@ class Incidents:
             incident.members = [one for one in incident.members if one not in parted]
             self._placed -= {id(alarm) for _, alarm in parted}
 
-    def _merge(self, routes: Sequence[RouteCauses]) -> None:
+    def _merge(self, here: Collection[str], routes: Mapping[str, RouteCauses]) -> None:
         """Make one of incidents that turn out to be: the first keeps its id, the other ends."""
+        every = tuple(routes.values())
+        is_here = {id(one): one.is_at(here, routes) for one in self.open}
         for place, later in reversed(tuple(enumerate(self.open))):
             for earlier in self.open[:place]:
                 if not later.members or earlier.cause != later.cause:
                     continue
+                if not (is_here[id(later)] or is_here[id(earlier)]):
+                    continue  # nothing is new of either
                 joins = [
                     (route, alarm)
                     for route, alarm in later.members
-                    if not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+                    if not alarm.is_over and self._is_of(earlier, route, alarm, every)
                 ]
                 if len(joins) < len(later.members):
                     # Two faults, then; but of one route the same is never said twice.

@@ -141,6 +141,7 @@ class Sightings:
     def __init__(self) -> None:
         self.now = SeenFrom()
         self.elsewhere: tuple[Elsewhere, ...] = ()
+        self._cause: Cause | None = None
         self._other: SeenFrom | None = None
         self._other_ns = 0
 
@@ -167,6 +168,9 @@ class Sightings:
         """
         if len(among.places) < 2:
             return self.now
+        if cause != self._cause:
+            # What was said was said of another symptom.
+            self._cause, self.now, self._other = cause, SeenFrom(), None
         watches = [route.watch for route, _ in hit]
         places = tuple(sorted({watch.place for watch in watches}))
         away = {watch.place for watch in watches if not watch.is_heard}

@@ -89,7 +89,8 @@ def snapshot(
         incidents.append(IncidentView(of, "down", '503 "overloaded"'))
     if trouble["far"]:
         routes = tuple(one.name for one in found if one.state == "sluggish")
-        of = made.diagnosis("network_path", 104.0, routes=routes)
+        seen: Any = {"scope": "way", "places": (trouble["far"],), "of_places": len(places)}
+        of = made.diagnosis("network_path", 104.0, routes=routes, **seen)
         incidents.append(IncidentView(of, "sluggish"))
     detail = made.detail(found[0].name)
     hurt = sum(one.state in ("down", "sluggish") for one in found)

@@ -31,6 +31,7 @@ from tui.draw.text import (
     clip,
     count,
     counted,
+    fold,
     join,
     lasting,
     pad,
@@ -57,6 +58,7 @@ _MOST_A_DAY: Final = 8
 _FIGURE: Final = 5
 _NAME: Final = 60
 _URL: Final = 80
+_INDENT: Final = 2
 _SEEN: Final = 6
 """Fingerprints that are told; of the rest there is the number."""
 _JUMPS: Final = 4
@@ -93,10 +95,14 @@ def page_lines(view: HistoryView, width: int, *, rows: int = _CHART_ROWS) -> lis
         if lines:
             lines += [(), ()]
         zone: Line = ((f" · days and hours are {view.zone}", "dim"),)
-        lines += [head_line(route), (*cohort_line(route), *zone), ()]
+        told = (head_line(route), (*cohort_line(route), *zone))
+        # First what is to be known, in words: on a small screen charts leave no room for it.
+        words = (*check_lines(route, days.say), *seen_lines(route, days.say, days.iso))
+        lines += [line for one in (*told, *words) for line in fold(one, width, _INDENT)]
+        lines.append(())
         begins = max(days.of(view.begins_s), date.fromisoformat(route.days[0].label))
         lines += chart_lines(route, begins, days.of(view.ends_s), width, rows)
-        lines += [(), *check_lines(route, days.say), *seen_lines(route, days.say, days.iso), ()]
+        lines.append(())
         # From the newest day back: who looks for last night need not scroll.
         table = fit(day_columns("WEEK OF" if view.by_week else "DAY"), width, gap=2)
         lines += [table.head_line(), *(table.line(day) for day in reversed(route.days))]
@@ -157,8 +163,7 @@ class _Plan:
         room = width - _LABEL
         if self.hour_cells:
             room -= _GAP + _LABEL + _HOURS * self.hour_cells
-        if width >= _TWO_FROM:
-            room -= _MOST
+        room -= _MOST
         # Two days share a cell where there are many; then the oldest go, and that is said.
         self.days = days[-2 * max(1, room) :]
         self.left_out = len(days) - len(self.days)

@@ -207,14 +207,33 @@ def banner_line(
     return ((f" {text} ", "alert"),) if text else None
 
 
+def _places_of(status: HostStatus) -> str:
+    """Return the names of the places whose engines this is about; empty where that is the one of a
+    run that has no places."""
+    for begins in ("place ", "places "):
+        if status.engine.startswith(begins):
+            return status.engine.removeprefix(begins)
+    return ""
+
+
+def _is_partly_live(snapshot: Snapshot, status: HostStatus) -> bool:
+    """Tell whether some place is heard, though the one is not that is told of."""
+    heard = any(place.state == "heard" for place in snapshot.header.places)
+    return heard and bool(_places_of(status)) and status.state in _ENGINE_BANNERS
+
+
 def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
     name, advice = engine
+    of, who = _places_of(status), status.engine
+    if of:
+        what = "GIVEN UP" if status.state == "gave_up" else "NOT HEARD"
+        name, who = f"{'PLACES' if ',' in of else 'PLACE'} {neutralise(of, 60)} {what}", ""
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     # A silent engine has not ended: what is told of an end is that of the one before it.
     ended = status.state != "silent"
     detail = neutralise(status.detail, _WORDS_LIMIT) if ended else ""
     last_words = _last_words(status) if ended else ""
-    parts = (name + for_s, status.engine, advice, detail, last_words)
+    parts = (name + for_s, who, advice, detail, last_words)
     return " · ".join(part for part in parts if part)
 
 
@@ -274,11 +293,12 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {counted(view.freeze.versions, 'event', short=True)} since"
         return (start, (since, "alert"), clock, *masked)
-    text, role = _LAMPS[status.state]
+    text, role = _LAMPS["running" if _is_partly_live(snapshot, status) else status.state]
     if status.read_percent is not None:
         text = f"○ READING {status.read_percent} %"
     worst = worst_state(snapshot)
-    if status.state == "running" and worst is not None:
+    is_live = status.state == "running" or _is_partly_live(snapshot, status)
+    if is_live and worst is not None:
         return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)
     return (start, (text, role), clock, *masked)
 
@@ -388,7 +408,7 @@ def terminal_title(snapshot: Snapshot, status: HostStatus) -> str:
 
     It is made of our own words alone: a terminal believes what stands there.
     """
-    if status.state in _ENGINE_BANNERS:
+    if status.state in _ENGINE_BANNERS and not _is_partly_live(snapshot, status):
         return f"✖ {_ENGINE_BANNERS[status.state][0].lower()} · llmtop"
     worst = worst_state(snapshot)
     if worst is None:

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from probes.board.views import HURT_STATES, Figure, RouteView, Snapshot
+from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
+from tui.draw.chart import strip_cells
 from tui.draw.text import (
     MARK,
     Line,
@@ -23,18 +25,30 @@ from tui.draw.text import (
     counted,
     lasting,
     left,
+    pad,
     right,
     seconds,
     share,
 )
 from tui.keys import hints
-from tui.panes.routes import NOTABLE_RATIO, STATE_GLYPHS, STATE_ROLES, is_shown, shortened
+from tui.panes.routes import (
+    NOTABLE_RATIO,
+    STATE_GLYPHS,
+    STATE_ROLES,
+    STRIP_TOP_S,
+    DrawTrend,
+    is_shown,
+    shortened,
+    strip_cell_s,
+)
 from tui.panes.view import ViewState
 
 NOTHING: Final = "One place is all there is: --place and --bus show routes from several."
 _CELL: Final = 7  # "✖ 100%", "▲ ×12", and a blank before it
 _LONG_CELL: Final = 17  # "▲ ×3.1  0.744 s"
-_LONGEST_CELL: Final = 34  # "▲ ×3.1  0.744 s  sluggish 1m44s"
+_STRIP_CELL: Final = 30
+"""From here on a cell has a strip of the last minutes: since when, from where, side by side."""
+_LONGEST_CELL: Final = 48  # fifteen minutes by 30 s
 _LEAST_NAME: Final = 10
 _MOST_NAME: Final = 26
 _NAME_LIMIT: Final = 120
@@ -93,7 +107,13 @@ def grid_of(snapshot: Snapshot, view: ViewState) -> Grid | None:
     return Grid(tuple(names), tuple(every), by_cell)
 
 
-def grid_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+def grid_lines(
+    snapshot: Snapshot,
+    view: ViewState,
+    width: int,
+    height: int,
+    draw_trend: DrawTrend = strip_cells,
+) -> list[Line]:
     """Return heads, a line for each route that has room, and how many hurt from each place."""
     grid = grid_of(snapshot, view)
     if grid is None:
@@ -113,7 +133,10 @@ def grid_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> 
         line.append((left(shortened(neutralise(name, _NAME_LIMIT), part.name), part.name), role))
         for place in part.places:
             is_lit = is_bad or place in bad
-            line.extend(_cell(grid, name, place, part, is_lit=is_lit, chosen=chosen))
+            marker = "▸" if chosen == (name, place) else " "
+            line.append((marker, "accent"))
+            route = grid.by_cell.get((name, place))
+            line.extend(_cell(route, part.cell - 1, draw_trend, is_lit=is_lit))
         line.append((right(_told(hurt, known, is_bad), _COUNT), _count_role(hurt, is_bad)))
         lines.append(clip(tuple(line), width))
     if part.footed:
@@ -303,41 +326,33 @@ def _folded(place: str, room: int, lines: int) -> tuple[str, ...]:
 
 
 def _cell(
-    grid: Grid,
-    name: str,
-    place: str,
-    part: GridPart,
-    *,
-    is_lit: bool,
-    chosen: tuple[str, str] | None,
-) -> list[Span]:
-    route, room = grid.by_cell.get((name, place)), part.cell - 1
-    marker: Span = ("▸", "accent") if chosen == (name, place) else (" ", "text")
+    route: RouteView | None, room: int, draw_trend: DrawTrend, *, is_lit: bool
+) -> Sequence[Span]:
+    """Return what stands in a cell, the blank before it left aside."""
     if route is None:
-        return [marker, (left(_NOT_THERE, room), "faint")]
+        return ((left(_NOT_THERE, room), "faint"),)
     glyph = _WELL if route.state == "ok" else STATE_GLYPHS[route.state]
     figure = cell_figure(route)
     text = f"{glyph} {figure}".rstrip()
     if room + 1 >= _LONG_CELL:
-        text = f"{left(text, 7)} {_detail(route, room - 8)}".rstrip()
+        text = f"{left(text, _CELL)} {_detail(route)}".rstrip()
     role: Role = STATE_ROLES[route.state]
     if route.state == "ok":  # it may be slower than usual, and is still well
         role = "text" if is_lit and figure else "faint"
-    return [marker, (left(text, room), role)]
+    if room + 1 < _STRIP_CELL:
+        return ((left(text, room), role),)
+    length = room - _LONG_CELL - 1
+    cell_ns = strip_cell_s(length) * NS_PER_S
+    strip = draw_trend(route.trend, length, STRIP_TOP_S, route.goal_ttft_s, cell_ns)
+    return ((left(text, _LONG_CELL - 1), role), (" ", "text"), *pad(strip, length), (" ", "text"))
 
 
-def _detail(route: RouteView, room: int) -> str:
-    """Return what there is room for in a wide cell: the median itself, the state and since when."""
+def _detail(route: RouteView) -> str:
+    """Return what there is room for in a wide cell: the median itself, or the state."""
     median: Figure = route.ttft_p50
-    has_median = route.state not in ("down", "failing", "silent") and median.value is not None
-    parts = [f"{seconds(median.value)} s"] if has_median else []
-    if route.state != "ok":
-        parts.append(route.state)
-        if route.since_s is not None:
-            parts.append(lasting(route.since_s))
-    while len(parts) > 1 and cells("  ".join(parts)) > room:
-        parts.pop()
-    return "  ".join(parts)
+    if route.state in ("down", "failing", "silent") or median.value is None:
+        return route.state
+    return f"{seconds(median.value)} s"
 
 
 def _foot(grid: Grid, part: GridPart, bad: set[str], width: int) -> Line:

@@ -346,9 +346,14 @@ def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None
 
 
 def _hit(diagnosis: Diagnosis) -> str:
-    """Return whom an incident hits: routes, by the name that they share where places do."""
-    names = [neutralise(name, _NAME_LIMIT) for name in diagnosis.routes]
-    return hit_words(replace(diagnosis, routes=tuple(names)))
+    """Return whom an incident hits: routes, by the name that they share where places do; of one
+    place alone that comes first, and is never cut."""
+    names = tuple([neutralise(name, _NAME_LIMIT) for name in diagnosis.routes])
+    if len(diagnosis.places) == 1:
+        (place,) = diagnosis.places
+        shared = tuple([name.removesuffix(f"@{place}") for name in names])
+        return f"{place}: {who_words(shared)}"
+    return hit_words(replace(diagnosis, routes=names))
 
 
 def _who(routes: Sequence[str]) -> str:

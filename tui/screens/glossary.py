@@ -330,8 +330,8 @@ _ALERTS: Final = Section(
         Term(OVER[0], "Over.", OVER[1]),
         Term(
             "muted",
-            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
-            "fires then calls then, where nobody has acknowledged it.",
+            "Its routes call nobody for an hour: no bell, notification, `on_alert` or webhook. "
+            "What still fires then calls then, where nobody has acknowledged it.",
         ),
     ),
 )
@@ -448,6 +448,7 @@ _PLACES: Final = Section(
         Term("▲ ×3.1", "The median TTFT from there is so many times its usual.", "sluggish"),
         Term("∅ 40s", "Nothing has been heard from there for so long.", "slow"),
         Term("·", "Well from there; with a × beside it slower than usual, and within its goals."),
+        Term("▁▁▃▆", "In wide cells: TTFT p95 of the last minutes, as in the table's strip."),
         Term("HURT 3/4", "From how many places the route hurts, of those that tell; below: how "
              "many routes hurt from the place."),
         Term("a column", "What hurts from one place alone is the way there.", "missed"),

@@ -12,6 +12,7 @@ from tui.panes.footer import footer_pane
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.places import cell_at, grid_lines, grid_subtitle, grid_title, moved_cell
+from tui.panes.routes import Trends
 from tui.panes.verdicts import verdict_count
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
@@ -31,7 +32,7 @@ class PlacesScreen(LiveScreen):
     AUTO_FOCUS = "#places"
 
     def __init__(self, cockpit: CockpitState) -> None:
-        strips = cockpit.strips
+        strips, self._trends = cockpit.strips, Trends()
         verdicts = next(spec for spec in home_panes(strips) if spec.name == "verdicts")
         super().__init__(
             cockpit,
@@ -39,7 +40,7 @@ class PlacesScreen(LiveScreen):
                 PaneSpec("crumbs", 0, self._crumbs, moves=True),
                 PaneSpec("banner", 0, strips.banner, moves=True),
                 verdicts,
-                PaneSpec("places", 1, grid_lines, grid_title, self._subtitle),
+                PaneSpec("places", 1, self._lines, grid_title, self._subtitle),
                 footer_pane("places"),
             ),
         )
@@ -70,6 +71,9 @@ class PlacesScreen(LiveScreen):
             (((" places", "title"),), 0),
         ]
         return [self.cockpit.strips.of_screen(snapshot, view, width, parts)]
+
+    def _lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+        return grid_lines(snapshot, view, width, height, self._trends)
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:
         return grid_subtitle(snapshot, view, *self.pane(1).size)

@@ -2,7 +2,7 @@
 
 import made_places
 import pytest
-from fakes import FakeBoard, FakeSession
+from fakes import FakeBoard, FakeSession, FakeStatus
 from msgspec.structs import replace
 from test_home_screen import Cockpit, cockpit
 
@@ -91,6 +91,20 @@ async def test_on_the_home_screen_enter_opens_a_group_and_a_place_its_page() -> 
         await it.press("enter", "j", "enter")
         assert isinstance(it.app.screen, RouteScreen)
         assert it.board.view.selected == "chat@eu-west"
+
+
+async def test_while_any_place_is_heard_it_is_live_and_the_banner_names_the_others() -> None:
+    session = session_of(made_places.snapshot(silent="us-east"))
+    session.status = FakeStatus("restarting", engine="place us-east", silent_s=7.0)
+    async with cockpit((200, 50), session) as it:
+        assert it.text("#header").startswith(" llmtop ● LIVE")
+        assert it.text("#banner").startswith(" PLACE us-east NOT HEARD 7.0s")
+        session.status = FakeStatus("gave_up", engine="places eu-west, us-east")
+        it.board.pull()
+        await it.pilot.pause()
+        assert it.text("#banner").startswith(
+            " PLACES eu-west, us-east GIVEN UP · R starts it again"
+        )
 
 
 async def test_masked_groups_are_those_that_are_open() -> None:
