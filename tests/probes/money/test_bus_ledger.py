@@ -300,6 +300,11 @@ async def test_a_place_that_was_refused_asks_again_after_a_while() -> None:
     assert place.ledger.changes == changes
     await place.after(SHORT_S - 3, 100)
     assert place.ledger.changes == changes + 1
+    await other.ledger.release("run")
+    assert await place.after(SHORT_S, 100) == 100
+    for _ in range(3):
+        await place.after(SHORT_S, 100)  # and no more once it has what it wants
+    assert place.ledger.changes == changes + 2
 
 
 async def test_who_loses_all_races_says_so_after_a_while_and_not_before() -> None:
