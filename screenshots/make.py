@@ -1,7 +1,7 @@
 """Make the pictures of this folder from the real app: `python screenshots/make.py` (ten minutes).
 
 With names of stories (`demo`, `slow`, `queueing`, `hang`, `compare`, `sweep`, `auto`,
-`leaderboard`, `first-run`) only theirs are made.
+`leaderboard`, `places`, `first-run`) only theirs are made.
 
 The engine probes the embedded provider in real time; keys are pressed as a user would, and verdicts
 are waited for, never made up. Only the terminal is Textual's headless one, whose screen is exported
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
 from probes.comparing.views import ComparisonView
 from probes.config import Budget, Config
+from probes.config.places import GivenPlace, config_at
 from probes.events import Cause
 from probes.money.ledger import Ledger
 from probes.run.comparison_run import Comparisons
@@ -198,6 +200,40 @@ async def watch(scenario: str, tell: Callable[["Pilot[None]", LlmtopApp], Awaita
             session.stop()
 
 
+async def places() -> None:
+    """Watch four routes from three places, to one of which the way becomes slow."""
+    near, far = (str(FOLDER / name) for name in ("places.toml", "places_far.toml"))
+    given = [GivenPlace(name, "local") for name in ("ap-south", "eu-west", "us-east")]
+    with embedded_provider(near, seed=1) as well, embedded_provider(far, seed=1) as slow:
+        shared = Config(routes=demo_routes(well.base_url, near), budget=PLENTY)
+        config = config_at(shared, *(place.name for place in given))
+        routes = tuple(
+            msgspec.structs.replace(
+                route, base_url=route.base_url.replace(well.base_url, slow.base_url)
+            )
+            if route.place == "eu-west"
+            else route
+            for route in config.routes
+        )
+        config = msgspec.structs.replace(config, routes=routes)
+        session = Session(config, {}, recorder=None, ledger=Ledger(None), places=given)
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.run)
+            app = LlmtopApp(session, config)
+            app.theme = "llmtop"
+            async with app.run_test(size=HOME) as pilot:
+                with anyio.fail_after(PATIENCE_S):
+                    while not app.session.board.snapshot(window="5m").incidents:
+                        await pilot.pause(0.5)
+                await pilot.pause(45)  # until all of its routes are in it
+                save(app, "places")
+                await pilot.resize_terminal(*LESSON)
+                await pilot.press("W")
+                await pilot.pause(2)
+                save(app, "places_grid")
+            session.stop()
+
+
 async def first_run() -> None:
     """Show what a user without any configuration sees."""
     app = FirstRunApp(
@@ -219,6 +255,7 @@ STORIES: dict[str, Callable[[], Awaitable[None]]] = {
     "sweep": lambda: watch("edge-batching", sweep),
     "auto": lambda: watch("edge-concurrency-silent", adaptive),
     "leaderboard": lambda: watch("demo", leaderboard),
+    "places": places,
 }
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
@@ -16,7 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from probes.board.views import Snapshot
-from probes.config import Config
+from probes.config import Config, Route
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
 from tui.panes.header import terminal_title
@@ -31,6 +32,7 @@ from tui.terminal.terminal_app import TerminalApp
 
 if TYPE_CHECKING:
     from probes.config.saving import SettingsFile
+    from probes.history.views import HistoryView
 
 _SWEEP_EVERY_S: Final = 1.0
 _WRITTEN_BY_S: Final = 0.01
@@ -90,6 +92,7 @@ class LlmtopApp(TerminalApp[None]):
             propose=self._propose,
             desk=self._desk,
             hand_over=self._hand_over,
+            weeks=self._weeks,
         )
         self._desk.attach(self._terminal, cockpit.worded)
         cockpit.settle(theme=self.theme, window=settings.window)
@@ -118,15 +121,41 @@ class LlmtopApp(TerminalApp[None]):
             shown = terminal_title(cockpit.frames.present(), self.session.status)
             self._terminal.title(shown)
 
+    @staticmethod
+    def _weeks(route: str, ago_s: float) -> "HistoryView | str":
+        """Read the history of a route of this machine, or say why there is none."""
+        from probes.history.database import EmptyHistoryError, HistoryError, HistoryFile
+        from probes.history.keeper import default_history_path
+        from probes.history.reading import UnknownRouteError, read_history
+
+        path = default_history_path()
+        try:
+            if path.exists():
+                with HistoryFile(path, writes=False) as file:
+                    return read_history(file, since_s=time.time() - ago_s, route=route)
+        except (EmptyHistoryError, UnknownRouteError):
+            pass
+        except HistoryError as error:
+            return str(error)
+        return "Nothing of it is kept yet: a run is written down every three minutes."
+
     def _propose(
         self, routes: Mapping[str, Mapping[str, float | str]], display: Mapping[str, str]
     ) -> Proposal:
         """Say what saving would change in the settings file, if there is one."""
         if not self._config.source:
             return Proposal(refusal="there is no settings file: `llmtop init` writes one")
+        is_of_places = any(route.place for route in self._config.routes)
+        if is_of_places and _is_turned(self._config.routes, routes):
+            refusal = (
+                "The settings have one value for all places: knobs of one place are not saved."
+            )
+            return Proposal(refusal=refusal)
         from probes.config.saving import SaveError, SettingsFile  # nobody else has a need of it
 
-        file = self._file = self._file or SettingsFile(self._config, os.environ)
+        # Of places elsewhere this machine may have no keys.
+        environ = None if is_of_places else os.environ
+        file = self._file = self._file or SettingsFile(self._config, environ)
 
         def write() -> str:
             try:
@@ -195,3 +224,12 @@ class LlmtopApp(TerminalApp[None]):
             for key in keys_of(screen.NAME, self._keys):
                 title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
+
+
+def _is_turned(routes: Iterable[Route], wanted: Mapping[str, Mapping[str, float | str]]) -> bool:
+    """Tell whether any knob is wanted otherwise than the settings have it."""
+    return any(
+        value != (route.asked_concurrency if key == "concurrency" else getattr(route, key))
+        for route in routes
+        for key, value in wanted.get(route.name, {}).items()
+    )

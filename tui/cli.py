@@ -33,6 +33,12 @@ LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
+_LIVE: Final = "tui.commands.live"
+_AGENT: Final = "tui.commands.agent"
+_BUDGET: Final = "tui.commands.budget"
+_OVER_BUS: Final = (_LIVE, _AGENT, _BUDGET)
+"""What a bus is for, before the command or after it."""
+"""What runs where no sub-command is named."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
@@ -107,6 +113,10 @@ def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
             arguments = parser().parse_args(argv)
             if arguments.only is not None and not arguments.headless:
                 raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
+            if arguments.module != _LIVE and isinstance(arguments.place, list) and arguments.place:
+                raise UsageError("--place, before a command, goes with llmtop itself alone")
+            if arguments.module not in _OVER_BUS and arguments.bus is not None:
+                raise UsageError("--bus, before a command, goes with llmtop itself alone")
             run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
             if is_program:
                 gc.freeze()  # modules stay until the end: no pass need look through them
@@ -135,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
-    top.set_defaults(module="tui.commands.live", engines=1, only=None, place=[])
+    top.set_defaults(module=_LIVE, engines=1, only=None, place=[])
     top.set_defaults(bus=None, bus_credentials=None, since=None)
     _add_settings(top)
     _add_run_options(top)
@@ -200,9 +210,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     recording = command.add_mutually_exclusive_group()
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
-    command.add_argument(
-        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
-    )
+    _add_no_history(command)
     command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
@@ -249,6 +257,12 @@ def _add_bus(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--since", type=_span, metavar="SPAN", help="of the bus, begin so long ago; default: 1h"
+    )
+
+
+def _add_no_history(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--no-history", action="store_true", help="keep nothing of it for `llmtop history`"
     )
 
 
@@ -485,9 +499,14 @@ def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+")
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
-    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    command.set_defaults(module=_BUDGET, strike=None, lift=False, json=False)
+    command.set_defaults(base_url=None, model=None, api_key_env=None, bus=None)
+    command.set_defaults(bus_credentials=None)
     _add_config(command)
+    command.add_argument("--bus", metavar="URL", help="of the budgets that agents share over a bus")
+    command.add_argument(
+        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
+    )
     command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
     command.add_argument(
         "--lift", action="store_true", help="count from what is known, after a broken ledger"
@@ -512,9 +531,10 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.agent", record=None, no_record=False, place=None)
+    command.set_defaults(module=_AGENT, record=None, no_record=False, place=None)
+    command.set_defaults(bus=None, bus_credentials=None)
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
-    command.set_defaults(duration=None, engines=1, in_process=False)
+    command.set_defaults(duration=None, engines=1, in_process=False, no_history=False)
     command.description = (
         "Probe the routes of the settings without a screen, as seen from a place: give what is "
         "measured to a bus (nats-server -js), and do what a cockpit over that bus asks for "
@@ -522,11 +542,12 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     )
     _add_config(command)
     command.add_argument(
-        "--bus", required=True, metavar="URL", help="such as nats://HOST:4222, or tls://"
+        "--bus", metavar="URL", help="such as nats://HOST:4222; default: the variable LLMTOP_BUS"
     )
     command.add_argument(
         "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
     )
+    _add_no_history(command)
     command.add_argument(
         "--place", required=True, metavar="NAME", help="where this is, such as eu-west"
     )

@@ -18,9 +18,11 @@ from textual.keys import Keys, _character_to_key, format_key
 from probes.config.errors import nearest
 from probes.events.diagnosis_words import ADVICE_KEYS
 
-ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison", "sweep", "leaderboard"]
+ScreenName: TypeAlias = Literal[
+    "home", "route", "probe", "comparison", "sweep", "leaderboard", "places", "history"
+]
 """Screens that are live: all routes, one route, one probe of it, routes compared, one swept, routes
-ranked."""
+ranked, routes by places, weeks of one."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
@@ -28,8 +30,10 @@ PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
 COMPARISON: Final[frozenset[ScreenName]] = frozenset(("comparison",))
 SWEEP: Final[frozenset[ScreenName]] = frozenset(("sweep",))
 LEADERBOARD: Final[frozenset[ScreenName]] = frozenset(("leaderboard",))
+PLACES: Final[frozenset[ScreenName]] = frozenset(("places",))
+HISTORY: Final[frozenset[ScreenName]] = frozenset(("history",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
-SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD
+SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD | HISTORY
 """Pages of lines."""
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
@@ -131,10 +135,26 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "first.", "look", "sort", 12, where=HOME),
     Hotkey("leaderboard", "O", "O", "leaderboard", "Rank the routes that were asked alike: TTFT, "
         "output speed, E2E for 500 tokens, price.", "look", "leaderboard", 24),
+    Hotkey("places", "W", "W", "places", "Show from where each route hurts: routes × places.",
+        "look", "places", 14),
+    Hotkey("open_cell", "enter", "⏎", "route", "Open the page of the route from that place.",
+        "move", "open_cell", 5, where=PLACES),
+    Hotkey("cell_down", "j,down", "j ↓", "down", "Go to the next route.", "move", "cell(1, 0)",
+        where=PLACES),
+    Hotkey("cell_up", "k,up", "k ↑", "up", "Go to the route before.", "move", "cell(-1, 0)",
+        where=PLACES),
+    Hotkey("cell_on", "l,tab", "l Tab", "next place", "Go to the next place.", "move",
+        "cell(0, 1)", 6, ("h l", "place"), "cell_before", where=PLACES),
+    Hotkey("cell_before", "h,shift+tab", "h S-Tab", "place before", "Go to the place before.",
+        "move", "cell(0, -1)", where=PLACES),
     Hotkey("leader_sort", "s", "s", "sort", "Sort by the next figure.", "look", "leader_sort", 6,
         where=LEADERBOARD),
     Hotkey("leader_reverse", "r", "r", "reverse", "Turn the order round.", "look",
         "leader_reverse", 7, where=LEADERBOARD),
+    Hotkey("history", "H", "H", "history", "Show weeks of the route: TTFT and E2E by day and hour, "
+        "tokens, cost, prompts that grew, incidents seen before.", "look", "history", 25),
+    Hotkey("history_span", "s", "s", "span", "Look back further: 30, 90, 400 days, then 7.",
+        "look", "history_span", 6, where=HISTORY),
     Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
         "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),

@@ -41,7 +41,12 @@ from probes.events import (
     Notice,
     PlaceReport,
 )
-from probes.events.diagnosis_words import evidence_parts, recovery_words, what_words
+from probes.events.diagnosis_words import (
+    evidence_parts,
+    recovery_words,
+    scope_words,
+    what_words,
+)
 from probes.events.knob_turns import (
     BY_ITSELF,
     ONE_TURN_NS,
@@ -377,8 +382,8 @@ class HappeningLog:
 
     def holding(self, event: Held) -> None:
         """Note that new attempts are held back, or let go again."""
-        if event.reason in _TOLD_OTHERWISE:
-            return
+        if event.reason in _TOLD_OTHERWISE or (event.place and event.reason == "restarting"):
+            return  # of a place it is told whether it is heard
         key, at_ns = (event.place, event.route, event.reason), event.at_ns
         where = "" if event.route else event.place
         hold = self._holds.get(key)
@@ -473,7 +478,7 @@ def _at(place: str, text: str) -> str:
 def _incident_text(event: Diagnosis, said: str) -> str:
     """Return what is wrong and what speaks for it, with the server's own words."""
     evidence = "; ".join(evidence_parts(event, said))
-    return " · ".join(part for part in (what_words(event), evidence) if part)
+    return " · ".join(part for part in (what_words(event), scope_words(event), evidence) if part)
 
 
 def _burst_text(event: AttemptFinished, burst: _Burst, many: int, lasted_s: float) -> str:

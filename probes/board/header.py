@@ -84,10 +84,12 @@ class Header:
         elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
         named = sorted((place for place in places if place.name), key=_NAME)
         tokens, estimated = _tokens_per_s(counted, places, elapsed_s)
-        budgets = [(budget, place.name) for place in places for budget in place.budgets]
+        # What a place said last that is not heard, nobody knows of by now.
+        heard = [place for place in places if place.is_heard] or list(places)
+        budgets = [(budget, place.name) for place in heard for budget in place.budgets]
         worst, worst_at = max(budgets, key=lambda one: budget_share(one[0]), default=(None, ""))
         doubt, doubt_at = next(((one.doubt, at) for one, at in budgets if one.doubt), ("", ""))
-        badly = max(places, key=_trouble)
+        badly = max(heard, key=_trouble)
         health, rates = badly.health or _NO_HEALTH, whole or _NO_ROUTES
         batches = [place.batch_ns for place in places if place.batch_ns is not None]
         return HeaderView(

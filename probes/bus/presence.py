@@ -180,6 +180,14 @@ class PlaceHeld:
             except WrongRevisionError:
                 raise PlaceTakenError(self._place, None) from None
 
+    async def taken_by(self) -> PlaceTakenError:
+        """Return who has the place, where it is known already that it is not us."""
+        try:
+            entry = await self._bucket.get(self._place)
+        except BusError:
+            entry = None
+        return PlaceTakenError(self._place, None if entry is None else _holder(entry))
+
     async def server_ahead_ns(self) -> int:
         """Return how far the server's wall clock is ahead of ours, to half of the way there.
 

@@ -61,7 +61,7 @@ class Change(NamedTuple):
 class SettingsFile:
     """The file of a run's settings, as it was read."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, environ: Mapping[str, str] | None) -> None:
         self.path = Path(config.source)
         self._digest = config.digest
         self._environ = environ

@@ -95,7 +95,8 @@ class Engine:
         self._write = write
         self._outbox = Outbox(clock, self._on_stall)
         self._spending = Spending()
-        now_ns = clock.monotonic_ns()
+        # Side by side: what lies between the two clocks is told from them.
+        now_ns, wall_ns = clock.monotonic_ns(), clock.wall_ns()
         gaps = GapWatch(now_ns)
         self._watch = LoopWatch(clock, gaps, self._on_gap)
         self._shortages = Shortages()
@@ -141,7 +142,7 @@ class Engine:
         self._outbox.emit(
             Hello(
                 at_ns=now_ns,
-                wall_ns=clock.wall_ns(),
+                wall_ns=wall_ns,
                 engine=configure.engine,
                 version=__version__,
                 schema=SCHEMA_VERSION,
@@ -349,14 +350,14 @@ class Engine:
         self._outbox.delivered()
 
     def _tick(self) -> None:
-        now_ns = self._clock.monotonic_ns()
+        now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         counts = tuple(runner.counts_and_oldest(now_ns) for runner in self._routes.values())
         works = [runner.work() for runner in self._routes.values()]
         self._cost = self._meter.measure(Work(*map(sum, zip(*works, strict=True))))
         self._outbox.emit(
             Tick(
                 at_ns=now_ns,
-                wall_ns=self._clock.wall_ns(),
+                wall_ns=wall_ns,
                 health=self._health(counts),
                 routes=counts,
                 budgets=self._spending.states(),

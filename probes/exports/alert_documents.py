@@ -64,16 +64,16 @@ class AlertDocuments:
     def due(self, events: Iterable[Event]) -> list[AlertDocument]:
         """Take a batch; return what is to be told now. It is to be called with each batch, for a
         mute ends by itself."""
-        alerts: list[Alert] = []
-        changed: list[AlertDocument] = []
+        documents: list[AlertDocument] = []
         for event in events:
+            # In the order of the stream: what changes may come right behind what it changes.
             if isinstance(event, Hello | Tick):
                 self._anchor_ns = event.wall_ns - event.at_ns
             elif isinstance(event, Alert):
-                alerts.append(event)
+                documents += self._told(self._calls.due((event,)))
             elif isinstance(event, Diagnosis):
-                changed += self._changed(event)
-        return [*changed, *self._told(self._calls.due(alerts))]
+                documents += self._changed(event)
+        return [*documents, *self._told(self._calls.due(()))]
 
     def _told(self, due: Iterable[Alert]) -> Iterator[AlertDocument]:
         for alert in due:

@@ -87,17 +87,17 @@ class AlertWebhook:
             "Idempotency-Key": document.key,
             "User-Agent": f"llmtop/{__version__}",
         }
-        wait_s = self._first_wait_s
+        wait_s, is_last = self._first_wait_s, False
         for left in reversed(range(TRIES)):
             posted = self._post(
                 self._url, document.body, headers, seconds=self._seconds, environ=self._environ
             )
             if not posted.why:
                 return
-            if not posted.may_pass or not left or self._aside.is_leaving:
+            if not posted.may_pass or not left or is_last:
                 break
-            # At the end of the run there is no waiting, but one more try.
             asked_s = read_retry_after_s(posted.headers, None, wall_ns=time.time_ns()) or 0.0
-            self._aside.rest(min(max(wait_s, asked_s), LONGEST_WAIT_S))
+            # At the end of the run there is no waiting, but one more try.
+            is_last = not self._aside.rest(min(max(wait_s, asked_s), LONGEST_WAIT_S))
             wait_s *= 2
         raise WorkError(f"has not taken {document.about}: {posted.why}")

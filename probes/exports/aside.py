@@ -78,9 +78,14 @@ class Aside(Generic[_Piece]):
             else:
                 self.dropped += size
                 self._left_out += size
-            if not self._has_begun:
-                self._has_begun = True
-                self._thread.start()
+            can_work = self._has_begun or self._begin()
+            if not can_work and has_place:
+                self._waiting.pop()
+                self._size -= size
+                self.dropped += size
+        if not can_work:
+            self._fail("cannot begin: this machine gives us no more threads")
+            return False
         if not has_place and is_first:
             self._say(
                 f"is too slow: {self._most:,} {self._pieces} wait for it, the next are left out"
@@ -89,10 +94,15 @@ class Aside(Generic[_Piece]):
             self._say(f"goes on: {left_out:,} {self._pieces} were left out")
         return has_place
 
-    @property
-    def is_leaving(self) -> bool:
-        """Whether the run ends: who waits to try again need not begin."""
-        return self._leaving
+    def _begin(self) -> bool:
+        """Start the thread; return whether there is one. Whoever gives events must not fail where
+        there is none: it is tried again with the next piece."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            return False
+        self._has_begun = True
+        return True
 
     def rest(self, seconds: float) -> bool:
         """Wait, in the thread, for so long or until the run ends; return whether it goes on."""
@@ -135,6 +145,9 @@ class Aside(Generic[_Piece]):
         else:
             self._told = ""
             return
+        self._fail(why)
+
+    def _fail(self, why: str) -> None:
         if why != self._told:
             self._told = why
             self._say(why)

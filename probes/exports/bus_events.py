@@ -6,9 +6,12 @@ the stream nothing is doubled or out of order, and whoever lost the place sends 
 Rule 3: where nobody knows whether a message came, the stream is asked before it is sent again.
 Rule 4: what moves stamps to Unix time is settled when the first event of an engine's life is sent,
 by the clock of the bus's server; then it stays, and goes with each message.
-Rule 5: what an earlier life recorded and did not send goes first, under that life's own id.
+Rule 5: a server that lost what it had taken, as in a power cut, is given that again, as far back as
+it may lose it.
+Rule 6: what an earlier life recorded and did not send goes first, under that life's own id.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +23,9 @@ from anyio import to_thread
 from probes.bus.connection import (
     BusError,
     BusLostError,
+    MessageTooLargeError,
     NoAnswerError,
     StreamMessage,
-    TooLargeError,
     WrongRevisionError,
 )
 from probes.bus.messages import KeptHello, encode
@@ -38,20 +41,23 @@ from probes.bus.names import (
 from probes.bus.presence import PlaceTakenError
 from probes.events import Event
 from probes.exports.recorded_lives import Missing, RecordedLife, forget_life, recorded_chunks
-from probes.exports.unsent import Chunk, EngineLife, UnsentEvents
+from probes.exports.unsent import EngineLife, EventChunk, UnsentEvents
 from probes.kit.clock import Clock, seconds
 from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
 
 _AGAIN_S: Final = (0.2, 5.0)
 """Before a message that was refused is tried again, doubling up to the second."""
+_KEPT_S: Final = 150.0
+"""A server writes its files through to the disk each two minutes (`sync_interval`)."""
+_KEPT_BYTES: Final = 8 << 20
 
 
 class _Putting(Protocol):
     async def put(self, key: str, value: bytes) -> int: ...
 
 
-class Bus(Protocol):
+class SendingBus(Protocol):
     """The connection to the bus, as far as events need it."""
 
     async def wait_connected(self) -> None: ...
@@ -77,7 +83,7 @@ class BusEvents:
 
     def __init__(
         self,
-        bus: Bus,
+        bus: SendingBus,
         place: str,
         unsent: UnsentEvents,
         *,
@@ -100,6 +106,9 @@ class BusEvents:
         self._report = report
         self._last: int | None = None
         """Sequence of the place's last message in the stream; None where it is to be asked."""
+        self._lately: deque[tuple[int, EventChunk]] = deque()
+        """What the server has taken lately, each with our monotonic ns."""
+        self._lately_bytes = 0
         self._bell = Signal()
         self._waits_from_ns = 0
         self._is_ending = False
@@ -191,7 +200,7 @@ class BusEvents:
             if self._hello is not None and not self._hello_is_kept:
                 await self._keep_hello(self._hello)
 
-    async def _send(self, chunk: Chunk) -> None:
+    async def _send(self, chunk: EventChunk) -> None:
         """Bring a chunk into the stream, however long that takes.
 
         Raises:
@@ -204,7 +213,7 @@ class BusEvents:
                 await self._send_once(chunk)
             except PlaceTakenError:
                 raise
-            except TooLargeError as error:
+            except MessageTooLargeError as error:
                 self._report(f"{counted(chunk.count, 'event')} left out: {error}")
                 return
             except BusError as error:
@@ -219,10 +228,19 @@ class BusEvents:
                     self._report("sending again")
                 return
 
-    async def _send_once(self, chunk: Chunk) -> None:
+    async def _send_once(self, chunk: EventChunk) -> None:
         """Bring a chunk into the stream, where it is not. Raises BusError."""
-        if self._last is None and await self._is_there(chunk):
-            return
+        if self._last is None:
+            run, number = await self._look(chunk)
+            if run == chunk.run and number >= chunk.next - 1:
+                return
+            for _, lost in [*self._lately]:
+                if run < lost.run or (run == lost.run and number < lost.first):
+                    await self._publish(lost)
+        await self._publish(chunk)
+        self._keep(chunk)
+
+    async def _publish(self, chunk: EventChunk) -> None:
         headers = {
             RUN_HEADER: chunk.run,
             FIRST_HEADER: str(chunk.first),
@@ -230,6 +248,16 @@ class BusEvents:
         }
         self._last = await self._bus.publish(self._subject, chunk.lines, headers, after=self._last)
         self.messages += 1
+
+    def _keep(self, chunk: EventChunk) -> None:
+        """Keep what was taken until the server has it for good."""
+        now_ns, lately = self._clock.monotonic_ns(), self._lately
+        lately.append((now_ns, chunk))
+        self._lately_bytes += len(chunk.lines)
+        while lately and (
+            self._lately_bytes > _KEPT_BYTES or seconds(now_ns - lately[0][0]) > _KEPT_S
+        ):
+            self._lately_bytes -= len(lately.popleft()[1].lines)
 
     async def _refused(self, error: BusError) -> None:
         """Say once what the server has against a message; make a stream anew that was deleted."""
@@ -249,11 +277,12 @@ class BusEvents:
             except BusError:
                 await self._clock.sleep(_AGAIN_S[0])
 
-    async def _is_there(self, chunk: Chunk) -> bool:
-        """Find out where the stream stands; return whether it has the chunk.
+    async def _look(self, chunk: EventChunk) -> tuple[str, int]:
+        """Find out where the stream stands; return the life of its last message of the place, and
+        the number of its last event.
 
         Raises:
-            PlaceTakenError: its last message of the place is a later life's.
+            PlaceTakenError: that life is later than the chunk's.
             BusError: the bus does not answer.
         """
         last = await self._bus.last(self._subject)
@@ -264,7 +293,7 @@ class BusEvents:
         if run > chunk.run:
             raise PlaceTakenError(self._place, None)
         self._last = 0 if last is None else last.sequence
-        return run == chunk.run and number >= chunk.next - 1
+        return run, number
 
     async def _offset_ns(self, life: EngineLife) -> int:
         """Return what moves the stamps of an engine's life to Unix time of the server's clock."""

@@ -4,7 +4,7 @@ Rule 1: only durable events count, so a recording gives the same figures.
 Rule 2: counts are those of the run's own summary: a probe that we cancelled has no duration, stamps
 that do not hold measure nothing, a retry counts when it begins, tokens count by a server's word.
 Rule 3: memory is bounded, whatever comes: series by the allow-lists of `metrics`, what is known of
-open probes by `_OPEN_KEPT`. A route that no hello named has no series.
+open probes by `open_probes`. A route that no hello named has no series.
 Rule 4: who folds and who reads are two threads: both hold the lock, for as short as a copy takes.
 """
 
@@ -39,6 +39,7 @@ from probes.events import (
     SkipReason,
     Tick,
 )
+from probes.events.spoken_of import routes_after, speaks_of
 from probes.exports.metrics import (
     LIMIT_KINDS,
     LIMIT_WINDOWS,
@@ -48,11 +49,10 @@ from probes.exports.metrics import (
     OUTCOMES,
     REASONS,
 )
+from probes.exports.open_probes import OpenProbes
 from probes.kit.clock import NS_PER_S, seconds
 from probes.stats.tokens import seconds_per_token
 
-_OPEN_KEPT: Final = 8_192
-"""Probes that have begun and not ended: twice what an engine is built for."""
 _GAPS_KEPT: Final = 32
 """More than lie within the longest probe."""
 _INCIDENTS_KEPT: Final = 2_000
@@ -66,7 +66,7 @@ Where: TypeAlias = tuple[str, str, str]
 """Route, model and place, as labels."""
 
 
-class Spread:
+class HistogramCounts:
     """What a histogram holds of one series: how many fell into each bucket, and their sum."""
 
     __slots__ = ("counts", "sum")
@@ -76,23 +76,11 @@ class Spread:
         """One for each upper end, the last for what is above them all."""
         self.sum = 0.0
 
-    def copy(self) -> "Spread":
+    def copy(self) -> "HistogramCounts":
         """Return one that does not change."""
-        other = Spread(0)
+        other = HistogramCounts(0)
         other.counts, other.sum = list(self.counts), self.sum
         return other
-
-
-class _OpenProbe:
-    """What its end needs to know of a probe."""
-
-    __slots__ = ("felt_ns", "planned")
-
-    def __init__(self) -> None:
-        self.felt_ns = -1
-        """TTFT as its user felt it; below 0 until there is any, 0 where it is undefined."""
-        self.planned = ""
-        """Why the retry that it waits for was planned; empty where it waits for none."""
 
 
 class MetricsFold:
@@ -105,12 +93,12 @@ class MetricsFold:
         self._values: dict[str, dict[Labels, float]] = {
             metric.name: {} for metric in METRICS if metric.kind != "histogram"
         }
-        self._spreads: dict[str, dict[Labels, Spread]] = {
+        self._spreads: dict[str, dict[Labels, HistogramCounts]] = {
             metric.name: {} for metric in METRICS if metric.kind == "histogram"
         }
         self._routes: dict[str, RouteInfo] = {}
         self._where: dict[str, Where] = {}
-        self._open: dict[str, _OpenProbe] = {}
+        self._open = OpenProbes()
         self._gaps: dict[str, deque[tuple[int, int]]] = {}
         self._skipped: dict[tuple[str, str], int] = {}
         """By route and reason, as the engine counts them since it began."""
@@ -120,6 +108,8 @@ class MetricsFold:
         self._incidents: dict[str, list[Labels]] = {}
         """By id of an incident that stands, the series that it counts in."""
         self._alerts: dict[str, list[Labels]] = {}
+        self._own_place = ""
+        """Where all routes of a stream are probed from that names no place itself."""
         self._clocks: dict[str, tuple[str, str]] = {}
         """By place, name and boot of the clock of its last engine."""
         self._handlers: Mapping[type, Callable[[Any], None]] = {
@@ -150,7 +140,9 @@ class MetricsFold:
                 if handler is not None:
                     handler(event)
 
-    def read(self) -> tuple[dict[str, dict[Labels, float]], dict[str, dict[Labels, Spread]]]:
+    def read(
+        self,
+    ) -> tuple[dict[str, dict[Labels, float]], dict[str, dict[Labels, HistogramCounts]]]:
         """Return all values and all spreads of one moment, by metric and labels."""
         with self._lock:
             self._values["llmtop_export_dropped_events_total"][()] = float(self._dropped())
@@ -166,15 +158,23 @@ class MetricsFold:
     def _hello(self, event: Hello) -> None:
         build = self._values["llmtop_build_info"]
         build[event.version[:40], event.digests[:40] or "tdigest"] = 1.0
-        self._count("llmtop_engine_starts_total", (event.place,), 1)
+        places = {info.place for info in event.routes}
+        if not event.place:
+            self._own_place = places.pop() if len(places) == 1 else ""
+        self._count("llmtop_engine_starts_total", self._at(event.place), 1)
+        there = {info.name for info in routes_after(self._routes.values(), event)}
+        for name in self._routes.keys() - there:
+            self._forget_gauges(self._where.pop(name))
+            del self._routes[name]
+        self._skipped = {key: n for key, n in self._skipped.items() if key[0] in there}
         for info in event.routes:
             self._introduce(info)
         # Of the engine before nothing holds any longer: its counts, and what it held back.
         self._drops[event.place] = 0
-        for key in [key for key in self._skipped if self._routes[key[0]].place == event.place]:
+        for key in [key for key in self._skipped if speaks_of(event, self._routes[key[0]])]:
             self._skipped[key] = 0
         for info in self._routes.values():
-            if info.place == event.place:
+            if speaks_of(event, info):
                 for reason in _HELD:
                     is_paused = reason == "paused" and info.paused
                     held = self._values["llmtop_route_held"]
@@ -187,7 +187,7 @@ class MetricsFold:
 
     def _forget_incidents(self, place: str) -> None:
         for name, series in list(self._incidents.items()):
-            if any(labels[2] in ("", place) for labels in series):
+            if not place or any(labels[2] in ("", place) for labels in series):
                 self._leave("llmtop_incidents_open", self._incidents.pop(name))
 
     def _introduce(self, info: RouteInfo) -> None:
@@ -216,8 +216,8 @@ class MetricsFold:
             self._count("llmtop_probes_total", (*where, outcome), 0)
 
     def _forget_gauges(self, where: Where) -> None:
-        """Another model has come under the name of a route: what was said of the one before would
-        stand for ever."""
+        """A route is probed no longer, or another model has come under its name: what was said of
+        it would stand for ever. What was counted stays counted."""
         for metric in METRICS:
             if metric.kind == "gauge" and metric.labels[:3] == _ROUTE_LABELS:
                 series = self._values[metric.name]
@@ -228,16 +228,13 @@ class MetricsFold:
         where = self._where.get(event.route)
         if where is None:
             return
-        probe = self._probe(event.probe)
+        probe = self._open.probe(event.probe)
         if probe.planned:
             self._count("llmtop_retries_total", (*where, _reason(probe.planned)), 1)
             probe.planned = ""
 
     def _first_token(self, event: FirstToken) -> None:
-        probe = self._probe(event.probe)
-        if probe.felt_ns < 0:
-            is_ttft = event.kind not in ("not_streamed", "none")
-            probe.felt_ns = event.felt_ns if is_ttft else 0
+        self._open.probe(event.probe).answered(event)
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         where = self._where.get(event.route)
@@ -246,7 +243,7 @@ class MetricsFold:
         outcome = event.outcome
         self._count("llmtop_attempts_total", (*where, outcome, _reason(event.reason)), 1)
         if event.retry is not None:
-            self._probe(event.probe).planned = event.retry.reason or OTHER
+            self._open.probe(event.probe).planned = event.retry.reason or OTHER
         if outcome == "throttled":
             self._count("llmtop_throttled_attempts_total", (*where, _limit_hit(event.reason)), 1)
         if event.stalls:
@@ -267,7 +264,7 @@ class MetricsFold:
                 self._spread("llmtop_time_per_output_token_seconds", labels, per_token_s)
 
     def _probe_finished(self, event: ProbeFinished) -> None:
-        known = self._open.pop(event.probe, None)
+        felt_s = self._open.ended(event.probe).felt_s
         info, where = self._routes.get(event.route), self._where.get(event.route)
         if where is None or info is None:
             return
@@ -279,8 +276,8 @@ class MetricsFold:
             self._count("llmtop_good_probes_total", where, 1)
         if event.outcome == "cancelled" or not is_measured:
             return
-        if known is not None and known.felt_ns > 0:
-            self._spread("llmtop_time_to_first_token_seconds", labels, seconds(known.felt_ns))
+        if felt_s is not None:
+            self._spread("llmtop_time_to_first_token_seconds", labels, felt_s)
         ended_ns = event.at_ns if event.done_ns is None else event.done_ns
         self._spread("llmtop_probe_duration_seconds", labels, seconds(ended_ns - event.started_ns))
 
@@ -314,7 +311,7 @@ class MetricsFold:
         if event.route:
             names: Iterable[str] = (event.route,)
         else:
-            names = [name for name, info in self._routes.items() if info.place == event.place]
+            names = [name for name, info in self._routes.items() if speaks_of(event, info)]
         for name in names:
             where = self._where.get(name)
             if where is not None and event.reason in _HELD:
@@ -322,10 +319,9 @@ class MetricsFold:
                 self._values["llmtop_route_held"][labels] = float(not event.released)
 
     def _gap(self, event: Gap) -> None:
-        labels = (event.place,)
-        self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT)).append(
-            (event.started_ns, event.at_ns)
-        )
+        labels = self._at(event.place)
+        gaps = self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT))
+        gaps.append((event.started_ns, event.at_ns))
         self._count("llmtop_engine_gaps_total", labels, 1)
         lasted_s = max(0.0, seconds(event.at_ns - event.started_ns))
         self._count("llmtop_engine_gap_seconds_total", labels, lasted_s)
@@ -363,7 +359,7 @@ class MetricsFold:
             self._alerts[event.id] = fires
 
     def _tick(self, event: Tick) -> None:
-        health, place = event.health, (event.place,)
+        health, place = event.health, self._at(event.place)
         busiest = health.busiest_cpu_share or health.cpu_share
         for name, value in (
             ("llmtop_engine_last_tick_timestamp_seconds", event.wall_ns / NS_PER_S),
@@ -398,7 +394,7 @@ class MetricsFold:
             info = self._routes.get(budget.route)
             if budget.route and info is None:
                 continue
-            labels = ("" if info is None else info.shared_name, event.place)
+            labels = ("" if info is None else info.shared_name, *place)
             self._values["llmtop_budget_used_tokens"][labels] = budget.used_tokens
             self._values["llmtop_budget_limit_tokens"][labels] = budget.limit_tokens
             if budget.limit_usd is not None:
@@ -406,6 +402,11 @@ class MetricsFold:
                 self._values["llmtop_budget_limit_usd"][labels] = budget.limit_usd
 
     # What they share.
+
+    def _at(self, place: str) -> Labels:
+        """Return the label of an engine's place: of an agent's own events none is told, but its
+        routes all have it."""
+        return (place or self._own_place,)
 
     def _count(self, name: str, labels: Labels, more: float) -> None:
         series = self._values[name]
@@ -416,7 +417,7 @@ class MetricsFold:
         series = self._spreads[name]
         spread = series.get(labels)
         if spread is None:
-            spread = series[labels] = Spread(len(buckets))
+            spread = series[labels] = HistogramCounts(len(buckets))
         spread.counts[bisect_left(buckets, value)] += 1
         spread.sum += value
 
@@ -433,19 +434,10 @@ class MetricsFold:
         """Return the labels of routes that are known; none at all where none is named."""
         return [self._where[name] for name in routes if name in self._where] or [("", "", "")]
 
-    def _probe(self, name: str) -> _OpenProbe:
-        probe = self._open.get(name)
-        if probe is None:
-            if len(self._open) >= _OPEN_KEPT:
-                del self._open[next(iter(self._open))]
-            probe = self._open[name] = _OpenProbe()
-        return probe
-
     def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
-        gaps = self._gaps.get(place)
-        return not gaps or not any(
-            began < event.at_ns and event.started_ns < ended for began, ended in gaps
-        )
+        # What names no place is said of all of them.
+        gaps = (*self._gaps.get(place, ()), *(self._gaps.get("", ()) if place else ()))
+        return not any(began < event.at_ns and event.started_ns < ended for began, ended in gaps)
 
 
 def _reason(reason: str) -> str:

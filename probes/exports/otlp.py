@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from uuid import uuid4
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -50,20 +51,25 @@ from probes.events import (
 from probes.events.placing import offset_of
 from probes.exports import genai
 from probes.exports.aside import Aside, Report, WorkError
+from probes.exports.open_probes import OpenProbe, OpenProbes
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
+from probes.kit.short_figures import counted
 
-QUEUED_MOST: Final = 50_000
-"""Events that wait to be made metrics and spans of."""
+QUEUED_MOST: Final = 10_000
+"""Events: some seconds of the busiest run, of a few KB each where answers are long."""
 SPANS_QUEUED: Final = 4_096
 """Spans that wait for the receiver."""
+EXPORT_S: Final = 15
+"""Between two exports of metrics where the environment says nothing: the SDK's minute is long for
+somebody who watches, and for who must learn that nobody takes them."""
+_INTERVAL_VARIABLE: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 _SPANS_AT_ONCE: Final = 512
 _SPANS_WAIT_S: Final = 2.0
 """A span waits for others for so long at most."""
-_OPEN_KEPT: Final = 8_192
 _ATTEMPTS_KEPT: Final = 16
 """Of a probe: more than the retries that can be set."""
-_LEAVING_S: Final = 3.0
+_LEAVING_S: Final = 2.0
 """What a receiver has to take the last of a run."""
 _ANSWER_BYTES: Final = 64 << 10
 """As much as is read of an answer: a receiver has little to say."""
@@ -107,6 +113,8 @@ class Receiver:
         query = "" if url.query is None else f"?{url.query}"
         self.is_clear = not url.is_tls and not url.is_loopback
         """Whether what is sent can be read on its way."""
+        self.is_loopback = url.is_loopback
+        """Whether it is on this machine."""
         self.metrics = f"{url.scheme}://{url.authority}{path}/v1/metrics{query}"
         self.traces = f"{url.scheme}://{url.authority}{path}/v1/traces{query}"
         self.shown = mask_url(text)
@@ -116,13 +124,21 @@ class Receiver:
 _EXAMPLE: Final = "http://127.0.0.1:4318"
 
 
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 class _Session(requests.Session):
     """Sends without following anybody elsewhere, and says of a failure why."""
 
-    def __init__(self) -> None:
+    def __init__(self, receiver: "Receiver") -> None:
         super().__init__()
         self.why = ""
         """Of the last request; empty where it was taken."""
+        # A loopback address is always reached directly, whatever proxies the environment names.
+        self.trust_env = not receiver.is_loopback
+        # Nor are passwords of ~/.netrc for it, which requests would send unasked.
+        self.auth = _as_it_is
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request; raise where it cannot be, or is sent elsewhere."""
@@ -175,7 +191,7 @@ class _Metrics(OTLPMetricExporter):
     """Sends metrics, and says once when they are not taken, until they are."""
 
     def __init__(self, receiver: Receiver, report: Report) -> None:
-        self._own_session = _Session()
+        self._own_session = _Session(receiver)
         super().__init__(endpoint=receiver.metrics, session=self._own_session)
         self._shown, self._report, self._told = receiver.shown, report, ""
 
@@ -194,20 +210,6 @@ class _Metrics(OTLPMetricExporter):
         return result
 
 
-class _OpenProbe:
-    """What its end needs to know of a probe."""
-
-    __slots__ = ("attempts", "felt_ns", "served")
-
-    def __init__(self) -> None:
-        self.attempts: list[AttemptFinished] = []
-        """Only where spans are made."""
-        self.felt_ns = -1
-        """To its first output; below 0 until there is any, 0 where it is undefined."""
-        self.served = ""
-        """The model that answered last."""
-
-
 class OtlpExport:
     """Takes the events of a run, and sends what they measure until it is closed."""
 
@@ -221,14 +223,10 @@ class OtlpExport:
     ) -> None:
         """Begin; `report` takes what a person should read, from any thread."""
         _silence()
-        self._report = report
-        named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get(
-            "OTEL_RESOURCE_ATTRIBUTES", ""
-        )
-        resource = Resource.create(
-            ({} if named else {"service.name": "llmtop"}) | {"service.version": __version__}
-        )
-        reader = PeriodicExportingMetricReader(_Metrics(receiver, report))
+        self._report, self._shown = report, receiver.shown
+        resource = _resource(environ)
+        interval_ms = None if environ.get(_INTERVAL_VARIABLE) else EXPORT_S * 1e3
+        reader = PeriodicExportingMetricReader(_Metrics(receiver, report), interval_ms)
         self._provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         self._instruments = _Instruments(self._provider, latest=genai.wants_latest(environ))
         self._spans = _Spans(receiver, resource, report) if traces else None
@@ -239,7 +237,7 @@ class OtlpExport:
         self._attributes: dict[str, genai.Attributes] = {}
         self._offsets: dict[str, int] = {}
         """By place, what moves its stamps to wall time, in ns."""
-        self._open: dict[str, _OpenProbe] = {}
+        self._open = OpenProbes()
         if receiver.is_clear and any(environ.get(name) for name in _HEADERS_VARIABLES):
             report(
                 f"--otlp {receiver.shown}: OTEL_EXPORTER_OTLP_HEADERS go there in clear text; "
@@ -262,13 +260,13 @@ class OtlpExport:
             self._spans.close()
         ending.join(_LEAVING_S)
         if ending.is_alive():
-            self._report("--otlp ends: what was measured last was not taken in time")
+            self._report(f"--otlp {self._shown} ends: metrics were not taken in time")
 
     def _shut_down(self) -> None:
         try:
             self._provider.shutdown()
         except Exception as error:  # it raises what its readers did, as a list of texts
-            self._report(f"--otlp ends: {neutralise(str(error), 200)}")
+            self._report(f"--otlp {self._shown} ends: {neutralise(str(error), 200)}")
 
     def _fold(self, events: list[Event]) -> None:
         for event in events:
@@ -277,7 +275,7 @@ class OtlpExport:
             if isinstance(event, Hello):
                 self._greeted(event)
             elif isinstance(event, FirstToken):
-                self._first_token(event)
+                self._open.probe(event.probe).answered(event)
             elif isinstance(event, AttemptFinished):
                 self._attempt_finished(event)
             elif isinstance(event, ProbeFinished):
@@ -291,24 +289,18 @@ class OtlpExport:
                 self._routes[info.name] = info
                 self._attributes[info.name] = genai.attributes_of(info)
 
-    def _first_token(self, event: FirstToken) -> None:
-        probe = self._probe(event.probe)
-        if probe.felt_ns < 0:
-            is_streamed = event.kind not in ("not_streamed", "none")
-            probe.felt_ns = event.felt_ns if is_streamed else 0
-
     def _attempt_finished(self, event: AttemptFinished) -> None:
         attributes = self._attributes.get(event.route)
         if attributes is None:
             return
-        probe = self._probe(event.probe)
+        probe = self._open.probe(event.probe)
         probe.served = event.served_model
         if self._spans is not None and len(probe.attempts) < _ATTEMPTS_KEPT:
             probe.attempts.append(event)
         self._instruments.used(genai.with_model(attributes, event.served_model), event)
 
     def _probe_finished(self, event: ProbeFinished) -> None:
-        probe = self._open.pop(event.probe, None) or _OpenProbe()
+        probe = self._open.ended(event.probe)
         info, attributes = self._routes.get(event.route), self._attributes.get(event.route)
         if info is None or attributes is None:
             return
@@ -318,19 +310,11 @@ class OtlpExport:
             ended_ns = event.at_ns if event.done_ns is None else event.done_ns
             error = genai.error_type(event.outcome, event.reason)
             self._instruments.lasted(told, seconds(ended_ns - event.started_ns), error)
-            if probe.felt_ns > 0:
-                self._instruments.began_to_answer(told, seconds(probe.felt_ns))
+            if probe.felt_s is not None:
+                self._instruments.began_to_answer(told, probe.felt_s)
         if self._spans is not None:
             offset_ns = self._offsets.get(info.place, self._offsets.get("", 0))
             self._spans.tell(event, info, told, probe, offset_ns)
-
-    def _probe(self, name: str) -> _OpenProbe:
-        probe = self._open.get(name)
-        if probe is None:
-            if len(self._open) >= _OPEN_KEPT:
-                del self._open[next(iter(self._open))]
-            probe = self._open[name] = _OpenProbe()
-        return probe
 
 
 class _Instruments:
@@ -410,10 +394,14 @@ class _Spans:
         self._shown = receiver.shown
         self._report = report
         self._lost = 0
-        self._session = _Session()
+        self._session = _Session(receiver)
         self._exporter = OTLPSpanExporter(endpoint=receiver.traces, session=self._session)
         self._aside: Aside[list[ReadableSpan]] = Aside(
-            f"--otlp {receiver.shown}", self._send, most=SPANS_QUEUED, pieces="spans", report=report
+            f"--otlp {receiver.shown}:",
+            self._send,
+            most=SPANS_QUEUED,
+            pieces="spans",
+            report=report,
         )
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(_Ended(self._ended.append))
@@ -425,7 +413,7 @@ class _Spans:
         event: ProbeFinished,
         info: RouteInfo,
         attributes: dict[str, str | int],
-        probe: _OpenProbe,
+        probe: OpenProbe,
         offset_ns: int,
     ) -> None:
         """Make the spans of a probe; stamps are moved by `offset_ns`."""
@@ -475,7 +463,9 @@ class _Spans:
         self._aside.close(_LEAVING_S)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
         if self._lost:
-            self._report(f"--otlp {self._shown}: {self._lost:,} spans in all were not taken")
+            self._report(
+                f"--otlp {self._shown}: {counted(self._lost, 'span')} in all were not taken"
+            )
 
     def _send(self, spans: list[ReadableSpan]) -> None:
         if self._exporter.export(spans) is not SpanExportResult.SUCCESS:
@@ -506,7 +496,7 @@ def _end(span: Span, outcome: str, error: str | None, at_ns: int | None) -> None
 
 
 def _of_probe(
-    event: ProbeFinished, info: RouteInfo, probe: _OpenProbe
+    event: ProbeFinished, info: RouteInfo, probe: OpenProbe
 ) -> dict[str, str | int | float | bool | Sequence[str]]:
     """Return what is known of a probe beyond its route."""
     found: dict[str, str | int | float | bool | Sequence[str] | None] = {
@@ -514,13 +504,12 @@ def _of_probe(
         "gen_ai.request.max_tokens": cap_of(event.cohort) or info.max_tokens,
         "gen_ai.usage.input_tokens": event.input_tokens,
         "gen_ai.usage.output_tokens": event.output_tokens,
+        "gen_ai.response.time_to_first_chunk": probe.felt_s,
         "llmtop.probe": event.probe,
         "llmtop.attempts": event.attempts,
         "llmtop.cost_usd": event.cost_usd,
         "llmtop.flagged": event.flagged or None,
     }
-    if probe.felt_ns > 0:
-        found["gen_ai.response.time_to_first_chunk"] = seconds(probe.felt_ns)
     if probe.attempts:
         last = probe.attempts[-1]
         found |= {
@@ -560,6 +549,21 @@ def _of_attempt(
 def _word(text: str | None) -> str | None:
     """Return what a server said, made harmless and short."""
     return neutralise(text, 200) if text else None
+
+
+def _resource(environ: Mapping[str, str]) -> Resource:
+    """Return who sends; what the environment says of it outweighs what we say."""
+    own = {
+        "service.name": "llmtop",
+        "service.version": __version__,
+        # Two runs are two writers: under one name they would be taken for one that jumps about.
+        "service.instance.id": str(uuid4()),
+    }
+    told = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    named = {pair.partition("=")[0].strip() for pair in told.split(",")}
+    if environ.get("OTEL_SERVICE_NAME"):
+        named.add("service.name")
+    return Resource.create({name: value for name, value in own.items() if name not in named})
 
 
 def _silence() -> None:

@@ -110,6 +110,10 @@ class NewerHistoryError(HistoryError):
     """It was written by a newer version: this one must not touch it."""
 
 
+class EmptyHistoryError(HistoryError):
+    """Nothing has been written yet."""
+
+
 class BrokenHistoryError(HistoryError):
     """The file is no history, or not whole."""
 
@@ -435,7 +439,7 @@ class HistoryFile:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not tables and not version:
             if not self._writes:
-                raise HistoryError(f"the history {self._path} is empty")
+                raise EmptyHistoryError(f"the history {self._path} is empty")
             self._create(connection)
         elif application != _APPLICATION:
             raise BrokenHistoryError(f"{self._path} is a database of something else")

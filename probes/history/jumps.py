@@ -5,13 +5,16 @@ prompt: none of it fails, all of it costs. So each day's mean of the input token
 the days around it.
 
 Rule 1. A day counts with `LEAST_N` counted attempts or more: fewer say little of a mix of prompts.
-Rule 2. A jump is a day from which on the level is another: the median of up to `REACH` days from it
-on against the median of as many before it, in ratio `LEAST_RATIO` or more, up or down.
-Rule 3. It must be seen: at least `LEAST_BEFORE` days before and `LEAST_AFTER` from then on, and of
-all pairs of a day before and one after, `SURE` must lie on the right side of half the jump (on the
-logarithm). So neither a single odd day nor a slow drift is one, and one day of noise hides none.
-Rule 4. Of neighbouring days that all show it the one that parts best is its date; then each side is
-looked at by itself.
+Rule 2. A jump is a day from which on the level is another: the median of the days from it on
+against the median of as many before it, in ratio `LEAST_RATIO` or more, up or down. It is looked
+for over each of `REACHES` days, so that a level that lasts for a week is seen as well as one that
+stays.
+Rule 3. It must be seen: at least `LEAST_BEFORE` days before and `LEAST_AFTER` from then on; of both
+`SURE` must lie on their own side of the middle (on the logarithm); and the step must be `APART`
+times the mean scatter of the days about their medians. So neither an odd day nor a slow drift is
+one, and what jumps about every day has no jumps.
+Rule 4. Of neighbouring days that all show it the one that parts best is its date; then each side
+is looked at by itself.
 """
 
 import math
@@ -22,11 +25,12 @@ from typing import Final, NamedTuple
 LEAST_N: Final = 20
 LEAST_RATIO: Final = 1.2
 """Less is what an estimate of tokens is off by; nobody acts on it."""
-REACH: Final = 14
+REACHES: Final = (14, 7, 4)
 LEAST_BEFORE: Final = 3
 LEAST_AFTER: Final = 2
 """Yesterday and today: a check by the week should not wait for another."""
 SURE: Final = 0.9
+APART: Final = 4.0
 _MOST_JUMPS: Final = 20
 
 
@@ -60,32 +64,39 @@ def jumps(days: Sequence[Day]) -> list[Jump]:
 
 def _look(days: Sequence[Day], begin: int, end: int, found: list[Jump]) -> None:
     """Find the surest jump between two places, and then those of its sides."""
-    best, best_score, place = None, 0.0, 0
+    best, best_score, place = None, APART, 0
     for at in range(begin + LEAST_BEFORE, end - LEAST_AFTER + 1):
-        before, after = days[max(begin, at - REACH) : at], days[at : min(end, at + REACH)]
-        old, new = median(day.mean for day in before), median(day.mean for day in after)
-        step = math.log(new / old)
-        if abs(step) < math.log(LEAST_RATIO):
-            continue
-        middle = math.sqrt(old * new)
-        # Of a before and an after each its own side: how many pairs does the middle part?
-        low = sum((day.mean < middle) == (step > 0) for day in before) / len(before)
-        high = sum((day.mean > middle) == (step > 0) for day in after) / len(after)
-        if low * high < SURE:
-            continue
-        # Apart, and how much of it: the scatter within both sides counts against a date that
-        # leaves a day of one level on the side of the other.
-        scatter = sum(
-            abs(math.log(day.mean / level))
-            for side, level in ((before, old), (after, new))
-            for day in side
-        ) / (len(before) + len(after))
-        score = abs(step) / (scatter + 0.01)
-        if score > best_score:
-            best_score, place = score, at
-            best = Jump(days[at], old, new, len(before), len(after))
+        for reach in REACHES:
+            before, after = days[max(begin, at - reach) : at], days[at : min(end, at + reach)]
+            score = _score(before, after)
+            if score > best_score:
+                best_score, place = score, at
+                best = Jump(
+                    days[at],
+                    median(day.mean for day in before),
+                    median(day.mean for day in after),
+                    len(before),
+                    len(after),
+                )
     if best is None or len(found) >= _MOST_JUMPS:
         return
     found.append(best)
     _look(days, begin, place, found)
     _look(days, place, end, found)
+
+
+def _score(before: Sequence[Day], after: Sequence[Day]) -> float:
+    """Return how well a date parts two levels, in steps to scatter; 0 where it is no jump."""
+    old, new = median(day.mean for day in before), median(day.mean for day in after)
+    step, middle = math.log(new / old), math.sqrt(old * new)
+    if abs(step) < math.log(LEAST_RATIO):
+        return 0.0
+    own = [(day.mean < middle) == (step > 0) for day in before]
+    own_after = [(day.mean > middle) == (step > 0) for day in after]
+    if sum(own) < SURE * len(own) or sum(own_after) < SURE * len(own_after):
+        return 0.0
+    # The scatter within both sides counts against a date that leaves a day of one level on the
+    # side of the other; of two dates that part alike the longer look is the surer one.
+    scatter = [abs(math.log(day.mean / old)) for day in before]
+    scatter += [abs(math.log(day.mean / new)) for day in after]
+    return abs(step) / (sum(scatter) / len(scatter) + 0.01) * (1 + 0.01 * len(scatter))

@@ -106,6 +106,8 @@ class _RouteLease:
     """All that it needs was granted, in tokens and in USD."""
     allowed: Amount = NOTHING
     """What the engine was told last, counted since its life began."""
+    before: Amount = NOTHING
+    """The most that it was told before, while it has not said that it obeys a lower one."""
     lowered: int | None = None
     """Number of the command that told it so, where that was less than before."""
     bound: Amount | None = None
@@ -171,13 +173,18 @@ class _RouteLease:
     def begin(self) -> None:
         """Count from nothing, as a new engine does; what the last one spent is still to be told."""
         self.dead += self.fresh
-        self.settled = self.fresh = self.allowed = NOTHING
+        self.settled = self.fresh = self.allowed = self.before = NOTHING
         self.lowered = self.bound = None
         self.burst = 0  # a new engine knows nothing of it
 
     def count_as_spent(self) -> None:
-        """Count all that is handed out as spent: what became of it will never be told."""
-        self.fresh += self.left.most(NOTHING)
+        """Count all that is handed out as spent: what became of it will never be told.
+
+        That is what the ledger holds for it, and what it may have begun before it heard of less.
+        """
+        may = self.allowed.most(self.before) if self.bound is None else self.bound
+        begun = self.settled + self.fresh + self.reserving(self.reserved)
+        self.fresh += self.left.most(may - begun).most(NOTHING)
 
     def want_ahead(self, passed_s: float, most: int) -> int:
         """Return the lease that keeps a route going: what is in flight, and 2 s more of it.
@@ -241,6 +248,7 @@ class _RouteLease:
         """Decide what the engine may spend, which command `number` tells it."""
         allowed = self.leased - self._spare()
         if not allowed.covers(self.allowed):
+            self.before = self.before.most(self.allowed).most(self.bound or NOTHING)
             self.lowered, self.bound = number, None
         elif not self.allowed.covers(allowed):
             self.lowered = None  # from now on it may pass what it was lowered to
@@ -421,6 +429,7 @@ class BudgetLease:
         for name, route in self._routes.items():
             if route.lowered is not None and report.allow >= route.lowered:
                 route.bound = route.allowed.most(told.get(name, NOTHING))
+                route.before = NOTHING
 
     def _holds_what_is_wanted(self, route: _RouteLease) -> bool:
         idle = route.left_tokens > 0 and not route.stands_back

@@ -40,6 +40,7 @@ from probes.money.bus_book import (
     minute_of,
     new_words,
     recovered,
+    report_of,
     total,
 )
 from probes.money.lease_rules import (
@@ -55,7 +56,7 @@ from probes.money.lease_rules import (
     settled,
     topped_up,
 )
-from probes.money.ledger import new_run
+from probes.money.ledger import Report, new_run
 from probes.money.ledger_file import LedgerError
 from probes.money.shared_ledger import STRIKES
 
@@ -191,13 +192,15 @@ class BusLedger:
     def doubt(self) -> str:
         """Why less than the budgets may be spent; empty where that is not so."""
         failure = self._failure
-        if failure is not None and (failure.times >= STRIKES or self._mine is None):
+        # Once may be a moment; but what is held back because of it is said at once.
+        holds_back = self._is_dry or self._mine is None
+        if failure is not None and (failure.times >= STRIKES or holds_back):
             since = clock_words(failure.since_s)
             return (
                 f"the bus of the budgets cannot be reached since {since} ({failure.why}):"
                 f" {self._phase()}"
             )
-        if self._is_new_until_s > self._now_s() and not self._lifted:
+        if self._now_s() < self._is_new_until_s and not self._lifted:
             return new_words(self._is_new_until_s)
         return ""
 
@@ -286,21 +289,22 @@ class BusLedger:
 
     def _top_up(self, run: str, engine: int, asks: Sequence[Ask]) -> None:
         """Hand on what the place has leased; note which routes lack some."""
-        fenced = self._is_fenced()
+        fenced, hands = self._is_fenced(), self._in_hands()
         for ask in asks:
-            key = (run, engine, ask.route)
+            key, in_hands = (run, engine, ask.route), hands.get(ask.route, NOTHING)
             if not fenced:
-                self._leases[key] = topped_up(ask, self._leases[key], self._free(ask.route))
+                free = self._free(ask.route, in_hands)
+                self._leases[key] = topped_up(ask, self._leases[key], free)
             if self._leases[key].covers(ask.want):
                 self._short.discard(ask.route)
             else:
                 self._short.add(ask.route)
 
-    def _free(self, route: str) -> Amount:
+    def _free(self, route: str, in_hands: Amount) -> Amount:
         """Return what the place holds of a route and no engine has in its hands."""
         holding, untold = self._held(route), self._untold(route)
         held = holding.whole if self._spends_reserve() else holding.lease
-        return (held - untold - self._in_hands(route)).most(NOTHING)
+        return (held - untold - in_hands).most(NOTHING)
 
     def _held(self, route: str) -> Holding:
         return Holding() if self._mine is None else self._mine.held.get(route, Holding())
@@ -309,8 +313,12 @@ class BusLedger:
         told = NOTHING if self._mine is None else self._mine.spent.get(route, NOTHING)
         return self._spent.get(route, NOTHING) - told
 
-    def _in_hands(self, route: str) -> Amount:
-        return total(lease for (_, _, of), lease in self._leases.items() if of == route)
+    def _in_hands(self) -> dict[str, Amount]:
+        """Return what engines may spend without asking, by route."""
+        hands: dict[str, Amount] = {}
+        for (_, _, route), lease in self._leases.items():
+            hands[route] = hands.get(route, NOTHING) + lease
+        return hands
 
     def _spends_reserve(self) -> bool:
         return self._failure is not None and self._failure.times >= STRIKES
@@ -427,8 +435,9 @@ class BusLedger:
             return
         self._differing.add((other.place, other.limits))
         self._news.append(
-            f"{other.place} holds all places to {_limit_words(other.limits)}, {mine.place} to"
-            f" {_limit_words(mine.limits)}: the larger budgets bind where both probe"
+            f"all places are held to {_limit_words(other.limits)} by {other.place}, to"
+            f" {_limit_words(mine.limits)} by {mine.place}: the larger budgets bind where both"
+            " probe"
         )
 
     def _lost_race(self) -> None:
@@ -459,8 +468,9 @@ class BusLedger:
             return "nothing more may be spent until it can be"
         if self._is_dry:
             return "what was leased before is spent, and nothing more may be"
+        hands = self._in_hands()
         if any(
-            not holding.lease.covers(self._untold(route) + self._in_hands(route))
+            not holding.lease.covers(self._untold(route) + hands.get(route, NOTHING))
             for route, holding in self._mine.held.items()
         ):
             return "the emergency part is being spent"
@@ -469,12 +479,10 @@ class BusLedger:
     def _account(self, now_ns: int, *, ended: bool) -> Account:
         new = msgspec.structs.replace(self._new, began_s=self._new.began_s or self._now_s())
         self._new = new
-        hands: dict[str, Amount] = {}
-        needs: dict[str, Need] = {}
+        hands, needs = self._in_hands(), dict[str, Need]()
         for key, ask in self._asks.items():
             lease, before = self._leases[key], needs.get(ask.route)
             short = (ask.least - lease).most(NOTHING)
-            hands[ask.route] = hands.get(ask.route, NOTHING) + lease
             want, least = ask.want.most(lease), short
             if before is not None:
                 # Any engine that can begin is better than none.
@@ -532,19 +540,37 @@ class BusLedger:
         fresh = began_ns - self._clock_read_ns < CLOCK_S * NS_PER_S
         if self._ahead_ns is not None and fresh and self._failure is None:
             return
-        await self._bucket.put(CLOCK_KEY, b"")
-        entry = await self._bucket.get(CLOCK_KEY)
-        ended_ns = self._clock.monotonic_ns()
-        if entry is not None:
-            # Dated between the two, by whoever put it last.
-            self._ahead_ns = entry.at_ns - (began_ns + ended_ns) // 2
-            self._clock_read_ns = ended_ns
+        self._ahead_ns = await clock_ahead_ns(self._bucket, self._clock)
+        self._clock_read_ns = self._clock.monotonic_ns()
 
     def _see_time(self, at_ns: int) -> None:
         """Take it that it is no earlier: a machine that was suspended has missed some."""
         now_ns = self._clock.monotonic_ns()
         if self._ahead_ns is not None:
             self._ahead_ns = max(self._ahead_ns, at_ns - now_ns)
+
+
+async def clock_ahead_ns(bucket: BudgetBucket, clock: Clock) -> int:
+    """Return how far the bus's clock is beyond our monotonic one. Raises BusError."""
+    began_ns = clock.monotonic_ns()
+    await bucket.put(CLOCK_KEY, b"")
+    entry = await bucket.get(CLOCK_KEY)
+    if entry is None:
+        raise BusError("the bus keeps nothing that is put there")
+    # Dated between the two, by whoever put it last.
+    return entry.at_ns - (began_ns + clock.monotonic_ns()) // 2
+
+
+async def report_of_bus(bucket: BudgetBucket, clock: Clock) -> Report:
+    """Return who has spent what of the budgets on a bus.
+
+    Raises:
+        BusError: it cannot be reached.
+        LedgerError: what stands there cannot be read.
+    """
+    now_s = (clock.monotonic_ns() + await clock_ahead_ns(bucket, clock)) // NS_PER_S
+    entry = await bucket.get(BOOK_KEY)
+    return Report((), (), "") if entry is None else report_of(decoded(entry.value), now_s)
 
 
 def _limit_words(budget: Budget) -> str:

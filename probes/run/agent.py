@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -25,13 +25,21 @@ from anyio.abc import TaskStatus
 
 from probes import __version__
 from probes.bus.address import BusAddress
-from probes.bus.connection import BusConnection, BusError, BusState
+from probes.bus.connection import (
+    Answer,
+    Bucket,
+    BusConnection,
+    BusError,
+    BusLostError,
+    BusState,
+    NoAnswerError,
+)
 from probes.bus.messages import encode
 from probes.bus.names import PLACES_BUCKET, RUN_HEADER, WANTED_BUCKET, commands_of, events_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
-from probes.exports.bus_events import BusEvents
+from probes.exports.bus_events import BusEvents, SendingBus
 from probes.exports.recorded_lives import (
     RecordedLife,
     RecordedRow,
@@ -56,6 +64,8 @@ FLUSH_S: Final = 10.0
 """What the last events have to be sent in; half of what a supervisor waits before it kills."""
 _FLUSH_LOST_S: Final = 2.0
 """The same where the bus is lost by then: it is rarely back just now."""
+_CONNECT_S: Final = 2.0
+"""Between two tries to reach the bus at the start."""
 _WANTED_S: Final = 0.5
 """Between two writes of what is wanted, however fast knobs are turned."""
 _ROWS_S: Final = 5.0
@@ -88,14 +98,14 @@ async def run_agent(
         recorder: records the session; without one what is not sent when this ends is lost.
         clock: the time.
         say: takes a line for whoever minds the agent.
-        duration_s: seconds; None for ever.
+        duration_s: seconds; None for ever, and then a bus that cannot be reached is waited for.
         folder: where it is written down what of a recording was not sent; None for the usual one.
 
     Raises:
         PlaceTakenError: somebody else probes for the place.
         BusError: the bus cannot be had.
     """
-    agent: _Agent | None = None
+    agent: PlaceAgent | None = None
 
     def changed(state: BusState) -> None:
         if agent is not None and agent.is_running:
@@ -103,8 +113,14 @@ async def run_agent(
 
     connection = BusConnection(address, clock=clock, name=f"llmtop agent {place}", changed=changed)
     try:
-        await connection.connect()
+        await _connect(connection, clock, say, is_patient=duration_s is None)
         last = await connection.last(events_of(place))
+        folder = folder or default_folder()
+        try:
+            earlier = await to_thread.run_sync(lives_of, folder, place, connection.shown)
+        except OSError as error:
+            say(f"{folder}: {error.strerror or error}")
+            earlier = []
         session = make_session(connection)
         held = PlaceHeld(
             connection.bucket(PLACES_BUCKET),
@@ -116,14 +132,17 @@ async def run_agent(
             routes=len(session.wanted.routes),
             unsent=lambda: 0 if agent is None else agent.unsent.waiting,
         )
-        await held.take("" if last is None else last.headers.get(RUN_HEADER, ""))
-        agent = _Agent(
+        # Of one that never sent anything only its file knows.
+        last_run = "" if last is None else last.headers.get(RUN_HEADER, "")
+        await held.take(max([last_run, *(life.run for life in earlier)]))
+        agent = PlaceAgent(
             connection,
             place,
             session,
             held,
+            earlier=earlier,
             recorder=recorder,
-            folder=folder or default_folder(),
+            folder=folder,
             clock=clock,
             say=say,
         )
@@ -133,25 +152,69 @@ async def run_agent(
     return status
 
 
-class _Agent:
+async def _connect(
+    connection: BusConnection, clock: Clock, say: Callable[[str], object], *, is_patient: bool
+) -> None:
+    """Connect; a bus that cannot be reached is waited for, if there is the patience.
+
+    After a power cut everything starts at once, and a supervisor gives up sooner than a bus is
+    there. Nothing is probed meanwhile: who has the place is not known, nor what may be spent.
+
+    Raises:
+        BusError: it refuses us, or it cannot be reached and is not waited for.
+    """
+    is_said = False
+    while True:
+        try:
+            await connection.connect()
+            return
+        except (BusLostError, NoAnswerError) as error:
+            if not is_patient:
+                raise
+            if not is_said:
+                say(f"{error}; it is waited for, and nothing is probed before")
+            is_said = True
+        await clock.sleep(_CONNECT_S)
+
+
+class AgentBus(SendingBus, Protocol):
+    """The connection to the bus, as far as an agent needs it."""
+
+    @property
+    def shown(self) -> str: ...
+
+    @property
+    def state(self) -> BusState: ...
+
+    async def run(self) -> None: ...
+
+    async def answer(self, subject: str, answer: Answer) -> None: ...
+
+    def bucket(self, name: str) -> Bucket: ...
+
+
+class PlaceAgent:
     """A run that has its place."""
 
     def __init__(
         self,
-        connection: BusConnection,
+        connection: AgentBus,
         place: str,
         session: Session,
         held: PlaceHeld,
         *,
+        earlier: list[RecordedLife],
         recorder: Recorder | None,
         folder: Path,
         clock: Clock,
         say: Callable[[str], object],
     ) -> None:
+        """Prepare to run; `earlier` are lives of which something may be left to send."""
         self._connection = connection
         self._place = place
         self._session = session
         self._held = held
+        self._earlier = earlier
         self._recorder = recorder
         self._folder = folder
         self._clock = clock
@@ -192,14 +255,14 @@ class _Agent:
         self._say(f"probing for {self._place} on {self._connection.shown}, {routes}")
         if self._recorder is None:
             self._say("nothing is recorded: what is not sent when this ends is lost")
-        earlier = await self._begin_life()
+        await self._write_life()
         with suppress(BusError):  # it answers as soon as the bus is back
             await self._connection.answer(commands_of(self._place), self._answer)
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._mind_signals)
             tasks.start_soon(self._connection.run)
             tasks.start_soon(self._while_ours, self._keep_place)
-            tasks.start_soon(self._while_ours, self._send, earlier)
+            tasks.start_soon(self._while_ours, self._send)
             tasks.start_soon(self._write_wanted)
             tasks.start_soon(self._keep_life)
             tasks.start_soon(self._stop_when_given_up)
@@ -294,11 +357,11 @@ class _Agent:
     async def _keep_place(self) -> None:
         await self._held.keep(self._connection.wait_connected)
 
-    async def _send(self, earlier: list[RecordedLife]) -> None:
+    async def _send(self) -> None:
         """Send what there is until the end; a defect of ours in it stops no probe."""
         while True:
             try:
-                await self._events.send_earlier(self._folder, earlier)
+                await self._events.send_earlier(self._folder, self._earlier)
                 await self._events.run()
             except PlaceTakenError:
                 raise
@@ -310,28 +373,18 @@ class _Agent:
                 self._all_sent.set()
                 return
 
-    async def _while_ours(self, work: Callable[..., Awaitable[object]], *arguments: object) -> None:
+    async def _while_ours(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do something until somebody else has the place; then end all."""
         try:
-            await work(*arguments)
+            await work()
         except PlaceTakenError as error:
             if self._has_place:
                 self._has_place = False
                 self._status = ExitStatus.FAILED
-                self._say(f"{error}: this agent stops probing")
+                # First: whoever took it probes already.
                 self._session.stop()
-
-    async def _begin_life(self) -> list[RecordedLife]:
-        """Return what earlier lives left, and write down that this one has begun."""
-        try:
-            earlier = await to_thread.run_sync(
-                lives_of, self._folder, self._place, self._connection.shown
-            )
-        except OSError as error:
-            self._say(f"{self._folder}: {error.strerror or error}")
-            earlier = []
-        await self._write_life()
-        return [life for life in earlier if life.run < self._held.run]
+                told = error if error.holder else await self._held.taken_by()
+                self._say(f"{told}: this agent stops probing")
 
     async def _write_life(self) -> None:
         if self._recorder is None:

@@ -31,6 +31,8 @@ from probes.control.wanted import Wanted
 _Obeyed: TypeAlias = (
     SetKnob | Adapt | Pause | Burst | ProbeNow | EndCoolDown | AcceptUsual | MarkTime
 )
+OBEYED: Final = (SetKnob, Adapt, Pause, Burst, ProbeNow, EndCoolDown, AcceptUsual, MarkTime)
+"""The kinds that may come over the bus."""
 _NAMED_MOST: Final = 10
 """Routes in an answer: one of more names these."""
 LONGEST_NOTE: Final = 1_000
@@ -58,7 +60,7 @@ def obey(
         asked = decode_command(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _refused(f"that is no command: {error}")
-    if not isinstance(asked, _Obeyed):
+    if not isinstance(asked, OBEYED):
         return _refused(f"an agent does not take {type(asked).__struct_config__.tag} from the bus")
     if refusal := _complaint(asked, wanted):
         return _refused(refusal)
@@ -75,8 +77,8 @@ def _refused(why: str) -> CommandReply:
 def _complaint(asked: _Obeyed, wanted: Wanted) -> str:
     """Return why it cannot be done; empty where it can."""
     if isinstance(asked, MarkTime):
-        longest = LONGEST_NOTE
-        return f"a note has at most {longest:,} characters" if len(asked.text) > longest else ""
+        is_long = len(asked.text) > LONGEST_NOTE
+        return f"a note has at most {LONGEST_NOTE:,} characters" if is_long else ""
     if isinstance(asked, Pause) and not asked.route:
         return ""
     route = wanted.routes.get(asked.route)

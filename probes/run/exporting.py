@@ -7,7 +7,7 @@ Rule 3: an export never touches measuring; what it cannot do is a notice (`probe
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 import msgspec
@@ -17,8 +17,12 @@ from probes.config.settings import Alerting
 from probes.config.urls import Url, UrlError
 from probes.config.webhooks import webhook_url
 from probes.control.attention import Attention
-from probes.events import Event
+from probes.events import Alert, Diagnosis, Event, Held, Hello, PlaceReport
 from probes.kit.listen import ListenAddress
+
+_STANDING: Final = (Hello, PlaceReport, Held, Diagnosis, Alert)
+"""What holds until something else is told. Ticks and limits come again in a moment, and an hour of
+them would only fill the queues."""
 
 
 class ExportError(ValueError):
@@ -84,7 +88,7 @@ def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
     try:
         from probes.exports.otlp import OtlpExport, OtlpUrlError, Receiver
     except ModuleNotFoundError as error:
-        packages = "opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
+        packages = "the SDK of OpenTelemetry with its exporter"
         raise _missing("--otlp", packages, "otlp", error) from None
     try:
         return OtlpExport(Receiver(url), report, traces=traces)
@@ -95,7 +99,7 @@ def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
 def _missing(option: str, package: str, extra: str, error: ModuleNotFoundError) -> ExportError:
     if error.name is not None and error.name.partition(".")[0] in ("probes", "tui"):
         raise error  # a defect of ours
-    return ExportError(f"{option} needs {package}: pip install 'llmtop-tui[{extra}]'")
+    return ExportError(f"{option}: {package} is missing: pip install 'llmtop-tui[{extra}]'")
 
 
 def alert_exports(
@@ -164,6 +168,11 @@ def _webhook_url(
     except UrlError as error:  # its variable was judged when the file was read, or is another's
         report(f"webhook: its environment variable {error}: nobody is told of alerts there")
         return None
+
+
+def standing(events: Iterable[Event]) -> list[Event]:
+    """Return what of a batch of the past still says how things stand: nothing that counts."""
+    return [event for event in events if isinstance(event, _STANDING)]
 
 
 async def close_exports(exports: Iterable[Export]) -> None:

@@ -15,7 +15,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import msgspec
@@ -24,6 +24,7 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config
+from probes.config.settings import Alerting
 from probes.control.attention import Attention
 from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, WatchText
 from probes.control.status import HostStatus
@@ -43,7 +44,7 @@ from probes.events import (
 )
 from probes.events.placing import SHARED_CLOCK
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
-from probes.run.exporting import Export, alert_exports, close_exports
+from probes.run.exporting import Export, alert_exports, close_exports, standing
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
@@ -51,6 +52,9 @@ from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
+
+if TYPE_CHECKING:
+    from probes.history.keeper import HistoryKeeper
 
 _HELLO_PATIENCE_S: Final = 60.0
 """A duration must end where no place is heard."""
@@ -112,10 +116,14 @@ class PlacesSession:
         recorder: Recorder | None = None,
         clock: Clock | None = None,
         diagnostician: Diagnostician | None = None,
+        history: "HistoryKeeper | None" = None,
     ) -> None:
-        """Prepare; of `config` what is done about alerts is taken, and nothing else."""
+        """Prepare; of `config` what is done about alerts is taken, and nothing else. `history`
+        keeps what comes of it for weeks: of the past it is told what another cockpit may have kept
+        already, which doubles nothing."""
         self._clock = clock or SystemClock()
         self._recorder = recorder
+        self._history = history
         self._judge = Judge(diagnostician or Diagnostician())
         self._board = Board()
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
@@ -137,6 +145,7 @@ class PlacesSession:
             board_sink(self._board),
             *([] if recorder is None else [recorder_sink(recorder)]),
             *([] if self._timeline is None else [self._timeline.receive]),
+            *([] if history is None else [history.receive]),
         ]
         self._callers: list[Sink] = []
         self._firing: dict[str, Alert] | None = {}
@@ -149,18 +158,17 @@ class PlacesSession:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
-        if config is not None:
-            for one in alert_exports(
-                config.alerts,
-                environ=os.environ,
-                # Over a bus come no secrets of ours, and nothing of a server but what agents scrub.
-                secrets=frozenset(),
-                scrub=str,
-                report=self._problems.put,
-                attention=self.attention,
-            ):
-                self._exports.append(one)
-                self._callers.append(one.receive)
+        alerting = Alerting() if config is None else config.alerts
+        for one in alert_exports(
+            alerting,
+            environ=os.environ,
+            secrets=frozenset(),  # those of the routes are where these are probed from
+            scrub=str,
+            report=self._problems.put,
+            attention=self.attention,
+        ):
+            self._exports.append(one)
+            self._callers.append(one.receive)
         self._source = make_source(
             self._receive, failed=self._not_done, wanted=self._keep, caught_up=self._catch_up
         )
@@ -218,11 +226,6 @@ class PlacesSession:
         recorder = self._recorder
         return "" if recorder is None or not recorder.has_begun else str(recorder.path)
 
-    def export(self, export: Export) -> None:
-        """Give every batch to what goes to another program, and close it with the run."""
-        self._exports.append(export)
-        self._sinks.append(export.receive)
-
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
         self._sinks.append(sink)
@@ -230,6 +233,19 @@ class PlacesSession:
     def subscribe_caller(self, sink: Sink) -> None:
         """The same for who calls people: with what is of now, and the alerts that still fire."""
         self._callers.append(sink)
+
+    def export(self, export: Export) -> None:
+        """Give every batch to what goes to another program, and close it with the run; of the past
+        it is given how things stand, and nothing that counts: who comes late counts from now on."""
+        self._exports.append(export)
+
+        def receive(events: list[Event], lines: bytes) -> None:
+            if self._firing is None:
+                export.receive(events, lines)
+            else:
+                export.receive(standing(events), b"")
+
+        self._sinks.append(receive)
 
     def command(self, command: Command) -> None:
         """Hand a command to the place of its route, or to all places."""
@@ -288,6 +304,8 @@ class PlacesSession:
         """Run until `stop`."""
         if self._recorder is not None:
             self._recorder.start(self._problems.put)
+        if self._history is not None:
+            self._history.start(self._problems.put)
         try:
             await self._source.run()
         finally:
@@ -310,6 +328,8 @@ class PlacesSession:
                 routes=(),
             )
             self._deliver([hello])
+        if self._history is not None:
+            await to_thread.run_sync(self._history.close)
         self._tell_problems()
         # Last: what was said until now is recorded, too.
         if self._recorder is not None:
@@ -324,8 +344,13 @@ class PlacesSession:
             if first is None:
                 self._early.extend(events)
                 return
-            self._early.extend(events[:first])
-            events = [*events[first:], *self._early]
+            hello_ns = events[first].at_ns
+            # Who told something before knew no time of any place.
+            early = [
+                msgspec.structs.replace(event, at_ns=max(event.at_ns, hello_ns))
+                for event in (*self._early, *events[:first])
+            ]
+            events = [*events[first:], *early]
             self._early = []
             lines = durable_lines(events)
             self._greeted = True

@@ -5,8 +5,8 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: right behind the first hello stands what an earlier run had found to be usual: it is part
-of the stream, so that a replay judges as the run did.
+Rule 4: right behind the first hello, of several places of each, stands what an earlier run had
+found to be usual: it is part of the stream, so that a replay judges as the run did.
 Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """
@@ -40,6 +40,7 @@ from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Knob, Notice, durable_lines
 from probes.events.knob_turns import BY_ITSELF
 from probes.events.placing import at_place, offset_of
+from probes.events.spoken_of import speaks_of
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -54,12 +55,10 @@ from probes.run.thickening import Thickening
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
-from probes.sources.places import SeveralPlaces
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
 from probes.sources.source import Brief, Receive, Source
-from probes.sources.ssh import LIMITS_THERE, ssh_explain, ssh_launch
-from probes.sources.supervised import Launch, plain_end
+from probes.sources.supervised import EngineWay, Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
     from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
+    from probes.sources.places import SeveralPlaces
 
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
@@ -94,7 +94,7 @@ class Session:
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
         places: Sequence[GivenPlace] = (),
-        launch_there: Callable[[GivenPlace], Launch] = ssh_launch,
+        way_to: Callable[[GivenPlace], EngineWay] | None = None,
         diagnostician: Diagnostician | None = None,
         compare: "Callable[[], Comparisons] | None" = None,
         sweep: "Callable[[], Sweeps] | None" = None,
@@ -104,10 +104,10 @@ class Session:
         of one at each of `places`, to which `config` has its routes (`config_at`).
 
         `headers` are those of each route with its secrets filled in, where it is probed from this
-        machine; `launch_there` starts an engine at a place elsewhere; `apart` is the ledger that
-        takes what the shared one does not at the end; `diagnostician` judges the run in the place
-        of a new one of ours; `compare` and `sweep` make what compares and
-        sweeps its routes for a screen; `history` keeps what comes of it for weeks, and tells what
+        machine; `way_to` tells how an engine elsewhere is reached, in the place of ssh; `apart` is
+        the ledger that takes what the shared one does not at the end; `diagnostician` judges the
+        run in the place of a new one of ours; `compare` and `sweep` make what compares and sweeps
+        its routes for a screen; `history` keeps what comes of it for weeks, and tells what
         was usual before.
         """
         self._config = config
@@ -118,6 +118,8 @@ class Session:
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._history = history
+        self._warmed: set[str] = set()
+        """Places whose routes were told what was usual before."""
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._judge = Judge(diagnostician or Diagnostician())
@@ -182,23 +184,7 @@ class Session:
         self._places: SeveralPlaces | None = None
         self._source: Source
         if places:
-
-            def make(
-                number: int, routes: Sequence[Route], brief: Brief, receive: Receive
-            ) -> FundedEngine:
-                place = places[number]
-                there = None if place.way == "local" else place
-                return self._fund(number, routes, brief, receive, there=there)
-
-            self._launch_there = launch_there
-            self._source = self._places = SeveralPlaces(
-                self._brief,
-                self._receive,
-                routes=config.routes,
-                places=places,
-                make_engine=make,
-                clock=self._clock,
-            )
+            self._source = self._places = self._at_places(places, way_to)
         elif engines == 1:
             self._source = self._fund(0, config.routes, self._brief, self._receive)
         else:
@@ -380,6 +366,30 @@ class Session:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
 
+    def _at_places(
+        self, places: Sequence[GivenPlace], way_to: Callable[[GivenPlace], EngineWay] | None
+    ) -> "SeveralPlaces":
+        """Make the source of an engine at each place."""
+        # Most runs have need of neither.
+        from probes.sources.places import SeveralPlaces
+        from probes.sources.ssh import ssh_way
+
+        def fund(
+            number: int, routes: Sequence[Route], brief: Brief, receive: Receive
+        ) -> FundedEngine:
+            place = places[number]
+            way = None if place.way == "local" else (way_to or ssh_way)(place)
+            return self._fund(number, routes, brief, receive, way=way)
+
+        return SeveralPlaces(
+            self._brief,
+            self._receive,
+            routes=self._config.routes,
+            places=places,
+            make_engine=fund,
+            clock=self._clock,
+        )
+
     def _fund(
         self,
         engine: int,
@@ -387,20 +397,23 @@ class Session:
         brief: Brief,
         receive: Receive,
         *,
-        there: GivenPlace | None = None,
+        way: EngineWay | None = None,
     ) -> FundedEngine:
-        """Make the source of one engine, with a lease of its own for its part of the routes: of
-        this machine, or `there`."""
+        """Make the source of one engine, with a lease of its own for its part of the routes.
+
+        It is reached by `way`, or is one of this machine.
+        """
+        way = way or EngineWay(self._launch, limits=self._limits)
         funded = FundedEngine(
             brief,
             receive,
             lease=BudgetLease(self._ledger, routes, clock=self._clock, engine=engine),
-            launch=self._launch if there is None else self._launch_there(there),
-            limits=self._limits or (None if there is None else LIMITS_THERE),
+            launch=way.launch,
+            limits=way.limits,
             clock=self._clock,
             scrub=self._scrub,
             topped_up=self._tell_problems,
-            explain=plain_end if there is None else ssh_explain(there),
+            explain=way.explain,
         )
         self._funded.append(funded)
         return funded
@@ -438,7 +451,7 @@ class Session:
                 self._early.extend(events[:first])
                 events = events[first:]
                 lines = durable_lines(events)
-            events, lines = self._with_references(events, lines)
+        events, lines = self._with_references(events, lines)
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
@@ -453,7 +466,7 @@ class Session:
         if hellos:
             # An engine that begins knows the settings alone, and nothing of what is ours to know.
             # Of several places it says nothing of the routes of another.
-            begun = {info.name for hello in hellos for info in hello.routes}
+            begun = {i.name for i in self._routes if any(speaks_of(one, i) for one in hellos)}
             wanted = self._wanted.now
             switched: list[Event] = [
                 self._switched(name, route.adaptive, "restart")
@@ -464,15 +477,17 @@ class Session:
                 self._deliver(switched)
 
     def _with_references(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
-        """Return the batch of the first hello with what was usual before, right behind it."""
-        hello = events[0]
-        if self._history is None or not isinstance(hello, Hello):
+        """Return a batch with what was usual before right behind the first hello of each place."""
+        if self._history is None or not any(isinstance(event, Hello) for event in events):
             return events, lines
-        known = self._history.warm(hello)
-        if not known:
-            return events, lines
-        head, _, rest = lines.partition(b"\n")
-        return [hello, *known, *events[1:]], head + b"\n" + durable_lines(known) + rest
+        told: list[Event] = []
+        for event in events:
+            told.append(event)
+            if isinstance(event, Hello) and event.place not in self._warmed:
+                self._warmed.add(event.place)
+                told += self._history.warm(event)
+        # A hello of ours has no field that we do not know: its line may be written anew.
+        return (events, lines) if len(told) == len(events) else (told, durable_lines(told))
 
     def _adapt(self, events: list[Event]) -> None:
         """Set the concurrency of routes that find it themselves, where a batch moves it."""

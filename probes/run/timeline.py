@@ -16,6 +16,7 @@ happened in it: of several places one may have told it minutes later.
 """
 
 import threading
+import time
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,13 @@ from probes.store.recording_reader import Piece, RecordingError, read_on, read_p
 EVENTS_APART: Final = 4_000
 """Durable events from one checkpoint to the next: a sixth of a second of folding."""
 LEAST_APART_NS: Final = 30 * NS_PER_S
-"""Taking one stops the screen for the hundredth part of a second."""
+"""Taking one stops the screen for the hundredth part of a second, where eight routes are shown."""
+_TIMES_APART: Final = 100
+"""So many times as long as one takes lies between two, in the time of the stream: of 400 routes one
+stops the screen for a third of a second."""
+_TIMES_OUR_APART: Final = 20
+"""The same in our own time: where the past is read a hundred times as fast as it went, taking them
+may take no more than a twentieth of that."""
 BYTES_KEPT: Final = 40 << 20
 """Of all checkpoints of a run: an hour of 8 routes with 50 streams has one each 150 s."""
 STEP_NS: Final = 10 * NS_PER_S
@@ -192,6 +199,8 @@ class RunTimeline:
         """What has happened in all that was folded, newest first; any thread may read it."""
         self._next_number = 0
         self._next_ns = 0
+        self._not_before_ns = 0
+        """No checkpoint is taken before, by our own clock."""
 
     def receive(self, events: list[Event], lines: bytes) -> None:
         """Note a batch that was folded; take a checkpoint where one is due."""
@@ -322,12 +331,15 @@ class RunTimeline:
             # Not before: by now it is compressed.
             before = moments[-2].checkpoint if len(moments) > 1 else None
             moments[-1].bytes_kept = moments[-1].checkpoint.size_beside(before)
+        began_ns = time.monotonic_ns()
         checkpoint = Checkpoint(self._board)
+        took_ns = time.monotonic_ns() - began_ns
+        self._not_before_ns = began_ns + _TIMES_OUR_APART * took_ns
         self._aside(checkpoint.compress)
         locate = self._recorded.here(self._hellos)
         self._moments = (*moments, _Moment(self._end_ns, self._number, checkpoint, locate))
         self._next_number = self._number + EVENTS_APART
-        self._next_ns = self._end_ns + LEAST_APART_NS
+        self._next_ns = self._end_ns + max(LEAST_APART_NS, _TIMES_APART * took_ns)
         while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
             self._thin_out()
 

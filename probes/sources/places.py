@@ -15,9 +15,10 @@ nobody made.
 Rule 4: places know nothing of each other. A command goes to the place of its route, or to all where
 it names none; one that cannot be reached is said to be so, with since when, and the others go on.
 Rule 5: who may send a key to whom is decided here: headers go to engines of this machine alone.
+Rule 6: a place speaks of its own routes alone; what it says of another's is dropped, and said once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import count
 from typing import Final, Protocol, TypeAlias
 
@@ -102,10 +103,13 @@ class SharedLine:
 class _Feed:
     """What comes of one place: moved onto the line, once it is known by how much."""
 
-    def __init__(self, place: GivenPlace, line: SharedLine) -> None:
-        """Begin with no engine."""
+    def __init__(self, place: GivenPlace, line: SharedLine, routes: Set[str]) -> None:
+        """Begin with no engine; `routes` are those that are probed from the place."""
         self.place = place
         self._line = line
+        self._routes = routes
+        self._strays = 0
+        """Events of routes that are not."""
         self._by_ns: int | None = None
         """The constant of the engine; None before there is one, and in its first second."""
         self._least_ns: int | None = None
@@ -118,6 +122,8 @@ class _Feed:
         self._looked_ns = 0
         self.last_ns = line.now_ns
         """Stamp of the last that was heard of the place; until then when we began to listen."""
+        self.back_ns: int | None = None
+        """Stamp of the first that was heard since it was last told not to be; None before that."""
         self.drifted = False
         """The engine's stamps are not where the constant puts them."""
         self.state: PlaceState | None = None
@@ -133,7 +139,7 @@ class _Feed:
         the line, what can be placed by now."""
         told: list[Event] = []
         now_ns = self._line.now_ns
-        for event in _with_versions(events):
+        for event in self._own(events):
             if isinstance(event, Hello):
                 told += self.settle()
                 self._begin(now_ns)
@@ -146,9 +152,32 @@ class _Feed:
                     continue
             if self._by_ns is None:
                 self._waiting.append(event)
+            elif event.at_ns + self._by_ns > now_ns + DRIFT_NS:
+                # Nothing is heard before it was said; passed on it would be the stream's present.
+                self.drifted = True
             else:
                 told.append(at_place(event, self.place.name, self._by_ns))
         return self._noted(told) + self.settle_if_due()
+
+    def _own(self, events: Sequence[Event]) -> Iterator[Event]:
+        """Give what is of the place itself, and what is to be said beside it."""
+        for event in events:
+            route = getattr(event, "route", "")
+            if route and route not in self._routes:
+                self._strays += 1
+                if self._strays > 1:
+                    continue
+                text = f"it speaks of a route that is not probed there: {neutralise(route, 40)}"
+                yield Notice(at_ns=event.at_ns, route="", text=text)
+            elif isinstance(event, Hello):
+                infos = tuple(info for info in event.routes if info.name in self._routes)
+                yield msgspec.structs.replace(event, routes=infos)
+                if event.version != __version__:
+                    version = neutralise(event.version, 40)
+                    text = f"there it is llmtop {version}, here {__version__}"
+                    yield Notice(at_ns=event.at_ns, route="", text=text)
+            else:
+                yield event
 
     def settle_if_due(self) -> list[Event]:
         """Return what waited, once the engine's first second is over."""
@@ -179,8 +208,6 @@ class _Feed:
             self._least_ns = way_ns if self._least_ns is None else min(self._least_ns, way_ns)
             return
         late_ns = way_ns - self._by_ns
-        if late_ns < -DRIFT_NS:  # nothing is heard before it was said
-            self.drifted = True
         if self._late_ns is None:
             self._late_ns, self._looked_ns = late_ns, now_ns
         self._late_ns = min(self._late_ns, late_ns)
@@ -189,8 +216,12 @@ class _Feed:
             self._late_ns = None
 
     def _noted(self, told: list[Event]) -> list[Event]:
-        if told:
-            self.last_ns = max(self.last_ns, told[-1].at_ns)
+        """Note of when it is what was heard of the place itself."""
+        heard = [event.at_ns for event in told if not _is_death(event)]
+        if heard:
+            self.last_ns = max(self.last_ns, heard[-1])
+            if self.state != "heard" and self.back_ns is None:
+                self.back_ns = heard[0]
         return told
 
 
@@ -219,7 +250,10 @@ class SeveralPlaces:
         self._numbers = count(1)
         self._line = SharedLine(clock)
         self._began_ns = self._line.now_ns
-        self._feeds = [_Feed(place, self._line) for place in places]
+        self._feeds = [
+            _Feed(place, self._line, {route.name for route in routes if route.place == place.name})
+            for place in places
+        ]
         self._merge = TimeMerge(len(places) + 1)
         self._ourselves = len(places)
         """Our number among those whose events are merged."""
@@ -238,18 +272,24 @@ class SeveralPlaces:
 
     @property
     def status(self) -> HostStatus:
-        """How the engine is that is worst off; `engine` says at which place."""
-        names = [f"place {feed.place.name}" for feed in self._feeds]
-        return worst_of([engine.status for engine in self._engines], names)
+        """How the engine is that is worst off; `engine` says at which place, and which others are
+        as badly off."""
+        statuses = [engine.status for engine in self._engines]
+        names = [feed.place.name for feed in self._feeds]
+        worst = worst_of(statuses, names)
+        if worst.state == "running":
+            return msgspec.structs.replace(worst, engine=f"place {worst.engine}")
+        alike = zip(names, statuses, strict=True)
+        others = [name for name, one in alike if one.state == worst.state and name != worst.engine]
+        word = "places" if others else "place"
+        return msgspec.structs.replace(worst, engine=f"{word} {', '.join([worst.engine, *others])}")
 
     @property
     def given_up(self) -> list[tuple[str, str]]:
         """The places whose engines were given up, each with the reason."""
         statuses = zip(self._feeds, (engine.status for engine in self._engines), strict=True)
         return [
-            (feed.place.name, status.detail)
-            for feed, status in statuses
-            if status.state == "gave_up"
+            (feed.place.name, status.end) for feed, status in statuses if status.state == "gave_up"
         ]
 
     @property
@@ -348,12 +388,17 @@ class SeveralPlaces:
             if state is None or state == feed.state:
                 continue
             feed.state = state
-            detail = "" if state == "heard" else status.detail
+            back_ns, feed.back_ns = feed.back_ns, None
+            since_ns = feed.last_ns
+            if state == "heard" and back_ns is not None:
+                since_ns = back_ns
+            # Not when the next try is due: that is of the moment, and this is kept.
+            detail = status.end if state in ("unknown", "gone") else ""
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,
                 state=state,
-                since_ns=feed.last_ns,
+                since_ns=since_ns,
                 detail=detail,
             )
             self._tell([report])
@@ -421,15 +466,6 @@ def _part(configure: Configure, place: GivenPlace) -> Configure:
     if place.way == "local":
         headers = {route.name: configure.headers.get(route.name, {}) for route in routes}
     return msgspec.structs.replace(configure, routes=routes, headers=headers)
-
-
-def _with_versions(events: Sequence[Event]) -> Iterator[Event]:
-    """Give events, and behind the hello of another version a notice that it is one."""
-    for event in events:
-        yield event
-        if isinstance(event, Hello) and event.version != __version__:
-            text = f"llmtop {neutralise(event.version, 40)} probes there, this is {__version__}"
-            yield Notice(at_ns=event.at_ns, route="", text=text)
 
 
 def _is_death(event: Event) -> bool:

@@ -88,6 +88,9 @@ class SampleWindows(Windows[Digest]):
 
     def slice(self, index: int) -> Distribution | None:
         """Return the samples of one slice; None without any."""
+        known = self._prepared.get(("slice", index % 2))
+        if known is not None and known[0][0] == index < self.slices.sealed and known[0][2]:
+            return known[1]  # nothing came late for it: that would have had it forgotten
         digest = self.slices.get(index)
         if digest is None:
             return None

@@ -61,7 +61,7 @@ async def _post(
     request = Request(url, headers, body)
     try:
         with anyio.fail_after(seconds):
-            async with transport.exchange(request, _Unheard()) as exchange:
+            async with transport.exchange(request, _Undated()) as exchange:
                 return _answered(exchange.status, exchange.headers)
     except TimeoutError:
         return Posted(f"no answer within {seconds:g} s", may_pass=True)
@@ -81,7 +81,7 @@ def _answered(status: int, headers: Mapping[str, str]) -> Posted:
     return Posted(f"answered {status}", status in _AGAIN or status >= 500, headers)
 
 
-class _Unheard:
+class _Undated:
     """Its steps are nobody's figures."""
 
     def reached(self, step: str, at_ns: int) -> None:

@@ -5,7 +5,8 @@ real `nats-server -js` on loopback, and read by `llmtop --bus`, printed into a p
 once, or with `--screen` drawn on a terminal of 160×50. A row for each: CPU of a core above the same
 program while nobody publishes, its memory at the end, and printed the delay from an event's stamp
 to its line (so batches of half a second are in it), and what was lost or came twice. `--past`
-seconds were published before it began, `--profile FILE` says where the time goes.
+seconds were published before it began, `--faults` kills the server twice and stops the agents
+meanwhile, `--profile FILE` says where the time goes.
 """
 
 import argparse
@@ -31,12 +32,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "peers")]
 
-from nats_server import nats_server  # noqa: E402
+from nats_server import NatsServer, nats_server  # noqa: E402
 
 from probes.kit.clock import NS_PER_S  # noqa: E402
 
 IDLE_S = 8.0
 SETTLE_S = 5.0
+DOWN_S = 5.0
 SIZE = (160, 50)
 RUN = "import sys; from tui.cli import main; sys.exit(main())"
 PROFILED = """
@@ -143,6 +145,24 @@ def publisher(url: str, places: int, routes: int, options: argparse.Namespace) -
         process.wait()
 
 
+def faults(server: NatsServer, agents: "subprocess.Popen[str]", seconds: float) -> None:
+    """Kill the server twice for some seconds, and stop all agents between, for a minute at most."""
+    ends = time.monotonic() + seconds
+    time.sleep(seconds / 5)
+    server.kill()
+    time.sleep(DOWN_S)
+    server.start()
+    time.sleep(seconds / 5)
+    agents.send_signal(signal.SIGSTOP)
+    time.sleep(min(60.0, seconds / 5))
+    agents.send_signal(signal.SIGCONT)
+    time.sleep(seconds / 10)
+    server.kill()
+    time.sleep(DOWN_S)
+    server.start()
+    time.sleep(max(0.0, ends - time.monotonic()))
+
+
 def measure(places: int, routes: int, options: argparse.Namespace, folder: Path) -> str:
     """Return the row of one size."""
     program = PROFILED if options.profile else RUN
@@ -163,7 +183,10 @@ def measure(places: int, routes: int, options: argparse.Namespace, folder: Path)
             time.sleep(SETTLE_S)
             cockpit.since_ns = time.time_ns()
             begin, began = time.monotonic(), cpu_s(pid)
-            time.sleep(options.seconds)
+            if options.faults:
+                faults(server, process, options.seconds)
+            else:
+                time.sleep(options.seconds)
             busy = (cpu_s(pid) - began) / (time.monotonic() - begin)
             memory = rss_mb(pid)
             published = json.loads(process.stdout.readline())
@@ -192,6 +215,7 @@ def main() -> None:
     parser.add_argument("--past", type=float, default=0.0)
     parser.add_argument("--screen", action="store_true")
     parser.add_argument("--no-record", action="store_true")
+    parser.add_argument("--faults", action="store_true", help="kill the server, stop the agents")
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()
     head = "  size   idle   above     MB"

@@ -39,7 +39,7 @@ from probes.bus.names import (  # noqa: E402
 from probes.events import DURABLE_TYPES, AttemptFinished, Hello, encode_event  # noqa: E402
 from probes.kit.clock import NS_PER_S, SystemClock  # noqa: E402
 
-RUN = str(time.time_ns())
+RUN = f"{time.time_ns():020}"
 NAMES = ("eu", "us", "ap", *(f"p{number}" for number in range(4, 200)))
 
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -116,24 +117,33 @@ class SshServer:
             else:
                 return
 
-    def cut(self) -> int:
-        """Kill what serves the connections; return how many processes that were."""
-        assert self._process is not None
-        served = [pid for pid in _descendants(self._process.pid) if _name(pid).startswith("sshd")]
-        for pid in served:
-            _kill(pid)
-        return len(served)
+    def cut(self) -> None:
+        """Kill what serves the connections; what it has started is left to notice that."""
+        self._signal(signal.SIGKILL)
+
+    def stall(self) -> None:
+        """Let nothing through, as a way does on which all is lost."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let through again what comes, and what has waited."""
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill the server with all its connections."""
         if self._process is not None:
-            served = _descendants(self._process.pid)
+            self._process.send_signal(signal.SIGSTOP)  # it lets in nobody meanwhile
+            self.cut()
             self._process.kill()
             self._process.wait()
             self._process = None
-            for pid in served:
-                if _name(pid).startswith("sshd"):
-                    _kill(pid)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        for pid in _descendants(self._process.pid):
+            if _name(pid).startswith("sshd"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
     def _new_key(self, name: str) -> None:
         command = [self._keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
@@ -185,10 +195,3 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -5,6 +5,7 @@ what each agent recorded. It takes two minutes of wall time: an entry lives for 
 """
 
 import json
+import platform
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ import anyio
 import pytest
 from agents import Agent, assert_all_sent, by_run, messages_of, on_the_bus, settings, until
 from nats_server import NatsServer, nats_server, with_users
+from pages import Page
 from peer_processes import simulated
 
 from probes.bus.connection import BusConnection, NoAnswerError
@@ -161,8 +163,8 @@ async def test_who_was_away_while_another_took_the_place_stops_probing(yard: Yar
         await more_of(bus, "eu")
         late.signal(signal.SIGCONT)
         assert late.ended() == 1
-        assert "place eu is taken" in late.said
-        assert "this agent stops probing" in late.said
+        (line,) = (line for line in late.said.splitlines() if "stops probing" in line)
+        assert f"place eu is taken by {platform.node()}, pid {quick.process.pid}, since " in line
         await more_of(bus, "eu")
         assert quick.end() == 0
         runs = by_run(await messages_of(bus, "eu"))
@@ -243,10 +245,22 @@ async def test_stamps_and_the_hello_are_of_the_servers_clock(yard: Yard) -> None
 async def test_a_bus_that_cannot_be_had_is_one_line(
     yard: Yard, url: str, words: str, status: int
 ) -> None:
-    agent = yard.agent("eu", url=url)
+    agent = yard.agent("eu", "--duration", "5", url=url)
     assert agent.ended() == status
     (line,) = agent.said.splitlines()
     assert line.startswith(f"llmtop: {words}")
+
+
+async def test_a_bus_that_is_not_there_yet_is_waited_for(yard: Yard) -> None:
+    yard.server.kill()
+    agent = yard.agent("eu")
+    await until(lambda: "it is waited for, and nothing is probed before" in agent.said)
+    yard.server.start()
+    await until(lambda: "probing for eu" in agent.said)
+    async with on_the_bus(yard.server.url) as bus:
+        await more_of(bus, "eu")
+        assert agent.end() == 0
+        assert_all_sent(agent, await messages_of(bus, "eu"))
 
 
 async def test_what_is_not_sent_at_the_end_is_said_and_sent_by_the_next(yard: Yard) -> None:
@@ -286,3 +300,28 @@ async def test_no_secret_of_the_bus_is_said_or_recorded(tmp_path: Path, provider
             for message in await messages_of(bus, "eu"):
                 assert b"s3cret" not in message.data
                 assert "s3cret" not in json.dumps(dict(message.headers))
+
+
+PAGE_OF_USERS = Page("probes/bus/README.md").section("Who may do what").split("```")[1]
+
+
+async def test_the_permissions_of_the_page_are_enough_for_a_place_and_for_no_other(
+    tmp_path: Path, provider: str
+) -> None:
+    path = tmp_path / "users.conf"
+    path.write_text(PAGE_OF_USERS, encoding="utf-8")
+    with nats_server(tmp_path / "bus", "-c", str(path)) as server:
+        yard = Yard(tmp_path, server, provider)
+        url = server.url.replace("//", "//eu:change-me@")
+        agent = yard.agent("eu", url=url)
+        async with on_the_bus(server.url.replace("//", "//cockpit:change-me-too@")) as bus:
+            await more_of(bus, "eu")
+            assert await asked(bus, "eu", Pause(paused=True)) == ""
+            await more_of(bus, "eu")
+            assert agent.end() == 0
+            assert_all_sent(agent, await messages_of(bus, "eu"))
+        assert "refuses" not in agent.said
+        other = yard.agent("us", url=url)
+        assert other.ended() == 1
+        (line,) = other.said.splitlines()
+        assert 'permissions violation for publish to "$kv.llmtop_places.us"' in line.lower()

@@ -7,12 +7,14 @@ import anyio
 import anyio.lowlevel
 
 from probes.bus.connection import (
+    Answer,
     BusError,
     BusLostError,
+    BusState,
     Entry,
+    MessageTooLargeError,
     NoAnswerError,
     StreamMessage,
-    TooLargeError,
     WrongRevisionError,
 )
 from probes.kit.clock import Clock
@@ -35,6 +37,7 @@ class FakeBus:
         self._up.set()
         self._sequence = 0
         self.restored = 0
+        self.answers: dict[str, Answer] = {}
         self.asked = 0
         """How often somebody wanted to know the last message."""
 
@@ -43,6 +46,20 @@ class FakeBus:
 
     def come_back(self) -> None:
         self._up.set()
+
+    @property
+    def shown(self) -> str:
+        return "fake://bus"
+
+    @property
+    def state(self) -> BusState:
+        return BusState(self._up.is_set(), 0)
+
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+    async def answer(self, subject: str, answer: Answer) -> None:
+        self.answers[subject] = answer
 
     async def wait_connected(self) -> None:
         await self._up.wait()
@@ -62,7 +79,7 @@ class FakeBus:
         await anyio.lowlevel.checkpoint()
         self._need()
         if len(payload) > self.most_bytes:
-            raise TooLargeError("too large")
+            raise MessageTooLargeError("too large")
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None and not isinstance(fault, KeptError):
             raise fault

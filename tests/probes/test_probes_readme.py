@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 
+from probes.__main__ import HOST_SILENT_S
 from probes.answers.body import _LONGEST_WORDS
 from probes.answers.lenient import _MOST_TOKENS
 from probes.answers.right_answer import PIECE as WRONG_PIECE
@@ -19,12 +20,19 @@ from probes.board.lanes import CELL_NS
 from probes.board.probe_log import BYTES_KEPT, PROBES_KEPT
 from probes.config import Goals
 from probes.config.goals import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
+from probes.config.places import EXPECTED
 from probes.engine.outbox import BATCH_S
 from probes.engine.report import BANDS
 from probes.events.knob_turns import ONE_TURN_NS
+from probes.history import jumps
+from probes.history.database import SLOT_DAYS
+from probes.history.keeper import _OLDEST_S, WRITE_S
+from probes.history.packed import GRID
 from probes.kit.clock import NS_PER_S
 from probes.run import timeline
 from probes.sources.merged_stream import PATIENCE_NS
+from probes.sources.places import DRIFT_NS, SETTLE_NS
+from probes.sources.ssh import ALIVE_EVERY_S, ALIVE_MISSED, LIMITS_THERE
 from probes.stats import ladders
 from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL
 from probes.stats.log_buckets import (
@@ -114,16 +122,32 @@ NUMBERS = {
         f"at most {_MOST_ENGINES}",
         f"for longer than {PATIENCE_NS / NS_PER_S:g} s",
     ),
+    "Places over ssh": (
+        f"finds within {ALIVE_EVERY_S * (ALIVE_MISSED + 1)} s that a way is dead",
+        f"run away by more than {DRIFT_NS // NS_PER_S} s",
+        f"after {LIMITS_THERE.backoff_first_s:g} s, {2 * LIMITS_THERE.backoff_first_s:g} s and so "
+        f"on, at last each {LIMITS_THERE.backoff_max_s:g} s",
+        f"`NAME` is {EXPECTED}",
+    ),
     "What is kept, and where": (
         f"rotated at {PART_BYTES // MB} MB",
         f"that stands within the next {timeline._AHEAD_NS / NS_PER_S:g} s of the recording",
         "at most its last second",
         f"at most {_LONGEST_WORDS} characters stand in its message",
         f"its beginning and its end, {WRONG_PIECE} characters each",
+        f"Values are kept to {per_cent(round(GRID, 4))}",
+        f"**Ten minutes are kept** for {SLOT_DAYS} days",
+        f"loses {number(WRITE_S // 60)} minutes at most",
+        f"of each day with {jumps.LEAST_N} counted attempts or more",
+        "over {}, {} or {} days".format(*jumps.REACHES),
+        f"at least {jumps.LEAST_BEFORE} before and {jumps.LEAST_AFTER} from then on",
+        f"no older than {_OLDEST_S // 86_400} days",
     ),
 }
 EXAMPLES = (
+    "some ms to 0.2 s",  # a way around the world
     "cut to 500 characters",  # another test holds it
+    *("400 days of 20 routes in two cohorts", "take 450 MB"),  # measured
     "`read 34 %`",
     *("0.4 % of rank tests", "it would be 4.4 %", "wrong in 2 % of turns"),  # measured
     *("healthy routes 1 % were judged", "and 11 % with a level that wanders by 15 %"),
@@ -137,6 +161,11 @@ def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
 
 def test_no_quantity_is_left_out() -> None:
     assert PAGE.loose(NUMBERS, EXAMPLES) == []
+
+
+def test_an_engine_waits_a_second_for_its_constant_and_a_minute_for_its_host() -> None:
+    assert SETTLE_NS == NS_PER_S
+    assert HOST_SILENT_S == 60
 
 
 def test_a_run_that_is_killed_loses_at_most_a_second() -> None:

@@ -18,6 +18,7 @@ import made  # noqa: E402
 import made_comparison  # noqa: E402
 import made_happenings  # noqa: E402
 import made_page  # noqa: E402
+import made_places  # noqa: E402
 import made_sweep  # noqa: E402
 from fakes import FakeStatus  # noqa: E402
 
@@ -35,6 +36,8 @@ from tui.panes.page.heat import HeatMaps  # noqa: E402
 from tui.panes.page.phases import Phases  # noqa: E402
 from tui.panes.page.probes import Probes  # noqa: E402
 from tui.panes.page.verdict import RouteVerdict  # noqa: E402
+from tui.panes.places import grid_lines  # noqa: E402
+from tui.panes.routes import routes_lines  # noqa: E402
 from tui.panes.sweep import sweep_lines  # noqa: E402
 from tui.panes.throttling import throttling_lines  # noqa: E402
 from tui.panes.verdicts import verdicts_lines  # noqa: E402
@@ -100,6 +103,9 @@ PANES: Final[dict[str, Draw]] = {
 PANES.update({name: _of_page(name) for name in OF_PAGE})
 PANES["comparison"] = _comparison(made_comparison.view("eastus-gpt", "busy-llama", "漢字-eu"))
 PANES["sweep"] = _sweep(made_sweep.view("漢字-eu"))
+OF_PLACES: Final = ("groups", "places")
+PANES["groups"] = lambda shown, width, height: routes_lines(shown, ViewState(), width, height)
+PANES["places"] = lambda shown, width, height: grid_lines(shown, ViewState(), width, height)
 
 
 def drawing(pane: str) -> str:
@@ -109,6 +115,11 @@ def drawing(pane: str) -> str:
     calm = made.snapshot(throttles=(), totals=None, incidents=())
     if pane in OF_PAGE:
         busy, calm = made_page.snapshot(), made_page.calm()
+    if pane in OF_PLACES:
+        names, places = made_places.NAMES[:8], made_places.MANY[:8]
+        trouble = {"far": places[2], "down": names[1], "silent": places[5]}
+        busy = made_places.snapshot(names, places, **trouble)
+        calm = made_places.snapshot()
     if pane == "comparison":
         calmly = _comparison(made_comparison.begun("eastus-gpt", "busy-llama"))
     if pane == "sweep":

@@ -31,6 +31,7 @@ class FakeStatus(msgspec.Struct, frozen=True):
     detail: str = ""
     engine: str = ""
     since_s: float = 1_000.0
+    read_percent: int | None = None
 
 
 class FakeClock:

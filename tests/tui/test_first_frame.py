@@ -47,6 +47,8 @@ LATE = (
     *(
         "probes.engine.single",
         "probes.sources.in_process",
+        "probes.sources.places",
+        "probes.sources.ssh",
         "tui.commands.once",
         "tui.commands.init",
     ),

@@ -24,6 +24,7 @@ from tui.panes.footer import footer_lines, key_at
 from tui.panes.view import Freeze, PastView, ViewState
 from tui.screens.comparison import ComparisonScreen
 from tui.screens.home import HomeScreen
+from tui.screens.places import PlacesScreen
 from tui.screens.request import RequestScreen
 from tui.screens.route import RouteScreen
 
@@ -47,7 +48,7 @@ def test_every_key_tells_what_it_does() -> None:
 
 
 def test_every_action_exists() -> None:
-    for screen in (HomeScreen, RouteScreen, RequestScreen, ComparisonScreen):
+    for screen in (HomeScreen, RouteScreen, RequestScreen, ComparisonScreen, PlacesScreen):
         for key in keys_of(screen.NAME):
             name = key.action.partition("(")[0]
             assert name.startswith("app.") or hasattr(screen, f"action_{name}")
@@ -67,7 +68,8 @@ def test_the_footer_shows_whole_entries_only() -> None:
         text = line_text(footer_line(ViewState(), width))
         assert len(text) <= width
         assert everything.startswith(text)
-    of_the_past = {"live", "slower", "back_1", "event_before"}
+    # Of the past, and of several places, of which there are none here.
+    of_the_past = {"live", "slower", "back_1", "event_before", "places"}
     entries = [key for key in footer_keys("home") if key.id not in of_the_past]
     assert len(entries) == everything.count("  ") + 1
 

@@ -37,6 +37,7 @@ from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, TtftKind
 from probes.handover import window
 from probes.handover.recording_of_window import WHOLE_BYTES
+from probes.history.reading import _MOST_DAYS
 from probes.kit.clock import NS_PER_S
 from probes.kit.exit_status import ExitStatus
 from probes.run.report import USUAL_FROM
@@ -80,6 +81,7 @@ SLICE_S = SLICE_NS // NS_PER_S
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
 
 NUMBERS = {
+    "`history`: weeks, not hours": (f"further than {_MOST_DAYS} days",),
     "`leaderboard`: models and providers side by side": (
         f"TTFT + {ANSWER_TOKENS} / tok/s of each probe",
         f"whoever waits for {ANSWER_TOKENS} tokens of an answer",
@@ -159,6 +161,7 @@ NUMBERS = {
     "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
 }
 EXAMPLES = (
+    *("`812 → 1,940 tokens since 14 Oct", "3 times since 12 Oct, 40m each"),  # of `history`
     "`✖ lag 48 ms: TTFT reads up to 48 ms high`. `kernel`: `lag 48 ms: probes leave late`",
     *("engine CPU 98 %", "screen CPU 95 %", "inexact 6 %", "inexact 35 %", "5 Hz: slow terminal"),
     "Knobs act within 100 ms",  # what was measured of the whole way, not a limit

@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 
 from probes.bus.address import bus_address
-from probes.bus.connection import BusConnection, BusError
+from probes.bus.connection import BusConnection, BusError, NoClientError
 from probes.bus.names import BUDGETS_BUCKET
 from probes.bus.presence import PlaceTakenError
 from probes.config.places import check_place, config_at
@@ -19,20 +19,24 @@ from probes.run.session import Session
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.settings import needed_settings
-from tui.commands.watch import recorder_of
+from tui.commands.watch import history_of, recorder_of
 
 
 def run(arguments: Namespace) -> int:
     """Probe for a place until a signal, or for as long as was asked for.
 
     Raises:
-        UsageError: the place is taken, or options do not go together.
+        UsageError: the place is taken, no bus is named, or nats-py is missing.
         ConfigError: the settings, the address or the place have mistakes, or a key cannot be had.
     """
     if arguments.in_process and arguments.engines > 1:
         raise UsageError("--engines and --in-process exclude each other")
     place = check_place(arguments.place)
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    # A password in it is nobody's business who can list processes.
+    url = arguments.bus or os.environ.get("LLMTOP_BUS", "")
+    if not url:
+        raise UsageError("which bus? --bus nats://HOST:4222, or the variable LLMTOP_BUS")
+    address = bus_address(url, arguments.bus_credentials)
     config = config_at(needed_settings(arguments, os.environ), place)
     headers = resolve_headers(config, os.environ)
     clock = SystemClock()
@@ -52,6 +56,7 @@ def run(arguments: Namespace) -> int:
             in_process=arguments.in_process,
             engines=arguments.engines,
             include_text=config.recording.text,
+            history=history_of(config, arguments),
         )
         export(made, arguments)
         return made
@@ -69,7 +74,7 @@ def run(arguments: Namespace) -> int:
                 duration_s=arguments.duration,
             )
         )
-    except PlaceTakenError as error:
+    except (PlaceTakenError, NoClientError) as error:
         raise UsageError(str(error)) from None
     except BusError as error:
         complain([str(error)])

@@ -1,6 +1,7 @@
 """`llmtop budget`: who has spent what of the last hour's budgets, and how to put it right.
 
-Reads the ledger that all runs share. It never sets a broken one aside: it says what is wrong.
+Reads the ledger that all runs share, or with `--bus` the one that places share. It never sets a
+broken one aside: it says what is wrong.
 """
 
 import json
@@ -48,6 +49,8 @@ def run(arguments: Namespace) -> int:
         raise UsageError("--strike and --lift exclude each other")
     config = given_settings(arguments, os.environ)
     budget = Budget() if config is None else config.budget
+    if arguments.bus is not None:
+        return _tell_of_bus(budget, arguments)
     path = default_ledger_path()
     _say_what_is_apart(arguments)
     if not path.exists() and not path.is_symlink():
@@ -67,6 +70,37 @@ def run(arguments: Namespace) -> int:
         return FAILED
     finally:
         ledger.close()
+
+
+def _tell_of_bus(budget: Budget, arguments: Namespace) -> int:
+    """Tell of the budgets that places share."""
+    if arguments.strike is not None or arguments.lift:
+        raise UsageError("--bus excludes --strike and --lift")
+    # Few ask a bus: nobody else's command is to load what that takes.
+    import anyio
+
+    from probes.bus.address import bus_address
+    from probes.bus.connection import BusConnection, BusError
+    from probes.bus.names import BUDGETS_BUCKET
+    from probes.kit.clock import SystemClock
+    from probes.money.bus_ledger import report_of_bus
+
+    address = bus_address(arguments.bus, arguments.bus_credentials)
+    clock = SystemClock()
+
+    async def read() -> Report:
+        connection = BusConnection(address, clock=clock, name="llmtop budget")
+        try:
+            await connection.connect()
+            return await report_of_bus(connection.bucket(BUDGETS_BUCKET), clock)
+        finally:
+            await connection.close()
+
+    try:
+        return _tell(anyio.run(read), budget, arguments)
+    except (BusError, LedgerError) as error:
+        complain([str(error)])
+        return FAILED
 
 
 def _say_what_is_apart(arguments: Namespace) -> None:
@@ -102,7 +136,9 @@ def _tell(report: Report, budget: Budget, arguments: Namespace) -> int:
     if arguments.json:
         say([_json(_fields(report, budget))])
         return OK
-    if report.doubt:
+    if report.doubt and arguments.bus is not None:
+        complain([report.doubt])
+    elif report.doubt:
         part = emergency_part(budget)
         complain(
             [

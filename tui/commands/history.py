@@ -6,19 +6,25 @@ Rule 3: what takes long shows how far it is, on a terminal alone.
 """
 
 import json
+import os
 import re
 import shutil
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from probes.history.database import BrokenHistoryError, HistoryError, HistoryFile
+from probes.history.database import (
+    BrokenHistoryError,
+    EmptyHistoryError,
+    HistoryError,
+    HistoryFile,
+)
 from probes.history.importing import Imported, import_recordings
 from probes.history.keeper import default_history_path
 from probes.history.reading import UnknownRouteError, read_history
@@ -28,18 +34,10 @@ from probes.kit.paths import NOWHERE, PathError, path_of
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
 from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.replay import display_settings
 from tui.commands.waiting import OverwrittenLine
 from tui.draw.chart import nice_top, sparkline
-from tui.draw.history_lines import (
-    chart_lines,
-    check_lines,
-    cohort_line,
-    day_columns,
-    head_line,
-    jump_line,
-    seen_line,
-    seen_lines,
-)
+from tui.draw.history_lines import Days, jump_line, page_lines, seen_line
 from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE, Line, clip, count, left, line_text, seconds, share, usd
 
@@ -95,6 +93,9 @@ def _import(path: Path, words: list[str], arguments: Namespace) -> int:
     with HistoryFile(path, writes=True) as history:
         try:
             found = import_recordings(files, history, report=remarks.append, progress=bar.draw)
+            # What is too old, or too much, goes at once: the next run may be long in coming.
+            settings = display_settings(os.environ)[0].history
+            history.retain(max_mb=settings.max_mb, max_days=settings.max_days)
         finally:
             bar.clear()
         remarks += history.news
@@ -122,17 +123,20 @@ def _imported_words(found: Imported, path: Path) -> str:
 
 def _tell(path: Path, route: str, arguments: Namespace) -> int:
     since_s = since(arguments.since, time.time())
-    if not path.exists():
-        if arguments.json:
-            say([json.dumps({"routes": []})])
-        else:
-            say(
-                [
-                    f"there is no history yet: {neutralise(str(path))} is made by the first run,"
-                    " or by `llmtop history import FILE…` of recordings"
-                ]
-            )
-        return OK
+    try:
+        if path.exists():
+            return _tell_kept(path, route, since_s, arguments)
+    except EmptyHistoryError:
+        pass
+    words = (
+        f"there is no history yet: {neutralise(str(path))} is made by the first run, or by"
+        " `llmtop history import FILE…` of recordings"
+    )
+    say([json.dumps({"routes": []}) if arguments.json else words])
+    return OK
+
+
+def _tell_kept(path: Path, route: str, since_s: float, arguments: Namespace) -> int:
     bar = ProgressBar("reading", lambda done: counted(done, "route"))
     with HistoryFile(path, writes=False) as history:
         try:
@@ -154,10 +158,12 @@ def _tell(path: Path, route: str, arguments: Namespace) -> int:
     if arguments.json:
         say([json.dumps(msgspec.to_builtins(view), ensure_ascii=True)])
         return OK
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
-    lines = (
-        _page(view, max(width, _NARROWEST)) if route else _overview(view, max(width, _NARROWEST))
-    )
+    if not view.routes:
+        say([f"nothing was probed since {_moment(view.begins_s)}"])
+        return OK
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    width = max(columns, _NARROWEST)
+    lines = page_lines(view, width) if route else _overview(view, width)
     say(line_text(line).rstrip() for line in lines)
     return OK
 
@@ -206,49 +212,28 @@ class ProgressBar:
             self._line.draw("")
 
 
-def _page(view: HistoryView, width: int) -> Iterator[Line]:
-    """Give the history of one route, at each of its places and by each of its addresses."""
-    if not view.routes:
-        yield ((f"nothing was probed since {_moment(view.begins_s)}", "text"),)
-    for number, route in enumerate(view.routes):
-        if number:
-            yield ()
-            yield ()
-        yield clip(head_line(route), width)
-        yield clip((*cohort_line(route), (f" · days and hours are {view.zone}", "dim")), width)
-        yield ()
-        begins = max(_day(view.begins_s), date.fromisoformat(route.days[0].label))
-        yield from chart_lines(route, begins, _day(view.ends_s), width)
-        yield ()
-        table = printed(day_columns("WEEK OF" if view.by_week else "DAY"), route.days)
-        yield ((table.head_text(), "head"),)
-        for day in route.days:
-            yield ((table.text(day), "text"),)
-        yield ()
-        for line in (*check_lines(route, _said_day), *seen_lines(route, _said_day, _iso_day)):
-            yield clip(line, width)
-
-
 def _overview(view: HistoryView, width: int) -> Iterator[Line]:
     """Give a line for each route, then what the weekly check found and what came again."""
-    days = f"since {_moment(view.begins_s)} ({view.zone})"
-    if not view.routes:
-        yield ((f"nothing was probed {days}", "text"),)
-        return
-    yield ((f"{counted(len(view.routes), 'route')} {days}", "text"),)
+    since = f"since {_moment(view.begins_s)} ({view.zone})"
+    yield ((f"{counted(len(view.routes), 'route')} {since}", "text"),)
     yield ()
     top = nice_top((day.ttft_s.p95 for one in view.routes for day in one.days), 0.0)
     table = printed(_overview_columns(), view.routes)
-    by = "week" if view.by_week else "day"
+    by, step = ("week", 7) if view.by_week else ("day", 1)
+    # A day on which nothing was probed keeps its place.
+    last = max(date.fromisoformat(one.days[-1].label) for one in view.routes)
+    labels = [(last - timedelta(days=step * ago)).isoformat() for ago in reversed(range(_STRIP))]
     yield clip(((f"{table.head_text()}  TTFT95 by {by}, top {top:g} s", "head"),), width)
     for route in view.routes:
-        strip = sparkline([day.ttft_s.p95 for day in route.days], _STRIP, top)
+        by_day = {day.label: day.ttft_s.p95 for day in route.days}
+        strip = sparkline([by_day.get(label) for label in labels], _STRIP, top)
         yield clip(((table.text(route), "text"), ("  ", "text"), *strip), width)
+    days = Days(view.ends_s)
     jumps = [
-        (route, jump_line(jump, _said_day)[1:]) for route in view.routes for jump in route.jumps
+        (route, jump_line(jump, days.say)[1:]) for route in view.routes for jump in route.jumps
     ]
     again = [
-        (route, seen_line(one, _said_day, _iso_day))
+        (route, seen_line(one, days.say, days.iso))
         for route in view.routes
         for one in route.seen
         if one.times > 1
@@ -284,21 +269,6 @@ def _overview_columns() -> tuple[Column[RouteHistoryView], ...]:
         figure("OUT", lambda whole: count(whole.output_tokens)),
         figure("USD", lambda whole: usd(whole.usd)),
     )
-
-
-def _day(at_s: float) -> date:
-    return datetime.fromtimestamp(at_s).astimezone().date()
-
-
-def _iso_day(at_s: float) -> str:
-    return _day(at_s).isoformat()
-
-
-def _said_day(iso: str) -> str:
-    """Return a day as people say it, with its year where that is another."""
-    day = date.fromisoformat(iso)
-    said = f"{day.day} {day:%b}"
-    return said if day.year == date.today().year else f"{said} {day.year}"
 
 
 def _moment(at_s: float) -> str:

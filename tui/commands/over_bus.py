@@ -18,7 +18,8 @@ from probes.sources.source import Receive
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
-from tui.commands.watch import need_face, recorder_of, show
+from tui.commands.watch import history_of, need_face, recorder_of, show
+from tui.terminal.collector import passes_seldom
 
 _EXCLUDED = ("config", "base_url", "model", "api_key_env", "in_process")
 """What is about probing from here."""
@@ -59,12 +60,16 @@ def run(arguments: Namespace) -> int:
         partial(_source, address, places, arguments.since or SINCE_S),
         config=config,
         recorder=recorder_of(config, arguments),
+        history=history_of(config, arguments),
     )
     complaint = state_complaint()
     for problem in (*problems, *([complaint] if complaint is not None else [])):
         session.note(problem)
     export(session, arguments)
-    return show(session, config, arguments, call=session.subscribe_caller)
+    # Boards of many places are large, and events hold no circles: of a screen its own collector
+    # takes over.
+    with passes_seldom():
+        return show(session, config, arguments, call=session.subscribe_caller)
 
 
 async def _try(address: BusAddress) -> None:

@@ -82,6 +82,7 @@ def display_settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]
         return plain, [f"settings left aside: {problem}" for problem in error.problems[:1]]
     own = Config(
         routes=(),
+        history=found.history,
         display=found.display,
         keys=found.keys,
         alerts=found.alerts,

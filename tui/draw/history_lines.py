@@ -7,15 +7,21 @@ Rule 2. The printed page and the screen say the same words.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from probes.events import Cause
 from probes.events.diagnosis_words import cause_words
-from probes.history.views import JumpView, RouteHistoryView, SeenView, StretchView
+from probes.history.views import (
+    HistoryView,
+    JumpView,
+    RouteHistoryView,
+    SeenView,
+    StretchView,
+)
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import Series, braille_cells, join_cells, level_glyph, nice_top, row_of
-from tui.draw.table import Cell, Column
+from tui.draw.table import Cell, Column, fit
 from tui.draw.text import (
     NO_FIGURE,
     Line,
@@ -25,9 +31,9 @@ from tui.draw.text import (
     clip,
     count,
     counted,
+    fold,
     join,
     lasting,
-    line_width,
     pad,
     seconds,
     share,
@@ -43,15 +49,64 @@ _GAP: Final = 3
 _HOURS: Final = 24
 _TWO_FROM: Final = 84
 """Columns from which the hours of the day stand beside the days."""
-_WIDE_FROM: Final = 120
+_WIDE_FROM: Final = 140
+_MOST: Final = 14
+"""Cells behind the bars: what the highest stands for."""
 _CHART_ROWS: Final = 6
 _MOST_A_DAY: Final = 8
 """Columns of one day: a single one need not fill the page."""
+_FIGURE: Final = 5
 _NAME: Final = 60
 _URL: Final = 80
+_INDENT: Final = 2
 _SEEN: Final = 6
 """Fingerprints that are told; of the rest there is the number."""
 _JUMPS: Final = 4
+
+
+class Days:
+    """Days as people say them, of this machine's time zone; the year only where it is another than
+    that in which the view ends."""
+
+    def __init__(self, ends_s: float) -> None:
+        self._year = self.of(ends_s).year
+
+    @staticmethod
+    def of(at_s: float) -> date:
+        """Return the day of a moment in Unix time."""
+        return datetime.fromtimestamp(at_s).astimezone().date()
+
+    def iso(self, at_s: float) -> str:
+        """Return the day of a moment as views have it."""
+        return self.of(at_s).isoformat()
+
+    def say(self, iso: str) -> str:
+        """Return a day of a view in words: `14 Oct`."""
+        day = date.fromisoformat(iso)
+        said = f"{day.day} {day:%b}"
+        return said if day.year == self._year else f"{said} {day.year}"
+
+
+def page_lines(view: HistoryView, width: int, *, rows: int = _CHART_ROWS) -> list[Line]:
+    """Return the history of one route, at each of its places and by each of its addresses."""
+    days = Days(view.ends_s)
+    lines: list[Line] = []
+    for route in view.routes:
+        if lines:
+            lines += [(), ()]
+        zone: Line = ((f" · days and hours are {view.zone}", "dim"),)
+        told = (head_line(route), (*cohort_line(route), *zone))
+        # First what is to be known, in words: on a small screen charts leave no room for it.
+        words = (*check_lines(route, days.say), *seen_lines(route, days.say, days.iso))
+        lines += [line for one in (*told, *words) for line in fold(one, width, _INDENT)]
+        lines.append(())
+        begins = max(days.of(view.begins_s), date.fromisoformat(route.days[0].label))
+        lines += chart_lines(route, begins, days.of(view.ends_s), width, rows)
+        lines.append(())
+        # From the newest day back: who looks for last night need not scroll.
+        table = fit(day_columns("WEEK OF" if view.by_week else "DAY"), width, gap=2)
+        lines += [table.head_line(), *(table.line(day) for day in reversed(route.days))]
+    return [clip(line, width) for line in lines]
 
 
 def head_line(view: RouteHistoryView) -> Line:
@@ -60,10 +115,11 @@ def head_line(view: RouteHistoryView) -> Line:
     ok = share(whole.ok / whole.probes) if whole.probes else NO_FIGURE
     return (
         (neutralise(view.route, _NAME), "title"),
-        (f"  {neutralise(view.model, _NAME)} · {neutralise(view.base_url, _URL)}", "dim"),
         (f"  {counted(whole.probes, 'probe')}, {ok} % ok", "text"),
-        (f" · {counted(whole.throttled, '429')} · {count(whole.input_tokens)} tokens in,", "text"),
-        (f" {count(whole.output_tokens)} out · ${usd(whole.usd)}", "text"),
+        (f" · 429 ×{count(whole.throttled)}" if whole.throttled else "", "throttled"),
+        (f" · tokens: {count(whole.input_tokens)} in, {count(whole.output_tokens)} out", "text"),
+        (f" · ${usd(whole.usd)}" if whole.usd else "", "text"),
+        (f"  {neutralise(view.model, _NAME)} · {neutralise(view.base_url, _URL)}", "dim"),
     )
 
 
@@ -107,12 +163,11 @@ class _Plan:
         room = width - _LABEL
         if self.hour_cells:
             room -= _GAP + _LABEL + _HOURS * self.hour_cells
+        room -= _MOST
         # Two days share a cell where there are many; then the oldest go, and that is said.
         self.days = days[-2 * max(1, room) :]
         self.left_out = len(days) - len(self.days)
         self.day_dots = max(1, min(2 * _MOST_A_DAY, 2 * room // max(1, len(self.days))))
-        if self.day_dots > 1:
-            self.day_dots -= self.day_dots % 2  # whole cells
         self.columns = -(-len(self.days) * self.day_dots // 2)
         self._by_day = {stretch.label: stretch for stretch in view.days}
         self._by_hour = {int(stretch.label): stretch for stretch in view.hours}
@@ -174,7 +229,7 @@ class _Plan:
             if len(columns) == 1:
                 yield line
             else:
-                yield join((pad(line, max(at, line_width(columns[0][0]) + 2)), columns[1][number]))
+                yield join((pad(clip(line, at - 1), at), columns[1][number]))
 
     def _day_axis(self) -> Line:
         text = ""
@@ -212,18 +267,10 @@ class _Plan:
             line: Line = ((f"{name:>{_LABEL - 1}} ", "head"), *day_line)
             if self.hour_cells:
                 hours = [self._amount(self._by_hour.get(hour), amount) for hour in range(_HOURS)]
-                hour_line, hour_most = self._bars(
-                    hours, self.hour_cells, _HOURS * self.hour_cells, role
-                )
+                hour_line, _ = self._bars(hours, self.hour_cells, _HOURS * self.hour_cells, role)
                 at = _LABEL + self.columns + _GAP
                 line = join((pad(line, at), ((" " * _LABEL, "dim"), *hour_line)))
-            else:
-                hour_most = 0.0
-            step = "week" if self.step.days > 1 else "day"
-            words = f"  most {told(most)} a {step}"
-            if hour_most:
-                words += f", {told(hour_most)} in an hour of it all"
-            yield (*line, (words, "dim"))
+            yield (*line, (f"  ≤ {told(most)}/{'week' if self.step.days > 1 else 'day'}", "dim"))
 
     @staticmethod
     def _amount(stretch: StretchView | None, amount: Amount) -> float | None:
@@ -253,8 +300,8 @@ def check_lines(view: RouteHistoryView, say_day: Callable[[str], str]) -> list[L
     if view.whole.mean_input is None:
         return [(("prompts  nobody counted their tokens", "dim"),)]
     if not view.jumps:
-        mean = three_digits(view.whole.mean_input)
-        return [((f"prompts  as long as they were: {mean} tokens on average", "dim"),)]
+        mean = counted(round(view.whole.mean_input), "token")
+        return [((f"prompts  as long as they were: {mean} on average", "dim"),)]
     shown = view.jumps[-_JUMPS:]
     lines: list[Line] = [jump_line(jump, say_day) for jump in shown]
     if len(view.jumps) > len(shown):
@@ -266,7 +313,8 @@ def jump_line(jump: JumpView, say_day: Callable[[str], str]) -> Line:
     """Return `prompts  812 → 1,940 tokens since 14 Oct, ×2.4`."""
     role: Role = "sluggish" if jump.ratio > 1 else "text"
     size = f"{jump.before:,.0f} → {jump.after:,.0f} tokens since {say_day(jump.day)}"
-    days = f"medians of {jump.days_before} and {counted(jump.days_after, 'day')}"
+    before, after = (counted(days, "day") for days in (jump.days_before, jump.days_after))
+    days = f"medians of {before} and of {after}"
     return (
         ("prompts  ", "head"),
         (f"{size}, ×{jump.ratio:.2g}", role),
@@ -285,7 +333,8 @@ def seen_lines(
         for number, one in enumerate(view.seen[:_SEEN])
     ]
     if len(view.seen) > _SEEN:
-        lines.append(((f"{' ' * 11}and {len(view.seen) - _SEEN} other kinds", "dim"),))
+        more = counted(len(view.seen) - _SEEN, "other kind")
+        lines.append(((f"{' ' * 11}and {more}", "dim"),))
     return lines
 
 
@@ -298,7 +347,7 @@ def seen_line(one: SeenView, say_day: Callable[[str], str], day_of: Callable[[fl
         told = f"seen once, on {first}{each}"
     else:
         each += " each" if each else ""
-        told = f"seen {one.times} times since {first}{each}, last on {last}"
+        told = f"seen {counted(one.times, 'time')} since {first}{each}, last on {last}"
     return ((f"{known_cause_words(one.cause)}{scope}", "text"), (f"  {told}", "dim"))
 
 
@@ -317,11 +366,11 @@ def day_columns(label: str) -> tuple[Column[StretchView], ...]:
     def figure(
         head: str, text: Callable[[StretchView], str], priority: int = 0
     ) -> Column[StretchView]:
-        return Column(head, len(head), lambda one: Cell(text(one)), priority)
+        return Column(head, max(_FIGURE, len(head)), lambda one: Cell(text(one)), priority)
 
     return (
         Column(label, 10, lambda one: Cell(one.label), flush_left=True),
-        figure("PROBES", lambda one: f"{one.probes:,}"),
+        Column("PROBES", 9, lambda one: Cell(f"{one.probes:,}")),
         figure("OK%", lambda one: share(one.ok / one.probes) if one.probes else NO_FIGURE),
         figure("TTFT50", lambda one: seconds(one.ttft_s.p50)),
         figure("95", lambda one: seconds(one.ttft_s.p95)),

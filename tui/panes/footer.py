@@ -80,12 +80,15 @@ def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | 
 
 
 def _applies(key: Hotkey, view: ViewState) -> bool:
-    """Tell whether a key does anything now: without a T0 there is nothing to compare with, and in
-    the past no knob turns, nor does anything brake a recording."""
+    """Tell whether a key does anything now: without a T0 there is nothing to compare with, without
+    several places no grid of them, and in the past no knob turns, nor does anything brake a
+    recording."""
     if key.id in _OF_THE_PAST:
         return view.past is not None
     if view.past is not None and key.group == "knobs":
         return view.past.has_present and key.id in ACT_IN_THE_PAST
+    if key.id == "places":
+        return view.places > 1
     return key.id != "against_t0" or view.page.t0 is not None
 
 

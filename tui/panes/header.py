@@ -207,14 +207,33 @@ def banner_line(
     return ((f" {text} ", "alert"),) if text else None
 
 
+def _places_of(status: HostStatus) -> str:
+    """Return the names of the places whose engines this is about; empty where that is the one of a
+    run that has no places."""
+    for begins in ("place ", "places "):
+        if status.engine.startswith(begins):
+            return status.engine.removeprefix(begins)
+    return ""
+
+
+def _is_partly_live(snapshot: Snapshot, status: HostStatus) -> bool:
+    """Tell whether some place is heard, though the one is not that is told of."""
+    heard = any(place.state == "heard" for place in snapshot.header.places)
+    return heard and bool(_places_of(status)) and status.state in _ENGINE_BANNERS
+
+
 def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
     name, advice = engine
+    of, who = _places_of(status), status.engine
+    if of:
+        what = "GIVEN UP" if status.state == "gave_up" else "NOT HEARD"
+        name, who = f"{'PLACES' if ',' in of else 'PLACE'} {neutralise(of, 60)} {what}", ""
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     # A silent engine has not ended: what is told of an end is that of the one before it.
     ended = status.state != "silent"
     detail = neutralise(status.detail, _WORDS_LIMIT) if ended else ""
     last_words = _last_words(status) if ended else ""
-    parts = (name + for_s, status.engine, advice, detail, last_words)
+    parts = (name + for_s, who, advice, detail, last_words)
     return " · ".join(part for part in parts if part)
 
 
@@ -274,11 +293,12 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {counted(view.freeze.versions, 'event', short=True)} since"
         return (start, (since, "alert"), clock, *masked)
-    text, role = _LAMPS[status.state]
+    text, role = _LAMPS["running" if _is_partly_live(snapshot, status) else status.state]
     if status.read_percent is not None:
         text = f"○ READING {status.read_percent} %"
     worst = worst_state(snapshot)
-    if status.state == "running" and worst is not None:
+    is_live = status.state == "running" or _is_partly_live(snapshot, status)
+    if is_live and worst is not None:
         return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)
     return (start, (text, role), clock, *masked)
 
@@ -287,7 +307,12 @@ def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Par
     """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
     past = view.past
     if past is None:
-        return [_Part(_lamp(snapshot, view, status), 0)]
+        lamp = [_Part(_lamp(snapshot, view, status), 0)]
+        if status.state == "starting" and status.detail:
+            # Whoever looks at an empty screen wants to know what it waits for.
+            words = neutralise(status.detail, _WORDS_LIMIT)
+            lamp.append(_Part(((f"  {words}", "title"),), 0.05))
+        return lamp
     at = moment_words(past.at_ns, past, snapshot.wall_anchor_ns)
     ago = f", {age(past.ago_s).replace('.0s', 's')} ago" if past.has_present else ""
     glyph = f"▶ {speed_words(past.speed)}" if past.is_playing else "◀"
@@ -371,10 +396,10 @@ def _elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
 
 
-def worst_state(snapshot: Snapshot) -> RouteState | None:
-    """Return the worst state of a route that hurts; None where none does."""
+def worst_state(snapshot: Snapshot, but: RouteState | None = None) -> RouteState | None:
+    """Return the worst state of a route that hurts, but one; None where none does."""
     order = get_args(RouteState)
-    states = [route.state for route in snapshot.routes if hurts(route)]
+    states = [route.state for route in snapshot.routes if hurts(route) and route.state != but]
     return min(states, key=order.index, default=None)
 
 
@@ -383,7 +408,7 @@ def terminal_title(snapshot: Snapshot, status: HostStatus) -> str:
 
     It is made of our own words alone: a terminal believes what stands there.
     """
-    if status.state in _ENGINE_BANNERS:
+    if status.state in _ENGINE_BANNERS and not _is_partly_live(snapshot, status):
         return f"✖ {_ENGINE_BANNERS[status.state][0].lower()} · llmtop"
     worst = worst_state(snapshot)
     if worst is None:
@@ -406,6 +431,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
     probes = _unit(header.finished, "probe", "probes")
     return [
         _Part(_routes(snapshot), 0.9),
+        *_places(header),
         *_behind(snapshot),
         _Part((*bar, (f" {window}", "dim")), 4.2),
         _Part(_figure(count(header.finished), 4, probes, "title"), 4),
@@ -443,19 +469,45 @@ def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
 
 def _routes(snapshot: Snapshot) -> Line:
     """Return how many routes there are, and how many of them hurt."""
-    header, worst = snapshot.header, worst_state(snapshot)
+    header, worst = snapshot.header, worst_state(snapshot, but="silent")
+    silent = sum(route.state == "silent" for route in snapshot.routes)
     routes = f"  {counted(header.routes, 'route', short=True)}"
-    if worst is None:
+    if worst is None and not silent:
         return ((f"{routes}", "dim"),)
+    loud: list[Span] = []
+    if worst is not None:
+        loud.append((f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)))
+    if silent:
+        told = f"{STATE_GLYPHS['silent']} {count(silent)} silent"
+        loud.append(((", " if loud else "") + told, STATE_ROLES["silent"]))
     resting = sum(route.state in _RESTING for route in snapshot.routes)
-    well = header.routes - header.hurt - resting
+    well = header.routes - header.hurt - resting - silent
     rest = [f"{count(well)} ok"] if well > 0 else []
     rest += [f"{count(resting)} idle"] if resting > 0 else []
     return (
         (f"{routes}: ", "dim"),
-        (f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)),
+        *loud,
         (", " + ", ".join(rest) if rest else "", "dim"),
     )
+
+
+def _places(header: HeaderView) -> list[_Part]:
+    """Return from how many places there is something, and from which there is not: what is old must
+    not be taken for what is."""
+    if len(header.places) < 2:
+        return []
+    silent = [place for place in header.places if place.state != "heard"]
+    if len(silent) == 1:
+        (one,) = silent
+        told = f"  {STATE_GLYPHS['silent']} {one.name} silent {lasting(one.since_s)}"
+        return [_Part(((told, "slow"),), 0.12)]
+    if silent:
+        many = f"{len(silent)} of {counted(len(header.places), 'place')} silent"
+        return [_Part(((f"  {STATE_GLYPHS['silent']} {many}", "slow"),), 0.12)]
+    behind = max(header.places, key=lambda place: place.behind_s)
+    if behind.behind_s:
+        return [_Part(((f"  {behind.name} {lasting(behind.behind_s)} behind", "accent"),), 0.95)]
+    return [_Part(((f" × {counted(len(header.places), 'place')}", "dim"),), 4.1)]
 
 
 def _behind(snapshot: Snapshot) -> list[_Part]:

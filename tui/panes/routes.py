@@ -7,7 +7,8 @@ row under it is what the other panes show, so they ask here which one it is.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -49,6 +50,20 @@ from tui.draw.text import (
     usd,
 )
 from tui.keys import advice_keys, first_key, hints, key_or_label
+from tui.panes.groups import (
+    CALM as CALM,
+)
+from tui.panes.groups import (
+    GroupRow,
+    expanded,
+    group_of,
+    grouped,
+    has_places,
+    places_words,
+)
+from tui.panes.groups import (
+    hurts as hurts,
+)
 from tui.panes.moment import now_word
 from tui.panes.pace import (
     BEHIND,
@@ -118,8 +133,6 @@ SEVERE_RATIO: Final = 2.0
 
 _GRADE_MARKS: Final[dict[Grade, str]] = {"slow": "△", "sluggish": "▲"}
 _SEVERE: Final = frozenset[RouteState](("down", "hanging"))
-CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
-"""States of which nobody asks since when."""
 _HURT_SHARES: Final[tuple[tuple[float, Role], ...]] = (
     (0.5, "missed"),
     (0.1, "sluggish"),
@@ -140,6 +153,15 @@ _USUAL_NAME: Final = 13
 """What a name takes at least, where it is so long: the columns of a narrow terminal leave no more.
 Where there is room it stands whole."""
 _MOST_NAME: Final = 24
+_LEAST_PLACES: Final = 8
+_NAMED_PLACES: Final = 14
+"""A number, and the name of one place."""
+_WIDE: Final = 90
+_USUAL_PLACES: Final = 22
+"""A number of places, and the names of one or two that hurt."""
+_OPENS, _CLOSES, _INDENT = "+ ", "− ", "  "
+"""Before the name of a group whose places are not all shown, of one whose are, and before a place.
+"""
 _LEAST_BOTH_ENDS: Final = 8
 """Cells below which the beginning of a name says more than both of its ends."""
 _LEAST_MODEL: Final = 6
@@ -500,27 +522,61 @@ def matches(route: RouteView, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
-def hurts(route: RouteView) -> bool:
-    """Tell whether a route's state is one of which somebody asks since when."""
-    return route.state not in CALM
-
-
 def is_shown(route: RouteView, view: ViewState) -> bool:
     """Tell whether a route is a row of the table."""
     if view.rows is not None:
         return route.name in view.rows
-    return matches(route, view.filter) and (not view.only_hurt or hurts(route))
+    return (not view.filter or matches(route, view.filter)) and (not view.only_hurt or hurts(route))
 
 
 def visible_routes(snapshot: Snapshot, view: ViewState) -> tuple[RouteView, ...]:
-    """Return the rows of the table: filtered, in the order of the view."""
-    rows = [route for route in snapshot.routes if is_shown(route, view)]
+    """Return the rows of the table: filtered, in the order of the view, and in groups where there
+    are several places."""
     if view.rows is not None:
-        by_name = {route.name: route for route in rows}
-        return tuple(by_name[name] for name in view.rows)
-    if view.sort:
-        rows = _sorted(rows, view.sort)
-    return tuple(reversed(rows) if view.reversed else rows)
+        return _rows_named(snapshot.routes, view.rows)
+    if not has_places(snapshot.routes):
+        rows = [route for route in snapshot.routes if is_shown(route, view)]
+        return tuple(_ordered(rows, view))
+    return _grouped_rows(snapshot.routes, view)
+
+
+def row_count(snapshot: Snapshot, view: ViewState) -> int:
+    """Return how many rows there are, those that are filtered away too: a filter moves no pane."""
+    if not has_places(snapshot.routes):
+        return len(snapshot.routes)
+    return len(visible_routes(snapshot, replace(view, filter="", only_hurt=False, rows=None)))
+
+
+_Known: TypeAlias = tuple[tuple[RouteView, ...], tuple[object, ...], tuple[RouteView, ...]]
+
+_KNOWN: Final[deque[_Known]] = deque(maxlen=4)
+"""Rows of a frame, how they were asked for, and what was made of them: of one frame it is asked ten
+times, and a cockpit of twenty places has four hundred rows."""
+
+
+def _grouped_rows(routes: tuple[RouteView, ...], view: ViewState) -> tuple[RouteView, ...]:
+    """Return lines of groups and their places."""
+    how = (view.filter, view.only_hurt, view.sort, view.reversed, dict(view.groups))
+    for known, its_how, made in _KNOWN:
+        if known is routes and its_how == how:
+            return made
+    rows = [route for route in routes if is_shown(route, view)]
+    units = _ordered(grouped(rows, view), view)
+    made = tuple(expanded(units, lambda found: _ordered(found, view)))
+    _KNOWN.appendleft((routes, how, made))
+    return made
+
+
+def _rows_named(routes: Sequence[RouteView], names: Sequence[str]) -> tuple[RouteView, ...]:
+    by_name = {route.name: route for route in routes}
+    found = (by_name.get(name) or group_of(name, routes, names) for name in names)
+    return tuple(row for row in found if row is not None)
+
+
+def _ordered(rows: Sequence[RouteView], view: ViewState) -> Sequence[RouteView]:
+    """Return rows, which are worst first, in the order of the view."""
+    rows = _sorted(rows, view.sort) if view.sort else rows
+    return rows[::-1] if view.reversed else rows
 
 
 def _sorted(rows: Sequence[RouteView], key: str) -> list[RouteView]:
@@ -540,20 +596,42 @@ def _descending(value: SortValue) -> tuple[bool, float]:
 
 
 def selected_route(snapshot: Snapshot, view: ViewState) -> RouteView | None:
-    """Return the row under the cursor: the selected one while it is visible, else the worst."""
-    worst = None
+    """Return the route under the cursor: the selected one while it is visible, else the worst. On
+    the line of a group that is the worst of its places."""
+    worst = in_group = None
     for route in snapshot.routes:  # worst first, however the table is sorted
         if is_shown(route, view):
             if view.selected in (None, route.name):
                 return route
             worst = worst or route
-    return worst
+            if view.selected == route.shared_name:
+                in_group = in_group or route
+    return in_group or worst
+
+
+def selected_row(snapshot: Snapshot, view: ViewState) -> RouteView | None:
+    """Return the row under the cursor, which may be the line of a group."""
+    route = selected_route(snapshot, view)
+    if route is None:
+        return None
+    names = (view.selected, route.name, route.shared_name)
+    by_name = {row.name: row for row in visible_routes(snapshot, view)}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def toggled(snapshot: Snapshot, view: ViewState) -> ViewState | None:
+    """Return the view with the group under the cursor opened, or closed where all of its places
+    are shown; None where the cursor is on no group."""
+    row = selected_row(snapshot, view)
+    if not isinstance(row, GroupRow):
+        return None
+    return replace(view, selected=row.name, groups={**view.groups, row.name: not row.is_whole})
 
 
 def moved(snapshot: Snapshot, view: ViewState, by: int) -> ViewState:
     """Return the view with the cursor `by` rows further down."""
     rows = visible_routes(snapshot, view)
-    current = selected_route(snapshot, view)
+    current = selected_row(snapshot, view)
     if current is None:
         return view
     index = min(max(_place(rows, current) + by, 0), len(rows) - 1)
@@ -585,13 +663,18 @@ def _place(rows: Sequence[RouteView], route: RouteView) -> int:
 def next_trouble(snapshot: Snapshot, view: ViewState, step: int) -> ViewState | None:
     """Return the view with the cursor on the next row that hurts, or with `step` −1 on the one
     before; None where there is no other."""
-    rows, current = visible_routes(snapshot, view), selected_route(snapshot, view)
+    rows, current = visible_routes(snapshot, view), selected_row(snapshot, view)
     if current is None:
         return None
     at = _place(rows, current)
     others = (*rows[at + 1 :], *rows[:at])
-    hurt = [row for row in others[::step] if hurts(row)]
+    hurt = [row for row in others[::step] if hurts(row) and not _is_open(row)]
     return replace(view, selected=hurt[0].name, offsets={}) if hurt else None
+
+
+def _is_open(row: RouteView) -> bool:
+    """Tell whether it is the line of a group whose places that hurt stand beneath it."""
+    return isinstance(row, GroupRow) and bool(row.shown)
 
 
 def next_sort(view: ViewState) -> ViewState:
@@ -607,22 +690,43 @@ def next_window(view: ViewState) -> ViewState:
 
 
 def routes_table(
-    rows: Sequence[RouteView], width: int, current: RouteView | None = None
+    rows: Sequence[RouteView],
+    width: int,
+    current: RouteView | None = None,
+    beneath: Collection[str] = (),
 ) -> Table[RouteView]:
     """Return the table that fits into `width` cells, markers not counted, as `rows` need it.
 
-    The strip comes last and is left to whoever draws it. `current` is the row under the cursor.
+    The strip comes last and is left to whoever draws it. `current` is the row under the cursor,
+    `beneath` has the names of those that stand under the line of their group.
     """
+    in_groups = has_places(rows)
 
     def name(route: RouteView, room: int = _MOST_NAME) -> Cell:
         stands_out = route is current or hurts(route)
-        shown = shortened(neutralise(route.name, _NAME_LIMIT), room)
+        name = neutralise(route.name, _NAME_LIMIT)
+        if isinstance(route, GroupRow):
+            sign = _CLOSES if route.is_whole else _OPENS
+            shown = sign + shortened(name, max(1, room - cells(sign)))
+        elif route.name in beneath:
+            shown = _INDENT + left(f"@{route.place}", room - cells(_INDENT)).rstrip()
+        else:
+            shown = shortened(name, room)
         return Cell(shown, "title" if stands_out else "text")
 
-    longest = max((cells(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
+    if in_groups:
+        names = {row.shared_name for row in rows}
+        longest = max(cells(_OPENS + neutralise(name, _NAME_LIMIT)) for name in names)
+        longest = max(longest, *(cells(f"{_INDENT}@{place}") for place in {r.place for r in rows}))
+    else:
+        longest = max((cells(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
     wide = min(max(longest, _LEAST_NAME), _MOST_NAME)
-    least = min(wide, _USUAL_NAME, max(1, width))
+    least = min(wide, _USUAL_NAME + in_groups * cells(_OPENS), max(1, width))
     first: Column[RouteView] = Column("ROUTE", least, name, key="name", flush_left=True)
+    places: list[Column[RouteView]] = []
+    if in_groups:
+        room = _NAMED_PLACES if width >= _WIDE else _LEAST_PLACES
+        places = [Column("PLACES", room, _places, 2, key="places", flush_left=True)]
     # As wide as the sum of all targets needs, which is in the foot.
     digits = len(str(sum(row.target for row in rows)))
     columns = [
@@ -632,18 +736,31 @@ def routes_table(
         for column in COLUMNS
         if column.key != _SCHEDULED or any(row.pace is not None for row in rows)
     ]
-    table: Table[RouteView] = fit([first, *columns, _STRIP], width, gap=1)
+    table: Table[RouteView] = fit([first, *places, *columns, _STRIP], width, gap=1)
     model = max((cells(neutralise(row.model, _NAME_LIMIT)) for row in rows), default=0)
     table = table.grown(
         ("name", min(wide, max(1, width))),
+        ("places", _USUAL_PLACES),
         ("strip", _USUAL_STRIP),
         ("model", min(model, _USUAL_MODEL)),
         ("why", _MOST_WHY),
         ("model", min(model, _MOST_MODEL)),
         ("strip", _MOST_STRIP),
     )
-    names = dataclasses.replace(table.columns[0], cell=partial(name, room=table.width("name")))
-    return dataclasses.replace(table, columns=(names, *table.columns[1:]))
+    fitted = {"name": partial(name, room=table.width("name"))}
+    fitted["places"] = partial(_places, room=table.width("places"))
+    columns_fitted = tuple(
+        dataclasses.replace(column, cell=fitted[column.key]) if column.key in fitted else column
+        for column in table.columns
+    )
+    return dataclasses.replace(table, columns=columns_fitted)
+
+
+def _places(route: RouteView, room: int = 0) -> Cell:
+    """Return how many places a route has, and which hurt; on its own line."""
+    if not isinstance(route, GroupRow):
+        return BLANK
+    return Cell(places_words(route, room), "title" if hurts(route) else "dim")
 
 
 def shortened(name: str, width: int) -> str:
@@ -713,6 +830,8 @@ def table_rows(snapshot: Snapshot, view: ViewState, height: int) -> TableRows:
     if len(rows) <= body:
         places = tuple(range(1, len(rows) + 1))
         return TableRows(rows, len(rows), 0, places, headed, totalled)
+    if has_places(snapshot.routes):
+        return _grouped_part(snapshot, view, rows, body, headed=headed, totalled=totalled)
     worst = [row.name for row in snapshot.routes if is_shown(row, view) and hurts(row)]
     pinned = frozenset(worst[: min(_PINNED, body // 2)])
     numbered = list(enumerate(rows, start=1))
@@ -721,7 +840,7 @@ def table_rows(snapshot: Snapshot, view: ViewState, height: int) -> TableRows:
     room = body - len(kept)
     first = view.offsets.get("routes")
     if first is None:
-        current = selected_route(snapshot, view)
+        current = selected_row(snapshot, view)
         under = (at for at, (_, row) in enumerate(rest) if current and row.name == current.name)
         first = max(0, next(under, 0) - room + 1)
     first = min(first, len(rest) - room)
@@ -736,6 +855,41 @@ def table_rows(snapshot: Snapshot, view: ViewState, height: int) -> TableRows:
     )
 
 
+def _grouped_part(
+    snapshot: Snapshot,
+    view: ViewState,
+    rows: tuple[RouteView, ...],
+    body: int,
+    *,
+    headed: bool,
+    totalled: bool,
+) -> TableRows:
+    """Return which of the rows stand in so many lines: places stay beneath their groups, and of the
+    worst three what is scrolled away stands above."""
+    units = [at for at, row in enumerate(rows) if hurts(row) and row.place == ""]
+    if view.sort or view.reversed:
+        rank = {row.shared_name: at for at, row in reversed(list(enumerate(snapshot.routes)))}
+        units.sort(key=lambda at: rank.get(rows[at].name, 0))
+    pinned = sorted(units[: min(_PINNED, body // 2)])
+    first = view.offsets.get("routes")
+    if first is None:
+        current = selected_row(snapshot, view)
+        under = 0 if current is None else _place(rows, current)
+        first = 0 if under < body else under - (body - len(pinned)) + 1
+    first = min(first, len(rows) - body)
+    kept = [at for at in pinned if at < first]
+    # Those take the place of as many lines above the ones that are scrolled to.
+    places = [*kept, *range(first + len(kept), first + body)]
+    return TableRows(
+        tuple([rows[at] for at in places]),
+        len(rows),
+        first,
+        tuple([at + 1 for at in places]),
+        headed,
+        totalled,
+    )
+
+
 def routes_lines(
     snapshot: Snapshot,
     view: ViewState,
@@ -745,10 +899,11 @@ def routes_lines(
 ) -> list[Line]:
     """Return the table: heads, the rows around the cursor, and the totals in the last line."""
     shown = table_rows(snapshot, view, height)
-    current = selected_route(snapshot, view)
+    current = selected_row(snapshot, view)
     # The bar takes a cell for as long as it has something to tell.
     markers = _marker_width(view)
-    table = routes_table(snapshot.routes, width - markers - bool(shown.hidden), current)
+    room = width - markers - bool(shown.hidden)
+    table = routes_table(snapshot.routes, room, current, _beneath(shown.rows))
     strip_width = table.width("strip")
     cell_s = strip_cell_s(strip_width)
     head = _head(table, snapshot, view)
@@ -776,9 +931,24 @@ def routes_lines(
         lines.insert(0, head)
     if shown.totalled and snapshot.totals is not None:
         blank: list[Line] = [()] * max(0, min(1, height - len(lines) - 1))
-        foot = table.line(snapshot.totals, {**_FOOT, "name": Cell("all routes", "head")})
+        own = {"name": Cell("all routes", "head"), "places": BLANK}
+        foot = table.line(snapshot.totals, {**_FOOT, **own})
         lines += [*blank, ((" " * markers, "text"), *foot)]
     return lines
+
+
+def _beneath(rows: Sequence[RouteView]) -> frozenset[str]:
+    """Return the names of rows that stand right under the line of their group: those alone are
+    known by their place."""
+    found, group = [], ""
+    for row in rows:
+        if isinstance(row, GroupRow):
+            group = row.name
+        elif group and row.shared_name == group:
+            found.append(row.name)
+        else:
+            group = ""
+    return frozenset(found)
 
 
 def _marker_width(view: ViewState) -> int:
@@ -838,7 +1008,7 @@ def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
 
 def cursor_row(snapshot: Snapshot, view: ViewState, height: int) -> int | None:
     """Return the line of the selected route in `routes_lines`; None where it has none."""
-    current = selected_route(snapshot, view)
+    current = selected_row(snapshot, view)
     shown = table_rows(snapshot, view, height)
     lines = enumerate(shown.rows, start=shown.headed)
     return next((at for at, row in lines if current and row.name == current.name), None)
@@ -870,7 +1040,12 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
     column = column_named(view.sort)
     head = f"{column.group}{column.head}" if column else view.sort
     order = f"by {head}" if view.sort else "most users hurt first"
-    parts = ["routes", order + (", reversed" if view.reversed else "")]
+    name = "routes"
+    if has_places(snapshot.routes):
+        several = len({route.place for route in snapshot.routes})
+        shared = len({route.shared_name for route in snapshot.routes})
+        name = f"{counted(shared, 'route')} × {counted(several, 'place')}"
+    parts = [name, order + (", reversed" if view.reversed else "")]
     shown = sum(is_shown(route, view) for route in snapshot.routes)
     among = f"{shown} of {len(snapshot.routes)}"
     if view.filter:
@@ -928,7 +1103,11 @@ def routes_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     route = selected_route(snapshot, view)
     if route is None:
         return note
-    if view.selected is None:
+    row = selected_row(snapshot, view)
+    if isinstance(row, GroupRow):
+        does = "closes" if row.is_whole else "shows all its places"
+        cursor = hints(view.keys, ("open", does))
+    elif view.selected is None:
         cursor = "cursor follows the worst until you move it"
     else:
         cursor = hints(view.keys, ("first", "follows the worst"))

@@ -15,12 +15,17 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from probes.board.views import IncidentView, RecoveryView, RouteState, RouteView, Snapshot
+from probes.events import Diagnosis
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
     evidence_parts,
+    hit_words,
     recovery_words,
+    scope_words,
     since_words,
     what_words,
     who_words,
@@ -82,7 +87,7 @@ class VerdictLine(NamedTuple):
     brief: str = ""
     """The same in fewer cells."""
     idle: str = ""
-    """That nobody looks at it, and since when."""
+    """From which of several places it is seen; that nobody looks at it, and since when."""
     evidence: tuple[str, ...] = ()
     """The strongest first."""
     said: str = ""
@@ -250,14 +255,16 @@ def _of_incident(
     idle = ""
     if idle_ns is not None:
         idle = f"not probed since {time_of_day(idle_ns, snapshot.wall_anchor_ns, zone)}"
+    # Of several places, from which of them: before all figures, for it says whose fault it is.
+    told = "; ".join(part for part in (scope_words(diagnosis), idle) if part)
     return VerdictLine(
         glyph=OURS if is_ours else glyph,
         role="dim" if is_faint else role,
-        who="" if is_ours else _who(diagnosis.routes),
+        who="" if is_ours else _hit(diagnosis),
         what=what_words(diagnosis),
         since=since_words(moment, lasted_s),
         brief=f"since {moment}",
-        idle=idle,
+        idle=told,
         evidence=evidence_parts(diagnosis),
         said=said,
         unmoved=tuple(
@@ -332,10 +339,21 @@ def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None
     if diagnosis.cause == "local_observer":
         who, was = "our machine", "busy"
     else:
-        who, was = _who(diagnosis.routes), recovery.was or "ill"
+        who, was = _hit(diagnosis), recovery.was or "ill"
     return VerdictLine(
         RECOVERED, "good", who, recovery_words(moment, lasted_s, was), "", faint=True
     )
+
+
+def _hit(diagnosis: Diagnosis) -> str:
+    """Return whom an incident hits: routes, by the name that they share where places do; of one
+    place alone that comes first, and is never cut."""
+    names = tuple([neutralise(name, _NAME_LIMIT) for name in diagnosis.routes])
+    if len(diagnosis.places) == 1:
+        (place,) = diagnosis.places
+        shared = tuple([name.removesuffix(f"@{place}") for name in names])
+        return f"{place}: {who_words(shared)}"
+    return hit_words(replace(diagnosis, routes=names))
 
 
 def _who(routes: Sequence[str]) -> str:

@@ -37,6 +37,10 @@ PaneName: TypeAlias = Literal[
     "sweep",
     # of the leaderboard
     "leaderboard",
+    # of the grid of places
+    "places",
+    # of the weeks of a route
+    "history",
 ]
 
 
@@ -152,6 +156,8 @@ class ViewState(msgspec.Struct, frozen=True):
     log_filter: LogFilter = "all"
     tagged: tuple[str, ...] = ()
     """Routes that are to be compared, the first one is what the others are compared with."""
+    groups: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    """Route → whether its places stand beneath it: of those that the user has opened or closed."""
     rows: tuple[str, ...] | None = None
     """The rows of the table in their order, where that was made of other names than those shown;
     None where filter and order make it."""
@@ -161,6 +167,8 @@ class ViewState(msgspec.Struct, frozen=True):
     """Ids of the alerts that somebody has seen: they are loud no more."""
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
+    places: int = 1
+    """From how many places routes are probed: with one alone there is no grid to go to."""
     freeze: Freeze | None = None
     past: PastView | None = None
     """Where in the past the screen stands; None where it shows the present."""

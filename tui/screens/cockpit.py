@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from anyio import to_thread
@@ -26,10 +27,17 @@ from tui.session import CockpitSession, HandedOver, HandOver, Proposal, Propose
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
+if TYPE_CHECKING:
+    from probes.history.views import HistoryView
+
 _UNDONE_MOST = 100
 """Turns that can be taken back: more than anybody remembers."""
 
 _TYPED_MOST = 100
+
+
+Weeks: TypeAlias = Callable[[str, float], "HistoryView | str"]
+"""Gives the history of a route since a time ago in seconds, or why there is none; blocks."""
 
 
 class Turned(msgspec.Struct, frozen=True):
@@ -56,6 +64,7 @@ class CockpitState:
         propose: Propose | None = None,
         hand_over: HandOver | None = None,
         desk: AlertDesk | None = None,
+        weeks: Weeks | None = None,
     ) -> None:
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
@@ -72,6 +81,8 @@ class CockpitState:
         self.desk = desk or AlertDesk(clock)
         self.comparisons = ComparisonDesk(session)
         self.sweeps = SweepDesk(session, self.desk.attention)
+        self.weeks = weeks
+        """Reads the history of a route; None where none is kept."""
         self._propose = propose
         self._hand_over = hand_over
         self.is_handing_over = False

@@ -17,9 +17,11 @@ from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROT
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
 from tui.keys import (
     COMPARISON,
+    HISTORY,
     HOME,
     KEYS,
     LEADERBOARD,
+    PLACES,
     PROBE,
     ROUTE,
     SWEEP,
@@ -328,8 +330,8 @@ _ALERTS: Final = Section(
         Term(OVER[0], "Over.", OVER[1]),
         Term(
             "muted",
-            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
-            "fires then calls then, where nobody has acknowledged it.",
+            "Its routes call nobody for an hour: no bell, notification, `on_alert` or webhook. "
+            "What still fires then calls then, where nobody has acknowledged it.",
         ),
     ),
 )
@@ -343,6 +345,17 @@ _LEADERBOARD: Final = Section(
         Term("0.2 to 0.3", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
         Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
         Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
+    ),
+)  # fmt: skip
+_HISTORY: Final = Section(
+    "history",
+    (
+        Term("p95 p50", "Of a day or an hour of the day: of all samples of the cohort that most "
+             "probes were of.", "graph"),
+        Term("IN OUT $", "Tokens and USD of all probes; at the right what the highest bar is."),
+        Term("prompts", "The weekly check: days from which on they are counted longer or shorter.",
+             "sluggish"),
+        Term("seen 3 times", "Incidents of the same cause, route and place, how long they took."),
     ),
 )  # fmt: skip
 _OBSERVER: Final = Section(
@@ -428,6 +441,22 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
 }
 """What the columns of a pane are; the same words stand in the room's README."""
 
+_PLACES: Final = Section(
+    "routes × places",
+    (
+        Term("✖ 100%", "Of the probes from there so many fail.", "missed"),
+        Term("▲ ×3.1", "The median TTFT from there is so many times its usual.", "sluggish"),
+        Term("∅ 40s", "Nothing has been heard from there for so long.", "slow"),
+        Term("·", "Well from there; with a × beside it slower than usual, and within its goals."),
+        Term("▁▁▃▆", "In wide cells: TTFT p95 of the last minutes, as in the table's strip."),
+        Term("HURT 3/4", "From how many places the route hurts, of those that tell; below: how "
+             "many routes hurt from the place."),
+        Term("a column", "What hurts from one place alone is the way there.", "missed"),
+        Term("a row", "What hurts from everywhere is the provider.", "missed"),
+        Term("+6", "So many columns have no room; those stand that hurt."),
+    ),
+)  # fmt: skip
+
 _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "routes": (_COLUMNS, _MARKS),
     "arrival": (_LANES,),
@@ -440,6 +469,8 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "comparison": (_COMPARISON,),
     "sweep": (_SWEEP,),
     "leaderboard": (_LEADERBOARD,),
+    "places": (_PLACES,),
+    "history": (_HISTORY,),
 }
 
 _TIME: Final = Section(
@@ -468,12 +499,14 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     "comparison": COMPARISON,
     "sweep": SWEEP,
     "leaderboard": LEADERBOARD,
+    "places": PLACES,
+    "history": HISTORY,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
     *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _ALERTS, _PAGE, _COMPARISON),
-    *(_SWEEP, _LEADERBOARD, _OBSERVER, _TIME),
+    *(_SWEEP, _LEADERBOARD, _HISTORY, _OBSERVER, _TIME),
 )
 """All but the states."""
 
@@ -589,7 +622,10 @@ def sections_of(
             return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
-            return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
+            of_probe = _keys_of(PROBE, "keys of the page of a probe", keys)
+            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
+            of_weeks = _keys_of(HISTORY, "keys of the history", keys)
+            return (_PAGE, of_route, of_probe, _PLACES, of_places, _HISTORY, of_weeks)
         case "compare":
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)

@@ -30,8 +30,10 @@ from tui.panes.routes import (
     moved_to_last,
     next_sort,
     row_at,
+    row_count,
     scrolled,
     sort_key_at,
+    toggled,
 )
 from tui.panes.verdicts import verdict_count, verdict_route
 from tui.panes.view import PaneName
@@ -100,7 +102,7 @@ class HomeScreen(LiveScreen):
         arrangement = arrange(
             width,
             height,
-            routes=len(latest.routes),
+            routes=row_count(latest, self.view),
             axis=self.view.past is not None,
             banner=self.has_banner(),
             verdicts=verdict_count(latest),
@@ -193,7 +195,7 @@ class HomeScreen(LiveScreen):
         if row is not None:
             self.look(replace(self.view, selected=row.name))
             if event.clicks == _DOUBLE:
-                self._open_page()
+                self.action_open()
         elif event.y == 0:
             key = sort_key_at(self.latest, self.view, width, height, event.x)
             again = key is not None and key == self.view.sort
@@ -225,6 +227,9 @@ class HomeScreen(LiveScreen):
     def action_open(self) -> None:
         """Open the page of the selected route; in what happened, that of the first line's."""
         if self.current == _LOG and not self._select(happening_at(self.latest, self.view)):
+            return
+        if self.current != _LOG and (view := toggled(self.latest, self.view)) is not None:
+            self.look(view)
             return
         self._open_page()
 

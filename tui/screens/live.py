@@ -29,6 +29,7 @@ from tui.panes.footer import key_at
 from tui.panes.moment import moment_words
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
+from tui.panes.places import NOTHING
 from tui.panes.routes import next_trouble, next_window, selected_route
 from tui.panes.view import ARM_LETTERS, PaneName, PastView, ViewState
 from tui.screens import alerting, handing_over, knobs
@@ -194,7 +195,8 @@ class LiveScreen(Screen[None]):
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
         past = cockpit.frames.past()
-        self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past)
+        places = len(snapshot.header.places) or 1
+        self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past, places=places)
         self._watch_text()
         status = cockpit.session.status
         mask = self.mask()
@@ -708,6 +710,25 @@ class LiveScreen(Screen[None]):
 
         self.app.push_screen(LeaderboardScreen(self.cockpit))
 
+    def action_places(self) -> None:
+        """Show from where each route hurts."""
+        if len(self.latest.header.places) < 2:
+            self.notify(NOTHING)
+            return
+        from tui.screens.places import PlacesScreen  # which the first frame need not wait for
+
+        self.app.push_screen(PlacesScreen(self.cockpit))
+
+    def action_history(self) -> None:
+        """Show weeks of the route."""
+        from tui.screens.history import HistoryScreen  # the first frame need not wait for it
+
+        route = self.route()
+        if route is None:
+            self.notify("There is no route yet.")
+            return
+        self.app.push_screen(HistoryScreen(self.cockpit, route.name))
+
     def action_bundle(self) -> None:
         """Write a folder that tells the incident of the route to whoever was not there."""
         handing_over.hand_over(self, writes=True)
@@ -803,8 +824,8 @@ class LiveScreen(Screen[None]):
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:
-        """Start the engine again after it gave up."""
-        if self.cockpit.session.status.state == "gave_up":
+        """Start the engine again after it gave up, or now where that is due later."""
+        if self.cockpit.session.status.state in ("gave_up", "restarting"):
             self.cockpit.session.retry()
 
 

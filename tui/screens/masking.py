@@ -10,7 +10,7 @@ Rule 4. What does not change stays the same object: panes know by that what they
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar, overload
 
@@ -61,14 +61,28 @@ _Pattern: TypeAlias = re.Pattern[str]
 class Mask:
     """What stands for the names of one run."""
 
-    def __init__(self, names: Iterable[str], secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        secrets: Iterable[str] = (),
+        shared: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         """Give numbers to routes.
 
         Args:
             names: of all routes, in the order of the settings.
             secrets: what else is masked where it stands in words of ours: models and URLs.
+            shared: of what is probed from several places, the name that it has at all of them, and
+                the place. That is no secret.
         """
-        self._routes = {name: f"route {at}" for at, name in enumerate(dict.fromkeys(names), 1)}
+        self._routes: dict[str, str] = {}
+        numbers: dict[str, int] = {}
+        for name in names:
+            own, place = (shared or {}).get(name, (name, ""))
+            number = numbers.setdefault(own, len(numbers) + 1)
+            self._routes[own] = f"route {number}"
+            if place:
+                self._routes[name] = f"route {number}@{place}"
         self._instead = {secret: MASKED for secret in secrets if secret} | self._routes
         self._pattern = _pattern_of(tuple(self._instead))
 
@@ -96,6 +110,8 @@ class Mask:
                 shown.header,
                 notices=(),
                 budget_doubt=MASKED if shown.header.budget_doubt else "",
+                # What is known of a way there names hosts.
+                places=tuple([replace(one, detail="") for one in shown.header.places]),
             ),
             routes=tuple([self._row(row) for row in shown.routes]),
             totals=None if shown.totals is None else self._row(shown.totals),
@@ -170,6 +186,7 @@ class Mask:
             filter=MASKED if view.filter else "",
             tagged=self.routes(view.tagged),
             rows=self.routes(row.name for row in visible_routes(shown, view)),
+            groups={self.route(name): is_open for name, is_open in view.groups.items()},
             page=replace(view.page, t0_route=self.route(view.page.t0_route)),
             past=None if view.past is None else self._past(view.past),
         )
@@ -181,6 +198,7 @@ class Mask:
         return replace(
             row,
             name=self.route(row.name),
+            shared_name=self.route(row.shared_name),
             model=MODEL if row.model else "",
             base_url=URL if row.base_url else "",
             tags=(),
@@ -249,11 +267,13 @@ class Mask:
         )
 
     def _happening(self, happening: Happening) -> Happening:
-        others = happening.kind in _OTHERS_WORDS
+        others, text = happening.kind in _OTHERS_WORDS, happening.text
+        if happening.kind == "gap":  # a place, what is with it, and details that name hosts
+            text = ": ".join(text.split(": ")[:2])
         return replace(
             happening,
             routes=self.routes(happening.routes),
-            text=MASKED if others else self.words(happening.text),
+            text=MASKED if others else self.words(text),
             note=MASKED if happening.note else "",
             incident=self.words(happening.incident),
         )
@@ -312,7 +332,8 @@ def mask_of(names: Iterable[str], shown: Snapshot) -> Mask:
     """
     others = sorted(row.name for row in shown.routes)
     secrets = {text for row in shown.routes for text in (row.model, row.base_url, *row.tags)}
-    return Mask((*names, *others), sorted(secrets))
+    shared = {row.name: (row.shared_name, row.place) for row in shown.routes if row.place}
+    return Mask((*names, *others), sorted(secrets), shared)
 
 
 def masked_status(status: HostStatus) -> HostStatus:

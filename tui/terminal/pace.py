@@ -17,8 +17,8 @@ answer to a key, would soon wait behind the one before."""
 _ROOM: Final = 0.25
 """Share of the time between two frames at the faster rate that a write may take before that rate
 is tried: half of what would slow it down again, so that it does not swing to and fro."""
-_TAKING: Final = 0.06
-"""Share of a core that knowing what to draw may take: with hundreds of routes a frame takes 20 ms
+_TAKING: Final = 0.03
+"""Share of a core that knowing what to draw may take: with hundreds of routes a frame takes 10 ms
 to make, and three a second are as good as ten."""
 _CALM_SECONDS: Final = 3
 """Seconds with room before it gets faster."""

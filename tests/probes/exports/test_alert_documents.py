@@ -67,6 +67,15 @@ def test_it_fires_changes_and_is_over_each_once(documents: AlertDocuments) -> No
     assert words(documents, outage, OVER) == []
 
 
+def test_what_comes_in_one_batch_is_told_in_its_order(documents: AlertDocuments) -> None:
+    outage = replace(NAMED, at_ns=at(150), cause="outage")
+    assert [state for state, *_ in words(documents, NAMED, ALERT, outage, OVER)] == [
+        "firing",
+        "changed",
+        "over",
+    ]
+
+
 def test_a_change_says_what_it_was_before(documents: AlertDocuments) -> None:
     documents.due([hello(), ALERT])
     (told,) = read(documents.due([replace(NAMED, at_ns=at(150), cause="outage", since_ns=at(90))]))
@@ -118,6 +127,23 @@ def test_a_goal_that_burns_has_no_incident_and_never_changes(documents: AlertDoc
     assert words(documents, burn) == [("firing", "", "alpha")]
     assert words(documents, NAMED) == []
     assert [state for state, *_ in words(documents, replace(burn, state="over"))] == ["over"]
+
+
+def test_two_goals_that_burn_are_two_alerts(documents: AlertDocuments) -> None:
+    burns = [replace(ALERT, id=f"e1-a{n}", kind="burn", incident="", cause=None) for n in (1, 2)]
+    documents.due(burns)
+    told = read(documents.due([replace(one, state="over") for one in reversed(burns)]))
+    assert [(one["id"], one["state"]) for one in told] == [("e1-a2", "over"), ("e1-a1", "over")]
+
+
+def test_moments_are_in_utc(documents: AlertDocuments) -> None:
+    anchored = replace(hello(), at_ns=at(0.0), wall_ns=1_796_000_000 * 10**9)
+    (fired,) = read(documents.due([anchored, ALERT]))
+    assert fired["since"] == "2026-11-30T00:55:00.000Z"
+    assert fired["at"] == "2026-11-30T00:55:30.000Z"
+    assert fired["ended"] is None
+    (over,) = read(documents.due([OVER]))
+    assert over["ended"] == "2026-11-30T00:57:20.000Z"
 
 
 def test_each_word_has_a_key_of_its_own_in_any_run(attention: Attention) -> None:

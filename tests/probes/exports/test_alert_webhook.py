@@ -110,7 +110,7 @@ def test_waits_double_and_a_server_may_ask_for_more(monkeypatch: pytest.MonkeyPa
     answers += [Posted("answered 429", True, {"retry-after": "9999"}), Posted()]
     rested: list[float] = []
     it = webhook("https://example.com", [], post=lambda *_, **__: answers.pop(0), first_wait_s=1.0)
-    monkeypatch.setattr(it._aside, "rest", rested.append)
+    monkeypatch.setattr(it._aside, "rest", lambda wait_s: rested.append(wait_s) or True)
     it.receive([ALERT], b"")
     deadline = time.monotonic() + PATIENCE_S
     while answers and time.monotonic() < deadline:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from probes.exports.aside import Aside, WorkError
 
 PATIENCE_S = 5.0
@@ -51,6 +53,17 @@ def test_what_finds_no_place_is_counted_and_said_once_at_each_end() -> None:
     it.close(PATIENCE_S)
     assert worker.done == [0, 1, 2, 9]
     assert said[1:] == [f"--x goes on: {it.dropped:,} events were left out"]
+
+
+def test_what_finds_no_place_takes_none() -> None:
+    worker, said = Worker(), list[str]()
+    worker.may.clear()
+    it = aside(worker, said)
+    assert [it.put(number, size=2) for number in range(3)] == [True, False, False]
+    assert it.put(3, size=1)
+    worker.may.set()
+    it.close(PATIENCE_S)
+    assert (worker.done, it.dropped) == ([0, 3], 4)
 
 
 def test_one_that_is_larger_than_the_queue_has_it_for_itself() -> None:
@@ -112,3 +125,22 @@ def test_without_work_there_is_no_thread() -> None:
     it = aside(Worker(), [])
     assert threading.active_count() == before
     it.close(PATIENCE_S)
+
+
+def test_where_there_is_no_thread_nobody_who_gives_events_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, said = Worker(), list[str]()
+    it = aside(worker, said)
+    with monkeypatch.context() as patch:
+
+        def refuse(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", refuse)
+        # More than the queue holds: what could not be queued takes no place in it.
+        assert [it.put(number) for number in range(9)] == [False] * 9
+    assert said == ["--x cannot begin: this machine gives us no more threads"]
+    assert it.put(3)
+    it.close(PATIENCE_S)
+    assert (worker.done, it.dropped) == ([3], 9)

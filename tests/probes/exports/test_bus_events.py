@@ -181,6 +181,31 @@ async def test_what_was_given_during_an_outage_is_sent_in_order_when_it_is_over(
     assert place.numbered() == whole(99)
 
 
+async def test_an_outage_longer_than_memory_is_made_good_from_the_recording(
+    tmp_path: Path,
+) -> None:
+    place = Place()
+    recorded = Recorded(tmp_path)
+    place.unsent = UnsentEvents(RUN, recorded.recorder, memory_bytes=1_000)
+    place.events._unsent = place.unsent
+    async with place.sending():
+        place.bus.lose()
+        for number, told in whole(500):
+            recorded.recorder.append(told)
+            place.give(told)
+            if number % 100 == 0:
+                recorded.settle()
+        assert place.unsent.memory_bytes <= 1_000
+        place.bus.come_back()
+        with anyio.fail_after(5):
+            while place.unsent.waiting:
+                await place.clock.advance(1.0)
+                await anyio.sleep(0.001)  # the recording is read by a thread
+    assert place.numbered() == whole(500)
+    assert place.unsent.lost == 0
+    recorded.recorder.close()
+
+
 async def test_a_refusal_is_said_once_and_so_is_its_end() -> None:
     place = Place()
     async with place.sending():
@@ -291,6 +316,29 @@ async def test_what_is_older_than_what_another_machine_sent_is_not_sent_and_that
     assert place.told == ["what was recorded here before another machine had the place is not sent"]
 
 
+@pytest.mark.parametrize("lost", [1, 3, 8])
+async def test_what_a_server_lost_after_it_had_taken_it_is_given_again(lost: int) -> None:
+    place = Place()
+    async with place.sending():
+        for number in range(1, 9):
+            place.give(hello(1) if number == 1 else line(number))
+            await place.clock.advance(1.0)
+        for message in place.messages[-lost:]:
+            place.bus.kept.remove(message)
+        place.give(line(9))
+        await place.clock.advance(2.0)
+    assert place.numbered() == whole(9)
+
+
+async def test_what_the_server_has_had_for_long_is_kept_no_longer() -> None:
+    place = Place()
+    async with place.sending():
+        for number in range(1, 500):
+            place.give(hello(1) if number == 1 else line(number))
+            await place.clock.advance(1.0)
+    assert len(place.events._lately) == 151
+
+
 async def test_a_stream_that_was_deleted_is_made_anew_with_the_hello() -> None:
     place = Place()
     async with place.sending():
@@ -302,5 +350,5 @@ async def test_a_stream_that_was_deleted_is_made_anew_with_the_hello() -> None:
         await place.clock.advance(2.0)
         entry = await place.bus.bucket(HELLOS_BUCKET).get("eu")
     assert place.bus.restored == 1
-    assert [number for number, _ in place.numbered()] == [2]
+    assert place.numbered() == whole(2)
     assert entry is not None

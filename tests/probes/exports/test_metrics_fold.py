@@ -34,6 +34,7 @@ from probes.exports.metrics import (
     MetricFamily,
 )
 from probes.exports.metrics_fold import MetricsFold
+from probes.exports.open_probes import OPEN_KEPT
 
 ALPHA = ("alpha", "m", "")
 
@@ -150,7 +151,7 @@ def test_a_route_that_no_hello_named_has_no_series() -> None:
 def test_an_open_probe_that_never_ends_is_forgotten() -> None:
     scripts = (ProbeScript(f"e1-{number}", 1.0) for number in range(10_000))
     fold = folded(hello(), *(script.started() for script in scripts))
-    assert len(fold._open) == 8_192
+    assert len(fold._open) == OPEN_KEPT
 
 
 def test_gauges_are_those_of_the_last_tick() -> None:
@@ -275,6 +276,37 @@ def test_places_are_told_apart_by_their_label() -> None:
     assert values(fold, "place_heard") == {("eu",): 1}
 
 
+def test_what_an_agent_says_of_itself_is_said_of_its_place() -> None:
+    """Its stream names no place; its routes do."""
+    route = route_info("alpha@eu", place="eu")
+    slept = Gap(at_ns=at(9.0), started_ns=at(1.5))
+    fold = folded(hello(route), Held(at_ns=1, reason="budget"), slept)
+    budget = BudgetState(route="", used_tokens=1, limit_tokens=2)
+    fold.fold(ProbeScript("e1-1", 1.0, route="alpha@eu", e2e_s=9.0).events())
+    fold.fold([tick(12.0, budgets=(budget,))])
+    held = {labels for labels, n in values(fold, "route_held").items() if n}
+    assert held == {("alpha", "m", "eu", "budget")}
+    assert fold.read()[1]["llmtop_probe_duration_seconds"] == {}
+    for name in ("engine_cpu_ratio", "engine_gaps_total", "engine_starts_total"):
+        assert {*values(fold, name)} == {("eu",)}, name
+    assert {*values(fold, "budget_used_tokens")} == {("", "eu")}
+    fold.fold([hello(route, at_s=20.0, engine="e2")])
+    assert not any(values(fold, "route_held").values())
+
+
+def test_a_route_that_is_probed_no_longer_has_no_gauges_and_keeps_its_counts() -> None:
+    fold = folded(hello(route_info(), route_info("beta")))
+    fold.fold(ProbeScript("e1-1", 1.0).events())
+    skipped = RouteCounts(route="beta", in_flight=0, target=1, skipped_for={"late": 5})
+    fold.fold([tick(8.0, skipped), hello(route_info("beta"), at_s=9.0, engine="e2")])
+    fold.fold(ProbeScript("e2-1", 10.0).events())
+    fold.fold([tick(11.0, replace(skipped, skipped_for={"late": 1}))])
+    assert values(fold, "skipped_probes_total") == {("beta", "m", "", "late"): 6}
+    assert {labels[0] for labels in values(fold, "goal_success_ratio")} == {"beta"}
+    assert {labels[0] for labels in values(fold, "route_held")} == {"beta"}
+    assert values(fold, "probes_total")[*ALPHA, "ok"] == 1
+
+
 def test_another_model_under_a_name_takes_the_gauges_with_it() -> None:
     fold = folded(hello(), tick(1.0, RouteCounts(route="alpha", in_flight=3, target=4)))
     fold.fold([hello(route_info(model="n"), at_s=2.0, engine="e2")])
@@ -288,6 +320,32 @@ def test_counters_are_there_from_the_hello_on() -> None:
     fold = folded(hello())
     assert values(fold, "good_probes_total") == {ALPHA: 0}
     assert {*values(fold, "probes_total")} == {(*ALPHA, outcome) for outcome in OUTCOMES}
+
+
+def test_what_runs_is_told_by_version_and_digests() -> None:
+    fold = folded(hello(digests="fastdigest"), hello(at_s=1.0, engine="e2"))
+    assert values(fold, "build_info") == {("0", "fastdigest"): 1, ("0", "tdigest"): 1}
+    long = replace(hello(), version="9" * 99, digests="d" * 99)
+    assert values(folded(long), "build_info") == {("9" * 40, "d" * 40): 1}
+
+
+def test_a_route_is_told_with_where_it_leads() -> None:
+    fold = folded(hello(route_info(base_url="https://api.example.com/v1?key=***")))
+    assert values(fold, "route_info") == {(*ALPHA, "chat", "api.example.com"): 1}
+    edited = folded(hello(route_info(base_url="nowhere")))
+    assert values(edited, "route_info") == {(*ALPHA, "chat", OTHER): 1}
+
+
+def test_defects_of_ours_are_counted() -> None:
+    fault = Fault(at_ns=1, route="alpha", error="", traceback="", restart_in_s=1)
+    assert values(folded(hello(), fault, fault), "route_faults_total") == {ALPHA: 2}
+
+
+def test_stalls_and_reasoning_are_counted() -> None:
+    told = {"stalls": 2, "reasoning_tokens": 7}
+    fold = folded(hello(), *ProbeScript("e1-1", 1.0, finished=told).events())
+    assert values(fold, "stalls_total") == {ALPHA: 2}
+    assert values(fold, "reasoning_tokens_total") == {ALPHA: 7}
 
 
 def test_the_goals_are_told() -> None:

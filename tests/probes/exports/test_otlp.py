@@ -3,9 +3,11 @@
 import logging
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from board_streams import ProbeScript, at, hello, route_info, tick
 from changed import replace
 from exported import PATIENCE_S, Receiver, receiving, several_probes
@@ -141,6 +143,12 @@ def test_names_units_and_buckets_are_the_conventions(
     assert (metric.unit, metric.WhichOneof("data")) == (unit, "histogram")
     for _, point in metrics.points(name):
         assert tuple(point.explicit_bounds) == buckets
+
+
+def test_the_buckets_are_those_that_the_conventions_name() -> None:
+    """As semantic-conventions 1.41 has them: times double from 10 ms, tokens grow by four."""
+    assert tuple(round(0.01 * 2**n, 2) for n in range(14)) == genai.SECONDS_BUCKETS
+    assert tuple(4**n for n in range(14)) == genai.TOKEN_BUCKETS
 
 
 def test_attributes_are_the_conventions(receiver: Receiver) -> None:
@@ -319,7 +327,7 @@ def test_a_receiver_that_fails_is_said_once_until_it_takes_it_again(
         receiver.wait()
     assert reported(said, "spans are not taken")
     export.close()
-    words = f"--otlp {receiver.url} spans are not taken: answered 400"
+    words = f"--otlp {receiver.url}: spans are not taken: answered 400"
     assert said.count(words) == 2
 
 
@@ -372,6 +380,52 @@ def test_headers_come_from_the_environment(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a-key-of-mine")
     exported(receiver, several_probes())
     assert receiver.sent[-1].headers["api-key"] == "a-key-of-mine"
+
+
+def test_each_run_is_a_writer_of_its_own(receiver: Receiver) -> None:
+    names = set()
+    for _ in range(2):
+        exported(receiver, several_probes())
+        resource = Metrics(receiver).resource
+        assert resource["service.name"] == "llmtop"
+        names.add(resource["service.instance.id"])
+    assert len(names) == 2
+
+
+def test_who_sends_is_what_the_environment_says(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {
+        "OTEL_SERVICE_NAME": "prober",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=seven,deployment.environment.name=prod",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    exported(receiver, several_probes(), environ=environ)
+    resource = Metrics(receiver).resource
+    assert resource["service.name"] == "prober"
+    assert resource["service.instance.id"] == "seven"
+    assert resource["deployment.environment.name"] == "prod"
+
+
+def test_this_machine_is_reached_without_any_proxy(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert exported(receiver, several_probes()) == []
+    assert Metrics(receiver).counts(genai.DURATION)[0] == 4
+
+
+def test_no_password_of_a_netrc_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine example.com login me password a-password\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    session = otlp._Session(Address("https://example.com"))
+    request = session.prepare_request(requests.Request("POST", "https://example.com/v1/metrics"))
+    assert "Authorization" not in request.headers
 
 
 def test_headers_in_clear_text_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """A run's money: leased ahead, never beyond the ledger."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import anyio
@@ -12,9 +12,20 @@ from clocks import ManualClock
 
 from probes.config import Budget, Price, Route
 from probes.control.commands import Allow, Allowance, Burst, ProbeNow
-from probes.events import AttemptFinished, AttemptStarted, Event, Hello, RouteInfo, StampLadder
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Batch,
+    Committed,
+    Event,
+    Health,
+    Hello,
+    MoneyReport,
+    RouteInfo,
+    StampLadder,
+)
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
-from probes.money.lease_rules import Ask, Grant, route_key
+from probes.money.lease_rules import OVERALL, Ask, Grant, route_key
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
@@ -26,12 +37,44 @@ PROBE = 100  # tokens a probe may cost: 10 of the prompt and the cap
 BUDGET = Budget(tokens_per_hour=100_000, route_tokens_per_hour=50_000)
 
 
+class Scripted:
+    """A shared ledger that grants what a test says, and keeps what it is told."""
+
+    doubt = ""
+
+    def __init__(self, *grants: int) -> None:
+        self.grants = list(grants)
+        self.asks: list[Ask] = []
+
+    def take_news(self) -> list[str]:
+        return []
+
+    def introduce(self, routes: Iterable[Route]) -> None:
+        pass
+
+    def attribute(self, run: str, recording: str) -> None:
+        pass
+
+    async def exchange(
+        self, run: str, asks: Sequence[Ask], budget: Budget, *, engine: int = 0
+    ) -> dict[str, Grant]:
+        self.asks += asks
+        grant = Grant(self.grants.pop(0) if self.grants else 0, 0.0, 0, 0.0)
+        return {OVERALL: grant, **{ask.route: grant for ask in asks}}
+
+    async def release(self, run: str) -> None:
+        pass
+
+    async def lift(self) -> None:
+        pass
+
+
 class Money:
     """The lease of a run's only engine, and the ledger as the run has it."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Ledger | Scripted,
         route: Route = ROUTE,
         budget: Budget = BUDGET,
         *,
@@ -555,3 +598,20 @@ async def test_a_lease_that_lacks_usd_is_not_whole(usd: float, more: bool) -> No
     route = replace(ROUTE, price=Price(input=1.0, output=2.0))
     money = Money(Ledger(None), route, Budget(route_usd_per_hour=usd))
     assert of_route(await money.topped_up()).more is more
+
+
+@pytest.mark.parametrize(("obeyed", "told"), [(None, 400), (0, 0), (100, 100)])
+async def test_an_engine_that_dies_before_it_obeyed_has_spent_what_it_was_allowed_before(
+    obeyed: int | None, told: int
+) -> None:
+    ledger = Scripted(400, 0)
+    money = Money(ledger)
+    await money.topped_up()
+    lower = await money.topped_up()
+    assert of_route(lower).tokens == 0
+    if obeyed is not None:
+        committed = (Committed("r", obeyed, 0.0),) if obeyed else ()
+        report = MoneyReport(allow=lower.number, committed=committed)
+        money.fold(Batch(at_ns=1, seq=1, health=Health(), money=report))
+    await money.close(in_order=False)
+    assert ledger.asks[-1].spent_tokens == told

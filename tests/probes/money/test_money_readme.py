@@ -6,7 +6,9 @@ from pages import MB, SHARES, Page, each_of, number, per_cent
 from probes.config import Budget, Route
 from probes.engine.single import _LIST_GRACE_S
 from probes.money import pricing
-from probes.money.lease_rules import EMERGENCY_SHARE, emergency_part
+from probes.money.bus_book import GRACE_S
+from probes.money.bus_ledger import AHEAD_S, FENCE_S, RENEW_S, SETTLE_S
+from probes.money.lease_rules import EMERGENCY_SHARE, LEASE_S, emergency_part
 from probes.money.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
 from probes.money.run_ledger import RETRY_S
 
@@ -41,6 +43,14 @@ NUMBERS = {
         f"{per_cent(EMERGENCY_SHARE)} of each budget, the *emergency part*: "
         f"{emergency_part(Budget()).route_tokens_per_hour:,} tokens a route and "
         f"{emergency_part(Budget()).tokens_per_hour:,} in all by default",
+    ),
+    "Budgets of several places": (
+        f"some {AHEAD_S:g} seconds ahead",
+        f"tells every {SETTLE_S:g} seconds what",
+        f"{LEASE_S} seconds after its last word",
+        f"stops after {FENCE_S:g} seconds in any case",
+        f"first {GRACE_S} seconds of a new book",
+        f"told again within {RENEW_S:g} seconds",
     ),
 }
 EXAMPLES = ("(a prompt of about 10 tokens", "uses about 50,000 tokens an hour")

@@ -64,7 +64,7 @@ def test_spans_without_a_receiver_are_refused() -> None:
         (
             {"prometheus": ANY},
             "prometheus_client",
-            "--prometheus needs prometheus-client: pip install 'llmtop-tui[prometheus]'",
+            "--prometheus: prometheus-client is missing: pip install 'llmtop-tui[prometheus]'",
         ),
         ({"otlp": "http://127.0.0.1:9"}, "requests", "pip install 'llmtop-tui[otlp]'"),
     ],

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 from changed import replace
+from exported import receiving
 from judges import ListedDiagnostician
 
 from probes.config import Alerting, Config, Route
@@ -345,3 +346,68 @@ async def test_the_user_s_command_is_told_each_alert_but_what_is_muted(
     assert given["at"].endswith("Z")
     assert "SOME_KEY" not in environ.read_text()
     assert "PATH=" in environ.read_text()
+
+
+@pytest.mark.parametrize("is_muted", [False, True])
+async def test_a_webhook_is_told_what_begins_changes_and_ends_but_what_is_muted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, is_muted: bool
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    outage = replace(VERDICT, cause="outage")
+    later_ns = time.monotonic_ns() + 300_000_000  # of the clock that the engine stamps with
+    with receiving() as receiver:
+        monkeypatch.setenv("HOOK", f"{receiver.url}/hook")
+        route = Route(name="r", base_url="http://127.0.0.1:9", model="m")
+        watched = Session(
+            Config(routes=(route,), alerts=Alerting(webhook="env:HOOK")),
+            {"r": {"authorization": "Bearer sk-a-key-of-a-route"}},
+            recorder=None,
+            ledger=ledger,
+            limits=QUICK,
+            launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
+            diagnostician=ListedDiagnostician(
+                outage, replace(outage, cause="no_answer", at_ns=later_ns)
+            ),
+        )
+        if is_muted:
+            watched.attention.mute(["r"])
+        out = io.BytesIO()
+        await run_headless(watched, duration_s=1.5, out=out, fail_on_goals=False)
+        lines = parsed(out.getvalue())
+        told = [one.json() for one in receiver.sent]
+    if is_muted:
+        assert told == []
+        return
+    assert [(one["state"], one["cause"]) for one in told] == [
+        ("firing", "outage"),
+        ("changed", "no_answer"),
+    ]
+    (alert,) = [line for line in lines if line["type"] == "alert"]
+    assert alert.items() <= told[0].items()
+    assert len({one["run"] for one in told}) == 1
+    keys = [one.headers["idempotency-key"] for one in receiver.sent]
+    assert len({*keys}) == 2
+    assert not [line for line in lines if line["type"] == "notice" and "webhook" in line["text"]]
+
+
+async def test_a_webhook_that_takes_nothing_is_a_notice_and_the_run_goes_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with receiving() as receiver:
+        receiver.answers = [(410, {})] * 9
+        route = Route(name="r", base_url="http://127.0.0.1:9", model="m")
+        watched = Session(
+            Config(routes=(route,), alerts=Alerting(webhook=f"{receiver.url}/a-secret")),
+            {"r": {}},
+            recorder=None,
+            ledger=ledger,
+            limits=QUICK,
+            launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
+            diagnostician=ListedDiagnostician(replace(VERDICT, cause="outage")),
+        )
+        out = io.BytesIO()
+        await run_headless(watched, duration_s=0.5, out=out, fail_on_goals=False)
+    texts = [line["text"] for line in parsed(out.getvalue()) if line["type"] == "notice"]
+    assert f"webhook {receiver.url} has not taken alert 1-a1 (firing): answered 410" in texts
+    assert "a-secret" not in out.getvalue().decode()

@@ -1,6 +1,6 @@
 """A run of several places without an engine: judged, folded, recorded, commanded from here."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,8 +29,11 @@ from probes.events import (
     Mark,
     Notice,
     PlaceReport,
+    ProbeFinished,
+    Tick,
 )
 from probes.kit.clock import NS_PER_S
+from probes.run.exporting import Export
 from probes.run.places_session import PlacesSession
 from probes.run.verdicts import Judge
 from probes.sources.bus import BusSource
@@ -62,6 +65,7 @@ async def running(
     prepare: Callable[[MemoryBus], object] = lambda _bus: None,
     recorder: Recorder | None = None,
     diagnostician: Any = None,
+    exports: Sequence[Export] = (),
 ) -> AsyncIterator[Run]:
     clock = ManualClock(start_ns=5 * NS_PER_S, wall_ns=shared(0.0))
     bus = MemoryBus(clock)
@@ -72,6 +76,8 @@ async def running(
         clock=clock,
         diagnostician=diagnostician,
     )
+    for export in exports:
+        session.export(export)
     run = Run(clock, bus, session)
     session.subscribe(lambda events, _lines: run.heard.extend(events))
     session.subscribe_caller(lambda events, _lines: run.called.extend(events))
@@ -106,6 +112,20 @@ async def test_what_is_told_before_any_place_has_greeted_waits_for_it() -> None:
         await settle()
         assert isinstance(run.heard[0], Hello)
         assert ("ap", "silent") in [(one.place, one.state) for one in run.of(PlaceReport)]
+
+
+async def test_what_is_done_before_any_place_has_greeted_is_dated_by_the_greeting() -> None:
+    async with running() as run:
+        run.session.lift()
+        run.session.command(MarkTime(text="early"))
+        run.session.command(Pause(paused=True))
+        assert run.heard == []
+        Agent(run.bus, "eu").publish(hello("eu", at_s=7.0), tick("eu", 7.0))
+        await settle()
+        assert [event.at_ns for event in run.heard if not isinstance(event, PlaceReport)] == [
+            shared(7.0)
+        ] * 4
+        assert isinstance(run.heard[0], Hello)
 
 
 async def test_a_run_that_heard_nobody_has_a_greeting_of_its_own() -> None:
@@ -146,12 +166,16 @@ async def test_a_replay_of_what_was_recorded_gives_the_same(tmp_path: Path) -> N
 async def test_what_is_recorded_can_be_gone_back_to(tmp_path: Path) -> None:
     recorder = Recorder.to_file(tmp_path / "run.jsonl", flush_s=0.01)
     async with running(recorder=recorder) as run:
+        assert run.session.recording_path == ""
         agent = Agent(run.bus, "eu")
         agent.publish(hello("eu", at_s=0.5), tick("eu", 1.0))
         await settle()
         assert run.session.timeline is not None
         assert run.session.timeline.span.end_ns >= shared(1.0)
-        assert run.session.recording_path
+        with anyio.fail_after(5):
+            while not run.session.recording_path:  # noqa: ASYNC110 - a thread writes it
+                await anyio.sleep(0.01)
+        assert run.session.recording_path == str(tmp_path / "run.jsonl")
 
 
 async def test_a_mark_is_of_our_own_stream_at_the_present_of_the_bus() -> None:
@@ -247,6 +271,40 @@ async def test_what_a_place_keeps_of_what_is_wanted_counts_more_than_its_greetin
         assert run.wanted().interval == 1.5
 
 
+async def test_until_a_place_keeps_something_its_greeting_says_what_is_wanted() -> None:
+    async with running() as run:
+        paced = made.route_info(
+            "paced@eu", place="eu", pace="poisson", rate=2.5, max_tokens=99, paused=True
+        )
+        closed = made.route_info("chat@eu", place="eu", adaptive=True, rate=7.0)
+        Agent(run.bus, "eu").publish(made.hello(paced, closed, at_s=0.5))
+        await settle()
+        assert run.wanted("paced@eu") == WantedRoute(4.0, 5.0, 99.0, True, rate=2.5)
+        assert run.wanted() == WantedRoute(4.0, 5.0, 64.0, False, adaptive=True)
+
+
+async def test_a_knob_of_a_route_that_keeps_nothing_is_learnt_where_another_does() -> None:
+    kept = {
+        "routes": {"chat@eu": WantedRoute(9.0, 1.5, 128.0, True)},
+        "configured": {
+            "chat@eu": WantedRoute(4.0, 5.0, 64.0, False),
+            "code@eu": WantedRoute(4.0, 5.0, 64.0, False),
+        },
+    }
+
+    def prepare(bus: MemoryBus) -> None:
+        bus.put(WANTED_BUCKET, "eu", msgspec.json.encode(kept))
+
+    async with running(prepare=prepare) as run:
+        turned = Knob(at_ns=made.at(1.0), route="code@eu", knob="interval", before=5.0, after=2.0)
+        Agent(run.bus, "eu").publish(
+            hello("eu", "chat", "code", at_s=0.5), turned, knob(1.0, "interval", 1.5, 2.0)
+        )
+        await settle()
+        assert run.wanted("code@eu").interval == 2.0
+        assert run.wanted("chat@eu").interval == 1.5
+
+
 @pytest.mark.parametrize(
     "value",
     [b"", b"{}", b"x", b'{"routes":{"chat@us":{"concurrency":1}},"configured":{}}'],
@@ -327,7 +385,45 @@ async def test_of_the_past_only_what_still_fires_calls_anybody() -> None:
         assert len(run.of(Alert)) == 3
         Agent(run.bus, "eu", next=5).publish(Mark(at_ns=made.at(1.0), text="b over"))
         await settle()
-        assert run.called[-1] == run.of(Alert)[-1]
+        calls = [event for event in run.called if isinstance(event, Alert)]
+        assert calls[-1] == run.of(Alert)[-1]
+        assert [(call.id, call.state) for call in calls] == [("b", "firing"), ("b", "over")]
+
+
+class Exported:
+    """Takes what goes to another program."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.is_closed = False
+
+    def receive(self, events: list[Event], _lines: bytes) -> None:
+        self.events += events
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_other_programs_are_told_how_things_stand_and_count_from_now_on() -> None:
+    exported = Exported()
+    past, present = (
+        made.ProbeScript(name, at_s, route="chat@eu")
+        for name, at_s in (("eu1-1", -40.0), ("eu1-2", 1.0))
+    )
+
+    def prepare(bus: MemoryBus) -> None:
+        agent = Agent(bus, "eu")
+        agent.publish(hello("eu", at_s=-50.0), *past.events(), tick("eu", -30.0))
+
+    async with running(prepare=prepare, exports=(exported,)) as run:
+        assert {type(event) for event in exported.events} <= {Hello, Tick, PlaceReport}
+        assert any(isinstance(event, Hello) for event in exported.events)
+        Agent(run.bus, "eu", next=7).publish(*present.events())
+        await settle()
+        ended = [event.probe for event in exported.events if isinstance(event, ProbeFinished)]
+        assert ended == ["eu1-2"]
+        assert not exported.is_closed
+    assert exported.is_closed
 
 
 async def test_a_problem_of_ours_is_told_behind_the_greeting() -> None:

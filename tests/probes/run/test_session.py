@@ -32,6 +32,7 @@ from probes.events import (
     Mark,
     Notice,
     ProbeFinished,
+    Reference,
     Tick,
     encode_event,
 )
@@ -246,6 +247,59 @@ async def test_a_recording_that_fails_is_a_notice_in_the_stream(
         await until(lambda: any(isinstance(event, Notice) for event in heard))
     (notice, *_) = (event for event in heard if isinstance(event, Notice))
     assert notice.text.startswith("not recording: ")
+
+
+class KnownHistory:
+    """A history that knows what was usual, and notes what it is given."""
+
+    def __init__(self) -> None:
+        self.heard: list[Event] = []
+        self.asked: list[str] = []
+        self.is_closed = False
+
+    def start(self, report: Callable[[str], None], references: Callable[[], Any]) -> None:
+        report("the history says something")
+        assert references() == ()
+
+    def warm(self, hello: Hello) -> list[Event]:
+        self.asked.append(hello.place)
+        return [Reference(at_ns=hello.at_ns, route="r", cohort="64/256", wall_ns=1)]
+
+    def receive(self, events: list[Event], _lines: bytes) -> None:
+        self.heard.extend(events)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_what_was_usual_before_stands_right_behind_the_first_hello_and_is_recorded(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    history = KnownHistory()
+    recorder = Recorder.to_folder(tmp_path, max_mb=1, max_days=1, flush_s=0.01)
+    session = Session(
+        Config(routes=(ROUTE,)),
+        {},
+        recorder=recorder,
+        ledger=ledger,
+        limits=QUICK,
+        launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
+        history=history,  # type: ignore[arg-type]
+    )
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+        kill(next(event for event in heard if isinstance(event, Hello)).pid, signal.SIGKILL)
+        await until(lambda: len(told(heard)) == 2)
+    kinds = [type(event) for event in heard]
+    assert kinds[:2] == [Hello, Reference]
+    assert (kinds.count(Hello), kinds.count(Reference)) == (2, 1)
+    assert [type(event) for event in recorded_events(recorder.path)][:2] == [Hello, Reference]
+    assert history.asked == [""]
+    assert [type(event) for event in history.heard][:2] == [Hello, Reference]
+    assert history.is_closed
+    assert "the history says something" in {
+        event.text for event in heard if isinstance(event, Notice)
+    }
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ class FakeEngine:
 
     @property
     def status(self) -> HostStatus:
-        return HostStatus(self.state, silent_s=self.silent_s, detail=self.detail)
+        return HostStatus(self.state, silent_s=self.silent_s, end=self.detail)
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
@@ -386,6 +386,10 @@ async def test_a_place_that_is_lost_is_told_with_since_when_and_the_others_go_on
         eu.hello()
         await run.clock.advance(2)
         assert run.states("eu") == ["heard", "unknown", "heard"]
+        first, _, again = (one for one in run.of(PlaceReport) if one.place == "eu")
+        assert [first.since_ns, again.since_ns] == [
+            hello.at_ns for hello in run.of(Hello) if hello.place == "eu"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,7 @@ async def test_a_place_is_told_to_be_gone_or_silent(
         eu.state, eu.silent_s, eu.detail = state, silent_s, "why"
         await run.clock.advance(1)
         assert run.states("eu") == ["heard", told]
-        assert run.of(PlaceReport)[-1].detail == "why"
+        assert run.of(PlaceReport)[-1].detail == ("" if told == "silent" else "why")
         assert run.host.given_up == ([("eu", "why")] if state == "gave_up" else [])
         assert not run.host.is_given_up
 
@@ -423,6 +427,7 @@ async def test_a_place_that_was_never_reached_is_unknown_after_a_while() -> None
         assert run.wall_ns - held.at_ns < 2 * NS  # it has no stamp of its own: now
         eu.state = here.state = "gave_up"
         assert run.host.is_given_up
+        assert run.host.status.engine == "places eu, here"
 
 
 async def test_another_version_is_said_once_with_its_hello() -> None:
@@ -434,9 +439,27 @@ async def test_another_version_is_said_once_with_its_hello() -> None:
         await run.clock.advance(0.5)
         (notice,) = run.of(Notice)
         assert notice.place == "eu"
-        assert notice.text.startswith("llmtop 9.9")
+        assert notice.text.startswith("there it is llmtop 9.9")
         assert "\x1b" not in notice.text
         assert isinstance(run.heard[0], Hello)
+
+
+async def test_a_place_speaks_of_its_own_routes_alone() -> None:
+    run = Run(EU, HERE)
+    async with run.running() as (eu, here):
+        here.hello()
+        eu.hello()
+        await run.clock.advance(1.1)
+        for _ in range(3):
+            eu.begin("chat@here")
+            eu.begin("chat@eu")
+            await run.clock.advance(0.3)
+        assert {event.route for event in run.of(AttemptStarted)} == {"chat@eu"}
+        (notice,) = run.of(Notice)
+        assert (notice.place, notice.text) == (
+            "eu",
+            "it speaks of a route that is not probed there: chat@here",
+        )
 
 
 @pytest.mark.parametrize(
@@ -449,9 +472,10 @@ async def test_stamps_that_ran_away_begin_the_engine_anew(ahead_s: float, is_see
         await run.clock.advance(1.5)
         eu.say()
         eu.ahead_s += ahead_s  # as where its machine did not sleep with ours, or slept alone
-        eu.say()
+        eu.begin("chat@eu")
         await run.clock.advance(0.5)
         assert eu.done.count("renew") == is_seen
+        assert len(run.of(AttemptStarted)) == (not is_seen)
         eu.done.clear()
         for _ in range(2 * DRIFT_SEEN_NS // NS + 5):
             eu.say()

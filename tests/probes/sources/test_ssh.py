@@ -72,7 +72,7 @@ def test_ssh_asks_nothing_and_takes_no_option_from_a_host() -> None:
         (
             "exit status 255",
             "me@eu.example: Permission denied (publickey,password).",
-            "me@eu.example does not let us in: Permission denied (publickey,password).; "
+            "me@eu.example does not let us in: Permission denied (publickey,password); "
             "a key is needed that asks nothing: one in the agent, or without a passphrase",
             "never",
         ),

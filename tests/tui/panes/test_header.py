@@ -146,6 +146,10 @@ def test_nothing_to_say_means_no_banner() -> None:
         (FakeStatus("restarting", detail="killed by signal 9"), "ENGINE DEAD · killed by signal 9"),
         (FakeStatus("gave_up", last_words="MemoryError"), "R starts it again"),
         (FakeStatus("gave_up", last_words="MemoryError"), "last words: MemoryError"),
+        (
+            FakeStatus("lost", 12.0, detail="since 14:02:10, places unknown · refused"),
+            "BUS LOST 12s · what you see is old · since 14:02:10, places unknown · refused",
+        ),
     ],
 )
 def test_the_engines_trouble_is_on_the_banner(status: FakeStatus, words: str) -> None:
@@ -153,6 +157,27 @@ def test_the_engines_trouble_is_on_the_banner(status: FakeStatus, words: str) ->
     assert line is not None
     assert words in line_text(line)
     assert {role for _, role in line} == {"alert"}
+
+
+def test_while_the_past_is_read_the_lamp_says_how_much_of_it() -> None:
+    shown = Strips(status=FakeStatus(state="starting", read_percent=34))
+    (line,) = shown.header(made.snapshot(), ViewState(), 160, 1)
+    assert "○ READING 34 %" in line_text(line)
+
+
+def test_what_an_empty_screen_waits_for_is_said() -> None:
+    waits = "no place has been heard yet on nats://bus:4222"
+    shown = Strips(status=FakeStatus(state="starting", detail=waits))
+    for width in (80, 160):
+        (line,) = shown.header(EMPTY_SNAPSHOT, ViewState(), width, 1)
+        assert waits in line_text(line)
+
+
+def test_a_lost_bus_is_no_light_of_health() -> None:
+    shown = Strips(status=FakeStatus(state="lost", silent_s=3.0))
+    (line,) = shown.header(made.snapshot(routes=(made.route("a"),)), ViewState(), 160, 1)
+    assert ("✖ LOST", "alert") in line
+    assert terminal_title(made.snapshot(), FakeStatus(state="lost")) == "✖ bus lost · llmtop"
 
 
 def test_last_words_are_harmless() -> None:

@@ -4,6 +4,7 @@ from datetime import UTC
 from typing import Any
 
 import made
+import made_places
 import pytest
 from changed import replace
 from hypothesis import given
@@ -316,3 +317,14 @@ def test_no_line_is_wider_or_more_than_there_is_room(
     lines = verdicts_lines(shown, ViewState(), width, height, UTC)
     assert len(lines) <= height
     assert all(line_width(line) <= width for line in lines)
+
+
+def test_of_one_place_alone_the_place_comes_first_and_of_all_the_shared_name() -> None:
+    shown = made_places.snapshot(far="eu-west", down="chat")
+    first, second, *_ = verdicts_lines(shown, ViewState(), 160, 3)
+    assert line_text(first).startswith(" ✖ chat ")
+    assert "from everywhere: the provider (3 of 3 places)" in line_text(first)
+    assert line_text(second).startswith(" ▲ eu-west: code-review search-70b 漢字-summaries ")
+    assert "from eu-west only" in line_text(second)
+    narrow = [line_text(line) for line in verdicts_lines(shown, ViewState(), 60, 3)]
+    assert narrow[1].startswith(" ▲ eu-west: ")

@@ -43,6 +43,9 @@ OURS = {
     # Our own ids of probes, which name nothing.
     *("LaneView.probe", "ThrottleEntry.probe", "ProbeView.probe", "RouteDetail.preview_probe"),
     *("ProbeFinished.probe", "AttemptFinished.probe", "Alert.id"),
+    # Names of places: an area, by which one tells whose fault it is.
+    *("RouteView.place", "PlaceView.name", "HeaderView.observer_place", "Evidence.place"),
+    *("Diagnosis.places", "Diagnosis.unheard", "Alert.places"),
     # Words of ours in which names are replaced: see below.
     *("RouteView.why", "Marker.text", "Happening.text", "Happening.incident", "Diagnosis.id"),
     *("Alert.text", "Alert.incident"),

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 
 from probes.board.views import PaceView
 from probes.config.file import load_config
+from probes.config.places import config_at
 from probes.control.commands import MarkTime, Pause, SetKnob
 from tui.panes.footer import footer_parts
 from tui.screens.help import HelpScreen, HelpText
@@ -288,6 +289,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def needy(file: Path) -> Path:
+    file.write_text(ROUTES + 'api_key_env = "ONLY_SET_ELSEWHERE"\n')
+    return file
+
+
 def text_of(file: Path) -> str:
     return file.read_text()
 
@@ -345,6 +352,23 @@ async def test_without_a_file_there_is_nothing_to_save_to() -> None:
         await it.press("j", "plus")
         await typed(it, "write")
         assert told(it) == ["there is no settings file: `llmtop init` writes one"]
+
+
+async def test_knobs_of_places_are_not_saved_for_the_file_has_one_value_for_all(
+    needy: Path,
+) -> None:
+    """Nor is this machine asked for what only others need."""
+    settings = config_at(load_config(needy, None), "eu", "us")
+    async with cockpit(settings=settings) as it:
+        as_set = {"busy-llama@eu": {"concurrency": 8.0}, "busy-llama@us": {"concurrency": 8.0}}
+        proposal = it.app._propose(as_set, {"theme": "llmtop-light"})
+        assert proposal.lines == ('display: theme "llmtop" → "llmtop-light"',)
+        assert proposal.write() == ""
+        assert load_config(needy, None).display.theme == "llmtop-light"
+        turned = {**as_set, "busy-llama@us": {"concurrency": 9.0}}
+        assert it.app._propose(turned, {}).refusal == (
+            "The settings have one value for all places: knobs of one place are not saved."
+        )
 
 
 async def test_what_the_terminal_made_of_the_theme_is_not_saved(

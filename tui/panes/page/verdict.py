@@ -32,6 +32,7 @@ from probes.events.diagnosis_words import (
     evidence_parts,
     others_words,
     recovery_words,
+    scope_words,
     since_words,
     what_words,
     who_words,
@@ -138,6 +139,8 @@ class RouteVerdict:
             (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S,
         )
         parts: list[Line] = [((what_words(diagnosis), role), (f" {since}", "text"))]
+        if scope := scope_words(diagnosis):
+            parts.append(((scope, "title"),))
         if len(diagnosis.routes) > 1:
             names = [neutralise(name, _NAME_LIMIT) for name in diagnosis.routes]
             parts.append(((f"with {who_words(_others(names, subject.route.name))}", "title"),))

@@ -1,0 +1,62 @@
+"""What the end of a probe needs to know of it, for whoever exports probes whole.
+
+Rule: memory is bounded, whatever comes: of more probes than `OPEN_KEPT` the oldest is forgotten.
+"""
+
+from typing import Final
+
+from probes.events import AttemptFinished, FirstToken
+from probes.kit.clock import seconds
+
+OPEN_KEPT: Final = 8_192
+"""Probes that have begun and not ended: twice what an engine is built for."""
+
+
+class OpenProbe:
+    """A probe that has begun and not ended."""
+
+    __slots__ = ("_felt_ns", "attempts", "planned", "served")
+
+    def __init__(self) -> None:
+        self._felt_ns = -1
+        """Below 0 until there is any output, 0 where TTFT is undefined."""
+        self.planned = ""
+        """Why the retry that it waits for was planned; empty where it waits for none."""
+        self.served = ""
+        """The model that answered last, by its server's word."""
+        self.attempts: list[AttemptFinished] = []
+        """Those that have ended, where somebody keeps them."""
+
+    def answered(self, event: FirstToken) -> None:
+        """Take the first output of an attempt: that of the probe is the first of all."""
+        if self._felt_ns < 0:
+            is_streamed = event.kind not in ("not_streamed", "none")
+            self._felt_ns = event.felt_ns if is_streamed else 0
+
+    @property
+    def felt_s(self) -> float | None:
+        """TTFT as its user felt it, in seconds; None where there is none."""
+        return seconds(self._felt_ns) if self._felt_ns > 0 else None
+
+
+class OpenProbes:
+    """The probes of a stream that have begun and not ended, by name."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, OpenProbe] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def probe(self, name: str) -> OpenProbe:
+        """Return a probe, which begins where it is not known."""
+        found = self._open.get(name)
+        if found is None:
+            if len(self._open) >= OPEN_KEPT:
+                del self._open[next(iter(self._open))]
+            found = self._open[name] = OpenProbe()
+        return found
+
+    def ended(self, name: str) -> OpenProbe:
+        """Return a probe and forget it; one of which nothing is known where it is not."""
+        return self._open.pop(name, None) or OpenProbe()

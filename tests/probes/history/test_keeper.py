@@ -1,0 +1,159 @@
+"""The history of a run while it runs: written soon, warm at the start, never in the way."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from board_streams import route_info
+from history_streams import NOON_S, Run, S, probed
+
+from probes.events import Hello, Reference, SeriesReference
+from probes.history.database import EmptyHistoryError, HistoryFile
+from probes.history.keeper import HistoryKeeper
+from probes.history.records import Told, identity_of
+
+WAIT = SeriesReference(figure="ttft", values=(0.1, 0.2, 0.3), n=200)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.sqlite3"
+
+
+def keeper(path: Path, **changes: object) -> HistoryKeeper:
+    settings: dict[str, object] = {"max_mb": 100, "max_days": 400, "wall_ns": lambda: NOON_S * S}
+    return HistoryKeeper(path, **(settings | changes))  # type: ignore[arg-type]
+
+
+def reference(**changes: object) -> Reference:
+    values: dict[str, object] = {"at_ns": 5, "route": "chat", "cohort": "64/256"}
+    values |= {"wall_ns": (NOON_S - 3600) * S, "series": (WAIT,)}
+    return Reference(**(values | changes))  # type: ignore[arg-type]
+
+
+def probes(path: Path) -> int:
+    with HistoryFile(path, writes=False) as file, suppress(EmptyHistoryError):
+        return sum(one.row.counts[0] for one in file.rows(file.series(), 0, 1e11))
+    return 0
+
+
+def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_a_run_was_is_written_at_its_end(path: Path) -> None:
+    one = keeper(path)
+    one.start(pytest.fail)
+    one.receive(probed([1, 2, 3]).events, b"")
+    one.close()
+    assert probes(path) == 3
+
+
+def test_open_slots_are_written_while_it_runs(path: Path) -> None:
+    one = keeper(path, write_s=0.05)
+    one.start(pytest.fail)
+    one.receive(probed([1, 2]).events, b"")
+    until(lambda: path.exists() and probes(path) == 2)
+    one.close()
+
+
+def test_what_was_usual_is_kept_at_the_end_and_given_to_the_next_run(path: Path) -> None:
+    first = keeper(path)
+    first.start(pytest.fail, lambda: (reference(), reference(route="unknown")))
+    first.receive(probed([1]).events, b"")
+    first.close()
+    second = keeper(path)
+    second.start(pytest.fail)
+    until(second._read.is_set)
+    hello = Run().events[0]
+    assert isinstance(hello, Hello)
+    (given,) = second.warm(hello)
+    assert given == reference(at_ns=hello.at_ns)
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cohort": "128/256"},  # answers of another length
+        {"wall_ns": (NOON_S - 40 * 86_400) * S},  # a month old
+    ],
+)
+def test_what_says_nothing_of_this_run_is_not_given(path: Path, changes: dict[str, object]) -> None:
+    with HistoryFile(path, writes=True) as file:
+        known = (identity_of(route_info("chat")), reference(**changes))
+        file.write(Told({}, (), (known,)))
+    one = keeper(path)
+    one.start(pytest.fail)
+    until(one._read.is_set)
+    hello = Run().events[0]
+    assert isinstance(hello, Hello)
+    assert one.warm(hello) == []
+    one.close()
+
+
+@pytest.mark.parametrize("other", [{"model": "other"}, {"base_url": "http://elsewhere/v1"}])
+def test_another_model_or_address_is_another_route(path: Path, other: dict[str, str]) -> None:
+    with HistoryFile(path, writes=True) as file:
+        file.write(Told({}, (), ((identity_of(route_info("chat")), reference()),)))
+    one = keeper(path)
+    one.start(pytest.fail)
+    until(one._read.is_set)
+    hello = Run(route_info("chat", **other)).events[0]
+    assert isinstance(hello, Hello)
+    assert one.warm(hello) == []
+    one.close()
+
+
+def test_the_first_run_of_all_starts_from_nothing_and_makes_no_file_before_it_writes(
+    path: Path,
+) -> None:
+    one = keeper(path)
+    one.start(pytest.fail)
+    until(one._read.is_set)
+    hello = Run().events[0]
+    assert isinstance(hello, Hello)
+    assert one.warm(hello) == []
+    assert not path.exists()
+    one.close()
+
+
+def test_a_file_that_takes_nothing_is_told_once_and_tried_again(tmp_path: Path) -> None:
+    folder, told = tmp_path / "folder", list[str]()
+    folder.write_text("in the way")
+    one = keeper(folder / "history.sqlite3", write_s=0.05)
+    one.start(told.append)
+    one.receive(probed([1, 2]).events, b"")
+    until(lambda: told)
+    time.sleep(0.3)  # some more tries
+    (first,) = told
+    assert "cannot be used" in first
+    assert first.endswith("measuring goes on, tried again every 0.05 s")
+    folder.unlink()
+    until(lambda: len(told) == 2)
+    assert told[1] == "the history is kept again; 0 events and slots lost"
+    one.close()
+    assert probes(folder / "history.sqlite3") == 2
+
+
+def test_a_broken_file_is_told_and_the_run_is_kept_in_a_new_one(path: Path) -> None:
+    path.write_bytes(b"junk" * 5000)
+    told = list[str]()
+    one = keeper(path)
+    one.start(told.append)
+    one.receive(probed([1]).events, b"")
+    one.close()
+    assert probes(path) == 1
+    assert any("kept as" in text and "history import" in text for text in told)
+
+
+def test_a_run_that_never_began_writes_nothing(path: Path) -> None:
+    one = keeper(path)
+    one.close()
+    assert one.warm(Run().events[0]) == []  # type: ignore[arg-type]
+    assert not path.exists()

@@ -1,0 +1,117 @@
+"""The grid of places: from where each route hurts, at one glance."""
+
+from typing import Final
+
+from msgspec.structs import replace
+from textual.app import ComposeResult
+
+from probes.board.views import Snapshot
+from tui.draw.text import Line
+from tui.keys import bindings
+from tui.panes.footer import footer_pane
+from tui.panes.home import home_panes
+from tui.panes.pane import Pane, PaneSpec
+from tui.panes.places import cell_at, grid_lines, grid_subtitle, grid_title, moved_cell
+from tui.panes.routes import Trends
+from tui.panes.verdicts import verdict_count
+from tui.panes.view import ViewState
+from tui.screens.cockpit import CockpitState
+from tui.screens.live import SCROLL_STEP, LiveScreen
+from tui.screens.page_layout import LEAST_FRAMED_HEIGHT, LEAST_FRAMED_WIDTH
+
+_LEAST_TOLD: Final = 24
+"""Lines of a terminal from which all verdicts have room; below that the worst has."""
+_DOUBLE: Final = 2
+
+
+class PlacesScreen(LiveScreen):
+    """All routes over all places."""
+
+    NAME = "places"
+    BINDINGS = bindings(NAME)
+    AUTO_FOCUS = "#places"
+
+    def __init__(self, cockpit: CockpitState) -> None:
+        strips, self._trends = cockpit.strips, Trends()
+        verdicts = next(spec for spec in home_panes(strips) if spec.name == "verdicts")
+        super().__init__(
+            cockpit,
+            (
+                PaneSpec("crumbs", 0, self._crumbs, moves=True),
+                PaneSpec("banner", 0, strips.banner, moves=True),
+                verdicts,
+                PaneSpec("places", 1, self._lines, grid_title, self._subtitle),
+                footer_pane("places"),
+            ),
+        )
+
+    def compose(self) -> ComposeResult:
+        """Return the panes from the top down."""
+        yield from self.panes.values()
+
+    def arrange_panes(self) -> object:
+        """Show what has room."""
+        columns, rows = self.size
+        framed = columns >= LEAST_FRAMED_WIDTH and rows >= LEAST_FRAMED_HEIGHT
+        self.set_class(not framed, "-bare")
+        self.panes["footer"].display = framed
+        banner, verdicts = self.panes["banner"], self.panes["verdicts"]
+        banner.display = self.has_banner()
+        told = verdict_count(self.latest)
+        lines = told if rows >= _LEAST_TOLD else min(told, 1)
+        verdicts.display = framed and lines > 0
+        verdicts.styles.height = max(1, lines)
+        return framed, banner.display, lines
+
+    # What is drawn.
+
+    def _crumbs(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002 - as all are drawn
+        parts: list[tuple[Line, float]] = [
+            ((("   routes ▸", "dim"),), 0.5),
+            (((" places", "title"),), 0),
+        ]
+        return [self.cockpit.strips.of_screen(snapshot, view, width, parts)]
+
+    def _lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+        return grid_lines(snapshot, view, width, height, self._trends)
+
+    def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:
+        return grid_subtitle(snapshot, view, *self.pane(1).size)
+
+    # Keys.
+
+    def on_pane_pointed(self, event: Pane.Pointed) -> None:
+        """Select the cell that was pointed at; twice: open its page."""
+        if event.pane.spec.number != 1:
+            return
+        if event.turned:
+            self.action_cell(event.turned, 0)
+            return
+        name = cell_at(self.latest, self.view, *event.pane.size, event.x, event.y)
+        if name is not None:
+            self.look(replace(self.view, selected=name))
+            if event.clicks == _DOUBLE:
+                self.action_open_cell()
+
+    def action_cell(self, down: int, on: int) -> None:
+        """Move the cursor by rows and columns."""
+        name = moved_cell(self.latest, self.view, down, on)
+        if name is not None:
+            self.look(replace(self.view, selected=name))
+
+    def action_scroll_pane(self, direction: int) -> None:
+        """Move the cursor by some rows."""
+        self.action_cell(direction * SCROLL_STEP, 0)
+
+    def action_open_cell(self) -> None:
+        """Open the page of the route from the place under the cursor."""
+        name = moved_cell(self.latest, self.view, 0, 0)
+        if name is not None:
+            self.view = replace(self.view, selected=name)
+            from tui.screens.route import RouteScreen  # which the first frame need not wait for
+
+            self.app.push_screen(RouteScreen(self.cockpit))
+
+    def action_back(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
