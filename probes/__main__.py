@@ -140,6 +140,9 @@ async def _serve(events: int, fill: Fill | None, host_silent_s: float) -> None:
         await _write_all(events, batch)
 
     reader = CommandReader(fill, host_silent_s)
+    if fill is not None:
+        # A login's own files may have printed something, and no end of line: it is not ours.
+        await write(b"\n")
     async with anyio.create_task_group() as group:
         group.start_soon(_end_on_sigterm, reader)
         try:

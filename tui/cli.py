@@ -35,6 +35,9 @@ _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
 _LIVE: Final = "tui.commands.live"
 _AGENT: Final = "tui.commands.agent"
+_BUDGET: Final = "tui.commands.budget"
+_OVER_BUS: Final = (_LIVE, _AGENT, _BUDGET)
+"""What a bus is for, before the command or after it."""
 """What runs where no sub-command is named."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
@@ -112,7 +115,7 @@ def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
                 raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
             if arguments.module != _LIVE and isinstance(arguments.place, list) and arguments.place:
                 raise UsageError("--place, before a command, goes with llmtop itself alone")
-            if arguments.module not in (_LIVE, _AGENT) and arguments.bus is not None:
+            if arguments.module not in _OVER_BUS and arguments.bus is not None:
                 raise UsageError("--bus, before a command, goes with llmtop itself alone")
             run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
             if is_program:
@@ -496,7 +499,7 @@ def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+")
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
+    command.set_defaults(module=_BUDGET, strike=None, lift=False, json=False)
     command.set_defaults(base_url=None, model=None, api_key_env=None, bus=None)
     command.set_defaults(bus_credentials=None)
     _add_config(command)

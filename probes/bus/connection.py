@@ -23,8 +23,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import anyio
-import anyio.lowlevel
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from probes.bus.address import BusAddress
 from probes.bus.names import (
@@ -49,8 +49,8 @@ MISSING_EXTRA: Final = "a bus needs nats-py: pip install 'llmtop-tui[bus]'"
 EVENTS_AGE_S: Final = 25 * 3600.0
 """A day, and an hour for who looks at the day a little late."""
 EVENTS_BYTES: Final = 1 << 30
-"""Of all places; 20 places of 20 routes at a probe a second each fill it in about 20 minutes, a
-place of eight routes at the default pace in weeks."""
+"""Of all places: two days of one place of eight routes at the default pace, a quarter of an hour of
+20 places of 20 routes at a probe a second each, for which an operator makes it larger."""
 PRESENCE_TTL_S: Final = 10.0
 """An agent that was killed leaves its place free after so long."""
 _DUPLICATES_S: Final = 120.0
@@ -69,6 +69,8 @@ _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
+_NOT_READY: Final = 10008
+"""JetStream's code for "temporarily unavailable": it reads its files, or votes for a leader."""
 _WRONG_REVISION: Final = (10071, 10164)
 """JetStream's codes for "the last message of that subject is another"."""
 
@@ -98,7 +100,7 @@ class WrongRevisionError(BusError):
     """Somebody else was faster: the key or subject is not where the caller last saw it."""
 
 
-class TooLargeError(BusError):
+class MessageTooLargeError(BusError):
     """A message has more bytes than the server takes."""
 
 
@@ -219,11 +221,13 @@ class BusConnection:
             await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
 
     async def wait_connected(self) -> None:
-        """Return when there is a connection."""
+        """Return when there is a connection; lets others run in any case."""
+        await checkpoint()
         while self._link is None or self._link.is_lost:
             if self._up.is_set():  # it is lost, and `run` has not been told yet
-                await anyio.lowlevel.checkpoint()
-            await self._up.wait()
+                await checkpoint()
+            else:
+                await self._up.wait()
 
     async def close(self) -> None:
         """Let the connection go; what was published is sent before."""
@@ -251,7 +255,7 @@ class BusConnection:
             WrongRevisionError: another message is the last.
             NoAnswerError: no stream takes it, or the server did not answer: ask before trying
                 again.
-            TooLargeError: it has more bytes than the server takes.
+            MessageTooLargeError: it has more bytes than the server takes.
             BusError: it was refused, such as by a full disk.
         """
         given: dict[str, Any] = dict(headers or {})
@@ -261,7 +265,9 @@ class BusConnection:
         async def operate(link: _Link) -> int:
             if len(payload) > link.client.max_payload:
                 most = link.client.max_payload
-                raise TooLargeError(f"{len(payload)} bytes are more than the bus takes ({most})")
+                raise MessageTooLargeError(
+                    f"{len(payload)} bytes are more than the bus takes ({most})"
+                )
             ack = await link.stream.publish(subject, payload, headers=given, timeout=ANSWER_S)
             return ack.seq
 
@@ -610,6 +616,16 @@ class _Link:
         with suppress(Exception):  # it may have been half way up, and it goes in any case
             with anyio.move_on_after(2.0):
                 await self.client.close()
+        # Where something waits to be written to a connection that is broken, nats-py's own end
+        # fails half way: its readers wait for ever then, and its socket stays open.
+        for subscription in self.client._subs.values():
+            if subscription._wait_for_msgs_task is not None:
+                subscription._wait_for_msgs_task.cancel()
+        self.client._subs.clear()
+        writer = getattr(self.client._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+            await checkpoint()
 
     async def serve(self, subject: str, answer: Answer) -> None:
         async def take(message: "Msg") -> None:
@@ -626,6 +642,8 @@ def _of_jetstream(error: "APIError", where: str) -> BusError:
 
     if error.err_code in _WRONG_REVISION:
         return WrongRevisionError(f"{where}: somebody else was faster")
+    if error.err_code == _NOT_READY:
+        return NoAnswerError(f"{where}: JetStream is not ready yet")
     if isinstance(error, ServiceUnavailableError):
         return BusError(f"{where} has no JetStream: start it with `nats-server -js`")
     return BusError(f"{where} refuses: {error.description or error.code}")

@@ -29,6 +29,8 @@ class HostStatus(msgspec.Struct, frozen=True):
     """End of the last dead engine's stderr, neutralised line by line, without secrets."""
     detail: str = ""
     """How it ended and when it starts again, or its last line that was no event; neutralised."""
+    end: str = ""
+    """How the last engine ended, by itself; neutralised."""
     noise: int = 0
     """Lines on the pipe that were no events."""
     read_percent: int | None = None

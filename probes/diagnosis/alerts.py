@@ -29,12 +29,15 @@ from probes.diagnosis.places import PlaceTime, PlaceTimes
 from probes.events import (
     Alert,
     AlertKind,
+    AttemptStarted,
     Burn,
     Diagnosis,
     Event,
+    FirstToken,
     Harm,
     HarmReason,
     Hello,
+    LimitReading,
     ProbeFinished,
     Tick,
 )
@@ -59,6 +62,10 @@ _GOAL_WORDS: Final = {
     "success": "misses its success goal",
     "goodput": "misses its goals",
 }
+
+
+_PASSED_OVER: Final = frozenset((AttemptStarted, FirstToken, LimitReading))
+"""Half of a run's events, which neither page nor burn."""
 
 
 @dataclass(slots=True)
@@ -99,8 +106,10 @@ class Alerts:
 
     def fold(self, event: Event) -> tuple[Alert, ...]:
         """Take one event; return the alerts that it decides, mostly none."""
-        told: list[Alert] = []
         place = self._places.fold(event)
+        if type(event) in _PASSED_OVER:
+            return ()
+        told: list[Alert] = []
         if isinstance(event, Hello):
             told += self._greet(event)
         is_time = isinstance(event, (ProbeFinished, Tick, Hello)) and self._rates.fold(event)

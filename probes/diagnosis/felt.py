@@ -74,7 +74,7 @@ class FeltTimes:
             return ()
         last, steps = len(self._known) - 1, _HANDED_ON - 1
         ordered = sorted(self._known)
-        return tuple(ordered[round(step * last / steps)] for step in range(_HANDED_ON))
+        return tuple(round(ordered[round(step * last / steps)], 6) for step in range(_HANDED_ON))
 
     def remember(self, values: Sequence[float]) -> None:
         """Begin with what an earlier run handed on; later ones take its place."""

@@ -12,7 +12,9 @@ Rule 4. Where a place that is heard jumps by more than `HOLE_NS`, events are los
         each second, and says itself where it did not run. What was open then has no known age.
 Rule 5. What is put into the stream by whoever reads it (a knob, a hold, what is told of a place)
         has the stream's newest stamp, and is no time of the place.
-Rule 6. A stream without places is of one, whose name is empty, and which is always heard.
+Rule 6. A place may be introduced before it is heard, and then tell of what was before: its time
+        goes back to the hello of what it tells.
+Rule 7. A stream without places is of one, whose name is empty, and which is always heard.
 """
 
 from typing import Final
@@ -77,14 +79,6 @@ class PlaceTime:
         if report.state == "heard":
             self._behind_until_ns = report.at_ns - _IN_TIME_NS
 
-    def advance(self, at_ns: int) -> Gap | None:
-        """Take the stamp of an event of its own; return what was lost before it, mostly nothing."""
-        before_ns = self.now_ns
-        self.now_ns = max(before_ns, at_ns)
-        if not self.name or at_ns - before_ns <= HOLE_NS:
-            return None
-        return Gap(at_ns=at_ns, started_ns=before_ns, place=self.name)
-
 
 class PlaceTimes:
     """All places of a stream, and which of them each route is of."""
@@ -107,31 +101,41 @@ class PlaceTimes:
 
         None for what is of no place, or of one that never said hello.
         """
-        self.hole = None
-        place = self._fold(event)
-        if place is not None:
-            self.newest = place
-        return place
-
-    def _fold(self, event: Event) -> PlaceTime | None:
+        # For each event of a run: straight on, without a call that can be spared.
         kind = type(event)
+        self.hole = None
         if kind in _OF_A_ROUTE:
             place = self._of.get(event.route) or self.by_name.get("")  # type: ignore[union-attr]
         elif kind in _OF_A_PLACE:
             place = self.by_name.get(event.place)  # type: ignore[union-attr]
         elif isinstance(event, Hello):
             place = self._greet(event)
-        elif isinstance(event, PlaceReport):
-            return self._report(event)
+        else:
+            return self._not_of_its_time(event)
+        if place is None:
+            return None
+        self.newest = place
+        at_ns, before_ns = event.at_ns, place.now_ns
+        if at_ns > before_ns:
+            place.now_ns = at_ns
+            # An engine that says hello begins: what was before it is no matter of loss.
+            if at_ns - before_ns > HOLE_NS and place.name and kind is not Hello:
+                self.hole = Gap(at_ns=at_ns, started_ns=before_ns, place=place.name)
+        return place
+
+    def _not_of_its_time(self, event: Event) -> PlaceTime | None:
+        """Return the place of what may have been put into the stream by its reader; without places
+        that is the time of the one there is all the same."""
+        place: PlaceTime | None = None
+        if isinstance(event, PlaceReport):
+            place = self._report(event)
         elif isinstance(event, (Knob, Held)):
             name = event.place if isinstance(event, Held) else ""
             place = self._of.get(event.route) or self.by_name.get(name)
-            if place is not None and place.name:
-                return place
-        else:
-            return None
+            if place is not None and not place.name:
+                place.now_ns = max(place.now_ns, event.at_ns)
         if place is not None:
-            self.hole = place.advance(event.at_ns)
+            self.newest = place
         return place
 
     def of(self, route: str) -> PlaceTime | None:
@@ -146,9 +150,10 @@ class PlaceTimes:
             self.infos.clear()
             self._of.clear()
         place = self.by_name.get(hello.place)
-        if place is None:
+        if place is None or (place.name and place.now_ns - hello.at_ns > HOLE_NS):
+            # Who was expected at a moment and then tells of what was before it begins there.
+            report = self._reports.pop(hello.place, None) if place is None else place.report
             place = self.by_name[hello.place] = PlaceTime(hello.place, hello.at_ns)
-            report = self._reports.pop(hello.place, None)
             if report is not None:
                 place.hear(report)
         if not hello.place:

@@ -116,6 +116,9 @@ TIMES_USUAL: Final = 10
 """How many times what all but one in fifty take a request may take."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
+_DIGITS: Final = 7
+"""Of what is handed on to a later run: a tenth of a microsecond. Significant digits would cost ten
+times as much, and it is asked for in the event loop of a screen."""
 _MOST_SET: Final = 1e6
 """Workers or seconds beyond which no setting of ours goes: what a broken recording says is still
 reckoned with."""
@@ -322,7 +325,7 @@ class RouteWatch:
             series = tuple(
                 SeriesReference(
                     figure=one.kind.figure,
-                    values=tuple(map(short, known[0])),
+                    values=tuple([round(value, _DIGITS) for value in known[0]]),
                     n=known[1],
                     scores=(short(known[2][0]), short(known[2][1]), short(known[2][2])),
                 )
@@ -339,8 +342,8 @@ class RouteWatch:
                     wall_ns=wall_ns,
                     series=series,
                     shares=shares,
-                    ttft_s=tuple(map(short, band.felt.ttft.reference())),
-                    e2e_s=tuple(map(short, band.felt.e2e.reference())),
+                    ttft_s=band.felt.ttft.reference(),
+                    e2e_s=band.felt.e2e.reference(),
                 )
             )
         return found

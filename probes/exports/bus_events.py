@@ -23,9 +23,9 @@ from anyio import to_thread
 from probes.bus.connection import (
     BusError,
     BusLostError,
+    MessageTooLargeError,
     NoAnswerError,
     StreamMessage,
-    TooLargeError,
     WrongRevisionError,
 )
 from probes.bus.messages import KeptHello, encode
@@ -41,7 +41,7 @@ from probes.bus.names import (
 from probes.bus.presence import PlaceTakenError
 from probes.events import Event
 from probes.exports.recorded_lives import Missing, RecordedLife, forget_life, recorded_chunks
-from probes.exports.unsent import Chunk, EngineLife, UnsentEvents
+from probes.exports.unsent import EngineLife, EventChunk, UnsentEvents
 from probes.kit.clock import Clock, seconds
 from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
@@ -57,7 +57,7 @@ class _Putting(Protocol):
     async def put(self, key: str, value: bytes) -> int: ...
 
 
-class Bus(Protocol):
+class SendingBus(Protocol):
     """The connection to the bus, as far as events need it."""
 
     async def wait_connected(self) -> None: ...
@@ -83,7 +83,7 @@ class BusEvents:
 
     def __init__(
         self,
-        bus: Bus,
+        bus: SendingBus,
         place: str,
         unsent: UnsentEvents,
         *,
@@ -106,7 +106,7 @@ class BusEvents:
         self._report = report
         self._last: int | None = None
         """Sequence of the place's last message in the stream; None where it is to be asked."""
-        self._lately: deque[tuple[int, Chunk]] = deque()
+        self._lately: deque[tuple[int, EventChunk]] = deque()
         """What the server has taken lately, each with our monotonic ns."""
         self._lately_bytes = 0
         self._bell = Signal()
@@ -200,7 +200,7 @@ class BusEvents:
             if self._hello is not None and not self._hello_is_kept:
                 await self._keep_hello(self._hello)
 
-    async def _send(self, chunk: Chunk) -> None:
+    async def _send(self, chunk: EventChunk) -> None:
         """Bring a chunk into the stream, however long that takes.
 
         Raises:
@@ -213,7 +213,7 @@ class BusEvents:
                 await self._send_once(chunk)
             except PlaceTakenError:
                 raise
-            except TooLargeError as error:
+            except MessageTooLargeError as error:
                 self._report(f"{counted(chunk.count, 'event')} left out: {error}")
                 return
             except BusError as error:
@@ -228,7 +228,7 @@ class BusEvents:
                     self._report("sending again")
                 return
 
-    async def _send_once(self, chunk: Chunk) -> None:
+    async def _send_once(self, chunk: EventChunk) -> None:
         """Bring a chunk into the stream, where it is not. Raises BusError."""
         if self._last is None:
             run, number = await self._look(chunk)
@@ -240,7 +240,7 @@ class BusEvents:
         await self._publish(chunk)
         self._keep(chunk)
 
-    async def _publish(self, chunk: Chunk) -> None:
+    async def _publish(self, chunk: EventChunk) -> None:
         headers = {
             RUN_HEADER: chunk.run,
             FIRST_HEADER: str(chunk.first),
@@ -249,7 +249,7 @@ class BusEvents:
         self._last = await self._bus.publish(self._subject, chunk.lines, headers, after=self._last)
         self.messages += 1
 
-    def _keep(self, chunk: Chunk) -> None:
+    def _keep(self, chunk: EventChunk) -> None:
         """Keep what was taken until the server has it for good."""
         now_ns, lately = self._clock.monotonic_ns(), self._lately
         lately.append((now_ns, chunk))
@@ -277,7 +277,7 @@ class BusEvents:
             except BusError:
                 await self._clock.sleep(_AGAIN_S[0])
 
-    async def _look(self, chunk: Chunk) -> tuple[str, int]:
+    async def _look(self, chunk: EventChunk) -> tuple[str, int]:
         """Find out where the stream stands; return the life of its last message of the place, and
         the number of its last event.
 

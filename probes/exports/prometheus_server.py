@@ -2,8 +2,8 @@
 
 Rule 1: who gives us events only queues them: they are folded in a thread, and served by others. A
 scrape copies the figures of one moment, and nobody who measures waits for it.
-Rule 2: at most `_AT_ONCE` scrapes at once, each with a few seconds: who asks for more is told 503,
-and who sends nothing keeps a thread for no longer than that.
+Rule 2: at most `_AT_ONCE` scrapes at once: who asks beside them is told 503. Connections are
+bounded, too, and each has some seconds: who sends nothing, or little, keeps nobody out.
 Rule 3: on loopback, requests must name it. A page that a browser has loaded from elsewhere can
 have its own name resolved to this machine (DNS rebinding) and would read routes, models and costs:
 its requests carry that name in `Host`, and get 403. Where another address was asked for, whoever
@@ -12,11 +12,14 @@ Rule 4: nothing is changed by any request, and no other site is let read an answ
 """
 
 import errno
+import io
 import ipaddress
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -46,6 +49,9 @@ _CONNECTIONS: Final = 32
 """Each has a thread while its request comes, and that may be slow."""
 _PATIENCE_S: Final = 5.0
 """What a scraper has to send its request, and to take each piece of the answer."""
+_LONGEST_S: Final = 15.0
+"""What a connection has in all: somewhat more than Prometheus waits by default. Whoever sends a
+byte now and then would else hold its place for ever."""
 _LEAVING_S: Final = 1.0
 _OWN_NAMES: Final = frozenset({"localhost", "host.docker.internal", "host.containers.internal"})
 """Names of this machine; the latter two are what containers on it call it. Nobody can have a page
@@ -202,6 +208,10 @@ class _Handler(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
+    def get_stderr(self) -> io.StringIO:
+        """Take the traceback of a defect, which Prometheus sees as a 500."""
+        return io.StringIO()
+
 
 class _Server(ThreadingMixIn, WSGIServer):
     """A thread a request, none of which keeps the process from ending."""
@@ -209,6 +219,8 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     # What another run left in TIME_WAIT does not matter; what listens there does.
     allow_reuse_address = os.name == "posix"
+    # With socketserver's 5 a burst of connections makes the next one wait for seconds.
+    request_queue_size = 2 * _CONNECTIONS
 
     def server_bind(self) -> None:
         """Bind without asking a resolver for our own name, which HTTPServer does: it may hang."""
@@ -216,21 +228,35 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_name = str(self.server_address[0])
         self.server_port = int(self.server_address[1])
         self.setup_environ()
-        self._connections = threading.BoundedSemaphore(_CONNECTIONS)
+        self._began_s: dict[socket.socket, float] = {}
+        """Connections that are being answered, and since when."""
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread; hang up on whoever comes while too many are there."""
-        if self._connections.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if len(self._began_s) >= _CONNECTIONS:
             self.shutdown_request(request)
+            return
+        self._began_s[request] = time.monotonic()
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread: it is hung up on by who called
+            self._began_s.pop(request, None)
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, then make room."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._connections.release()
+            self._began_s.pop(request, None)
+
+    def service_actions(self) -> None:
+        """Hang up on whoever has been here for too long."""
+        now_s = time.monotonic()
+        for request, began_s in list(self._began_s.items()):
+            if now_s - began_s > _LONGEST_S:
+                with suppress(OSError):  # it has just gone by itself
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: object) -> None:
         """Say nothing of a scraper that hangs up in the middle."""

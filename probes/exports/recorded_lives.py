@@ -14,7 +14,7 @@ from typing import IO, Final
 
 import msgspec
 
-from probes.exports.unsent import Chunk, EngineLife
+from probes.exports.unsent import EngineLife, EventChunk
 from probes.kit.open_regular import open_regular
 from probes.kit.paths import state_folder
 from probes.store.hellos import HELLO_PREFIX
@@ -99,7 +99,9 @@ def _path(folder: Path, life: RecordedLife) -> Path:
     return folder / f"{life.place}-{life.run}{_SUFFIX}"
 
 
-def recorded_chunks(life: RecordedLife, after: int, most_bytes: int) -> Iterator[Chunk | Missing]:
+def recorded_chunks(
+    life: RecordedLife, after: int, most_bytes: int
+) -> Iterator[EventChunk | Missing]:
     """Yield what a life recorded behind the event of a number, in order; a chunk has so many bytes,
     or one event.
 
@@ -155,7 +157,7 @@ class _Reading:
         self.is_broken = False
         """A part is not there, and nobody has said since how much it held."""
 
-    def part(self, file: IO[bytes], rows: list[RecordedRow]) -> Iterator[Chunk | Missing]:
+    def part(self, file: IO[bytes], rows: list[RecordedRow]) -> Iterator[EventChunk | Missing]:
         """Yield what one part adds."""
         starts = {row.offset: row.number for row in rows}
         if rows and rows[0].offset:
@@ -180,7 +182,7 @@ class _Reading:
         if hello != self._life.hello:  # its own line is in a part that is gone
             self._life = EngineLife(self.next, hello)
 
-    def _jump(self, number: int) -> Iterator[Chunk | Missing]:
+    def _jump(self, number: int) -> Iterator[EventChunk | Missing]:
         """Go on with an event of a known number."""
         if number <= self.next and not self.is_broken:
             return
@@ -191,7 +193,7 @@ class _Reading:
             yield Missing(number - 1 - self._given)
             self._given = number - 1
 
-    def _take(self, line: bytes) -> Iterator[Chunk | Missing]:
+    def _take(self, line: bytes) -> Iterator[EventChunk | Missing]:
         number, self.next = self.next, self.next + 1
         if number <= self._after:
             return
@@ -203,8 +205,8 @@ class _Reading:
         self._size += len(line)
         self._given = number
 
-    def rest(self) -> Iterator[Chunk]:
+    def rest(self) -> Iterator[EventChunk]:
         """Yield what was gathered."""
         lines, self._lines, self._size = self._lines, [], 0
         if lines:
-            yield Chunk(self._run, self._first, len(lines), b"".join(lines), self._life)
+            yield EventChunk(self._run, self._first, len(lines), b"".join(lines), self._life)

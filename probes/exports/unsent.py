@@ -24,7 +24,7 @@ from probes.store.hellos import HELLO_PREFIX
 from probes.store.recording import RecordedSpan, Recorder
 
 MEMORY_BYTES: Final = 32 << 20
-"""About an hour of eight routes at a probe a second each."""
+"""Some 25 minutes of eight routes at a probe a second each."""
 _MARKS: Final = 200_000
 """Batches whose numbers are known to the last one: 5 h of ten a second. Of older ones every second
 is forgotten, again and again: only where the recording lost something is that felt."""
@@ -48,7 +48,7 @@ class EngineLife:
         return offset_of(event) if isinstance(event, Hello) else 0
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class EventChunk(msgspec.Struct, frozen=True):
     """Events in a row, to be sent at once."""
 
     run: str
@@ -164,7 +164,7 @@ class UnsentEvents:
         if len(self._marks[0]) > _MARKS:
             self._marks = tuple(_thinned(marks) for marks in self._marks)  # type: ignore[assignment]
 
-    async def peek(self, most_bytes: int) -> Chunk | None:
+    async def peek(self, most_bytes: int) -> EventChunk | None:
         """Return the oldest events, as many as fit and one at least; None where none waits."""
         while self.waiting:
             head = self._memory[0]
@@ -179,7 +179,7 @@ class UnsentEvents:
             self._report_lost(count)
         return None
 
-    def sent(self, chunk: Chunk) -> None:
+    def sent(self, chunk: EventChunk) -> None:
         """Note that the chunk that was peeked at last is where it should be."""
         self.sent_events += chunk.count
         self._next, self._next_begin = chunk.next, self._next_begin + len(chunk.lines)
@@ -208,7 +208,7 @@ class UnsentEvents:
             span = self._recorder.written_from(span.begin + span.size)
         return found
 
-    def _remembered(self, most_bytes: int) -> Chunk:
+    def _remembered(self, most_bytes: int) -> EventChunk:
         pieces: list[bytes] = []
         size = 0
         for held in self._memory:
@@ -218,12 +218,12 @@ class UnsentEvents:
             size += len(held.lines)
         return self._chunk(b"".join(pieces), most_bytes)
 
-    def _chunk(self, lines: bytes, most_bytes: int) -> Chunk:
+    def _chunk(self, lines: bytes, most_bytes: int) -> EventChunk:
         at = bisect_right(self._lives, self._next, key=lambda life: life.first) - 1
         life, following = self._lives[max(0, at)], self._lives[at + 1 : at + 2]
         most_lines = following[0].first - self._next if following else None
         lines, count = cut_lines(lines, most_bytes, most_lines)
-        return Chunk(self.run, self._next, count, lines, life)
+        return EventChunk(self.run, self._next, count, lines, life)
 
     def _recorded(self, head: _Held, most_bytes: int) -> "bytes | _Mark":
         """Return the next lines from the recording, in a thread; where those are lost, where

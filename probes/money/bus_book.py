@@ -286,34 +286,24 @@ def changed(book: Book, account: Account, now_s: int) -> Holder:
     part = emergency_part(account.budget)
     budget = part if is_new else account.budget
     for route, need in account.needs.items():
-        had = mine.held.get(route, Holding())
-        others = taken.get(route, NOTHING) - had.whole
-        others_of_all = total(taken.values()) - had.whole
-        hands = account.hands.get(route, NOTHING)
-
-        def left(
-            holding: Holding, others: Amount = others, others_of_all: Amount = others_of_all
-        ) -> Amount:
-            whole = holding.whole
-            return left_of(budget, others + whole, others_of_all + whole).most(NOTHING)
-
+        had, hands = mine.held.get(route, Holding()), account.hands.get(route, NOTHING)
+        others = (taken.get(route, NOTHING) - had.whole, total(taken.values()) - had.whole)
         holding = Holding(had.lease.least(need.want.most(hands)), had.reserve)
-        holding = _leased(holding, need, hands, left(holding))
+        holding = _leased(holding, need, hands, _left(budget, holding, others))
         if holding.lease.covers(need.want):
-            free = left(holding)
+            free = _left(budget, holding, others)
             # In equal parts: who asks first must not have all that has come free.
             ahead = need.ahead.least(Amount(free.tokens // living, free.usd / living))
             holding = Holding(holding.lease + ahead, holding.reserve)
             target = NOTHING if is_new else _reserve_of(part, need, living, len(account.needs))
-            others_reserve = left_of(
+            free_of_part = left_of(  # what the reserves of others leave of one part
                 part,
                 reserved.get(route, NOTHING) - had.reserve,
                 total(reserved.values()) - had.reserve,
             ).most(NOTHING)
-            target = target.least(others_reserve)
-            reserve = target.least(holding.reserve + left(holding))
-            holding = Holding(holding.lease, reserve)
-        taken[route] = others + holding.whole
+            more = holding.reserve + _left(budget, holding, others)
+            holding = Holding(holding.lease, target.least(free_of_part).least(more))
+        taken[route] = others[0] + holding.whole
         reserved[route] = reserved.get(route, NOTHING) - had.reserve + holding.reserve
         mine.held[route] = holding
     mine.held = {route: holding for route, holding in mine.held.items() if holding.whole}
@@ -350,6 +340,13 @@ def _told(book: Book, account: Account, now_s: int) -> Holder:
             held = Holding(hands)
         mine.held[route] = held
     return mine
+
+
+def _left(budget: Budget, holding: Holding, others: tuple[Amount, Amount]) -> Amount:
+    """Return what is left beside a holding of a route and what `others` hold and have spent, of
+    the route and of all."""
+    route, overall = others
+    return left_of(budget, route + holding.whole, overall + holding.whole).most(NOTHING)
 
 
 def _leased(holding: Holding, need: Need, hands: Amount, left: Amount) -> Holding:

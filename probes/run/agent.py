@@ -25,14 +25,21 @@ from anyio.abc import TaskStatus
 
 from probes import __version__
 from probes.bus.address import BusAddress
-from probes.bus.connection import Answer, Bucket, BusConnection, BusError, BusState
+from probes.bus.connection import (
+    Answer,
+    Bucket,
+    BusConnection,
+    BusError,
+    BusLostError,
+    BusState,
+    NoAnswerError,
+)
 from probes.bus.messages import encode
 from probes.bus.names import PLACES_BUCKET, RUN_HEADER, WANTED_BUCKET, commands_of, events_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
-from probes.exports.bus_events import Bus as SendingBus
-from probes.exports.bus_events import BusEvents
+from probes.exports.bus_events import BusEvents, SendingBus
 from probes.exports.recorded_lives import (
     RecordedLife,
     RecordedRow,
@@ -57,6 +64,8 @@ FLUSH_S: Final = 10.0
 """What the last events have to be sent in; half of what a supervisor waits before it kills."""
 _FLUSH_LOST_S: Final = 2.0
 """The same where the bus is lost by then: it is rarely back just now."""
+_CONNECT_S: Final = 2.0
+"""Between two tries to reach the bus at the start."""
 _WANTED_S: Final = 0.5
 """Between two writes of what is wanted, however fast knobs are turned."""
 _ROWS_S: Final = 5.0
@@ -89,7 +98,7 @@ async def run_agent(
         recorder: records the session; without one what is not sent when this ends is lost.
         clock: the time.
         say: takes a line for whoever minds the agent.
-        duration_s: seconds; None for ever.
+        duration_s: seconds; None for ever, and then a bus that cannot be reached is waited for.
         folder: where it is written down what of a recording was not sent; None for the usual one.
 
     Raises:
@@ -104,7 +113,7 @@ async def run_agent(
 
     connection = BusConnection(address, clock=clock, name=f"llmtop agent {place}", changed=changed)
     try:
-        await connection.connect()
+        await _connect(connection, clock, say, is_patient=duration_s is None)
         last = await connection.last(events_of(place))
         folder = folder or default_folder()
         try:
@@ -141,6 +150,31 @@ async def run_agent(
     finally:
         await connection.close()
     return status
+
+
+async def _connect(
+    connection: BusConnection, clock: Clock, say: Callable[[str], object], *, is_patient: bool
+) -> None:
+    """Connect; a bus that cannot be reached is waited for, if there is the patience.
+
+    After a power cut everything starts at once, and a supervisor gives up sooner than a bus is
+    there. Nothing is probed meanwhile: who has the place is not known, nor what may be spent.
+
+    Raises:
+        BusError: it refuses us, or it cannot be reached and is not waited for.
+    """
+    is_said = False
+    while True:
+        try:
+            await connection.connect()
+            return
+        except (BusLostError, NoAnswerError) as error:
+            if not is_patient:
+                raise
+            if not is_said:
+                say(f"{error}; it is waited for, and nothing is probed before")
+            is_said = True
+        await clock.sleep(_CONNECT_S)
 
 
 class AgentBus(SendingBus, Protocol):

@@ -78,6 +78,8 @@ class IncidentReport:
     slept_s: float
     """Of that, when the engine did not run; of several places, that of the one that slept most."""
     routes: tuple[RouteCount, ...]
+    places: tuple[str, ...]
+    """From where it was probed, sorted; empty where that was one place."""
     incidents: tuple[RecordedIncident, ...]
     """In the order in which they were first spoken of."""
     pages: tuple[RecordedPage, ...]
@@ -229,6 +231,7 @@ class ReportReading:
             lasted_s=seconds(self._lasted_ns + self._span_ns()),
             slept_s=seconds(max(self._slept_ns.values(), default=0)),
             routes=routes,
+            places=tuple(sorted(filter(None, self._places.by_name))),
             incidents=tuple(map(self._with_its_probes, self._log.records)),
             pages=tuple(self._pages.values()),
             missing=(*missing, *self._missing(routes)),

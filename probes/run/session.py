@@ -55,12 +55,10 @@ from probes.run.thickening import Thickening
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
-from probes.sources.places import SeveralPlaces
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
 from probes.sources.source import Brief, Receive, Source
-from probes.sources.ssh import LIMITS_THERE, ssh_explain, ssh_launch
-from probes.sources.supervised import Launch, plain_end
+from probes.sources.supervised import EngineWay, Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
@@ -69,6 +67,7 @@ if TYPE_CHECKING:
     from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
     from probes.run.sweep_run import Sweeps
+    from probes.sources.places import SeveralPlaces
 
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
@@ -95,7 +94,7 @@ class Session:
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
         places: Sequence[GivenPlace] = (),
-        launch_there: Callable[[GivenPlace], Launch] = ssh_launch,
+        way_to: Callable[[GivenPlace], EngineWay] | None = None,
         diagnostician: Diagnostician | None = None,
         compare: "Callable[[], Comparisons] | None" = None,
         sweep: "Callable[[], Sweeps] | None" = None,
@@ -105,10 +104,10 @@ class Session:
         of one at each of `places`, to which `config` has its routes (`config_at`).
 
         `headers` are those of each route with its secrets filled in, where it is probed from this
-        machine; `launch_there` starts an engine at a place elsewhere; `apart` is the ledger that
-        takes what the shared one does not at the end; `diagnostician` judges the run in the place
-        of a new one of ours; `compare` and `sweep` make what compares and
-        sweeps its routes for a screen; `history` keeps what comes of it for weeks, and tells what
+        machine; `way_to` tells how an engine elsewhere is reached, in the place of ssh; `apart` is
+        the ledger that takes what the shared one does not at the end; `diagnostician` judges the
+        run in the place of a new one of ours; `compare` and `sweep` make what compares and sweeps
+        its routes for a screen; `history` keeps what comes of it for weeks, and tells what
         was usual before.
         """
         self._config = config
@@ -185,23 +184,7 @@ class Session:
         self._places: SeveralPlaces | None = None
         self._source: Source
         if places:
-
-            def make(
-                number: int, routes: Sequence[Route], brief: Brief, receive: Receive
-            ) -> FundedEngine:
-                place = places[number]
-                there = None if place.way == "local" else place
-                return self._fund(number, routes, brief, receive, there=there)
-
-            self._launch_there = launch_there
-            self._source = self._places = SeveralPlaces(
-                self._brief,
-                self._receive,
-                routes=config.routes,
-                places=places,
-                make_engine=make,
-                clock=self._clock,
-            )
+            self._source = self._places = self._at_places(places, way_to)
         elif engines == 1:
             self._source = self._fund(0, config.routes, self._brief, self._receive)
         else:
@@ -383,6 +366,30 @@ class Session:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
 
+    def _at_places(
+        self, places: Sequence[GivenPlace], way_to: Callable[[GivenPlace], EngineWay] | None
+    ) -> "SeveralPlaces":
+        """Make the source of an engine at each place."""
+        # Most runs have need of neither.
+        from probes.sources.places import SeveralPlaces
+        from probes.sources.ssh import ssh_way
+
+        def fund(
+            number: int, routes: Sequence[Route], brief: Brief, receive: Receive
+        ) -> FundedEngine:
+            place = places[number]
+            way = None if place.way == "local" else (way_to or ssh_way)(place)
+            return self._fund(number, routes, brief, receive, way=way)
+
+        return SeveralPlaces(
+            self._brief,
+            self._receive,
+            routes=self._config.routes,
+            places=places,
+            make_engine=fund,
+            clock=self._clock,
+        )
+
     def _fund(
         self,
         engine: int,
@@ -390,20 +397,23 @@ class Session:
         brief: Brief,
         receive: Receive,
         *,
-        there: GivenPlace | None = None,
+        way: EngineWay | None = None,
     ) -> FundedEngine:
-        """Make the source of one engine, with a lease of its own for its part of the routes: of
-        this machine, or `there`."""
+        """Make the source of one engine, with a lease of its own for its part of the routes.
+
+        It is reached by `way`, or is one of this machine.
+        """
+        way = way or EngineWay(self._launch, limits=self._limits)
         funded = FundedEngine(
             brief,
             receive,
             lease=BudgetLease(self._ledger, routes, clock=self._clock, engine=engine),
-            launch=self._launch if there is None else self._launch_there(there),
-            limits=self._limits or (None if there is None else LIMITS_THERE),
+            launch=way.launch,
+            limits=way.limits,
             clock=self._clock,
             scrub=self._scrub,
             topped_up=self._tell_problems,
-            explain=plain_end if there is None else ssh_explain(there),
+            explain=way.explain,
         )
         self._funded.append(funded)
         return funded

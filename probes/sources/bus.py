@@ -63,6 +63,9 @@ _PIECE_BYTES: Final = 32 << 10
 _LOOK_S: Final = 0.5
 _LOST_GRACE_NS: Final = 2 * NS_PER_S
 """A server that starts again is back by then."""
+_READ_ANEW_NS: Final = 30 * NS_PER_S
+"""Silence of all places at once after which the reading is begun anew: it costs nothing, and a
+reading that the server has forgotten looks just so."""
 _AGAIN_S: Final = 0.5
 """Before what failed is tried again while there is a connection."""
 _ASK_HELLO_NS: Final = 2 * NS_PER_S
@@ -153,6 +156,8 @@ class BusSource:
         self._asked_hello_ns: dict[str, int] = {}
         self._ahead_ns: int | None = None
         """The bus's clock minus ours, as near as a message has told it."""
+        self._is_timed = False
+        """That was told by one that had just been taken."""
         self._taken_ns = 0
         """When the bus took the last message that was read."""
         self._until = 0
@@ -161,6 +166,9 @@ class BusSource:
         self._at = 0
         self._is_live = False
         self._has_caught_up = False
+        self._reading: anyio.CancelScope | None = None
+        self._read_anew_ns = 0
+        """Silence of all places at which that was begun anew last."""
         self._reads = False
         """A reading is open: what is silent could be heard."""
         self._began_late = ""
@@ -179,9 +187,13 @@ class BusSource:
     @property
     def now_ns(self) -> int:
         """The present on the line of time that all places share."""
-        if self._ahead_ns is None:
-            return max(self._clock.wall_ns(), self._streams.newest_ns)
-        return self._ahead_ns + self._clock.monotonic_ns()
+        now_ns = 0
+        if self._ahead_ns is not None:
+            now_ns = self._ahead_ns + self._clock.monotonic_ns()
+        if not self._is_timed:
+            # What was taken long before it was read says only that it is later by now.
+            now_ns = max(now_ns, self._clock.wall_ns())
+        return max(now_ns, self._streams.newest_ns)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -208,6 +220,12 @@ class BusSource:
         if not self.places:
             detail = f"no place has been heard yet on {where}"
             return HostStatus(state="starting", since_s=since_s, detail=detail)
+        reports = self._streams.reports
+        if reports and all(report.state != "heard" for report in reports):
+            # Each is told in the stream; that nobody at all is heard must not be overlooked.
+            silent_s = seconds(self._streams.silent_ns)
+            whose = "all places" if len(reports) > 1 else f"place {reports[0].place}"
+            return HostStatus(state="silent", since_s=silent_s, silent_s=silent_s, engine=whose)
         return HostStatus(state="running", since_s=since_s)
 
     def send(self, command: Command) -> None:
@@ -268,9 +286,9 @@ class BusSource:
         subject = events_of(self._asked[0]) if len(self._asked) == 1 else EVENTS_OF_ALL
         while True:
             await self._bus.wait_connected()
-            with suppress(BusError):  # lost, which its state tells; or the stream was deleted
+            with suppress(BusError), anyio.CancelScope() as self._reading:
+                # An error is a loss, which its state tells; or the stream was deleted.
                 last = await self._bus.last(subject)
-                self._streams.heard_again()
                 await self._read_from(subject, self._begin_ns(last), last)
             self._reads = False
             await self._clock.sleep(_AGAIN_S)
@@ -295,7 +313,7 @@ class BusSource:
             async for message in messages:
                 if not self._from:
                     self._from = message.sequence
-                    later_ns = None if self._taken_ns else self._later_ns(begin_ns, last)
+                    later_ns = None if self._taken_ns else self._later_ns(begin_ns, message, last)
                     if later_ns is not None:
                         break
                 self._at = message.sequence
@@ -313,7 +331,9 @@ class BusSource:
             self._began_late = f"the bus keeps more than is read at once: this begins at {at}"
             await self._read_from(subject, later_ns, last)
 
-    def _later_ns(self, begin_ns: int, last: StreamMessage | None) -> int | None:
+    def _later_ns(
+        self, begin_ns: int, first: StreamMessage, last: StreamMessage | None
+    ) -> int | None:
         """Return from when to read in the place of `begin_ns`, where there is more from there on
         than a person waits for; None where there is not.
 
@@ -321,10 +341,14 @@ class BusSource:
         """
         if last is None or self._began_late:
             return None
-        share = 1.0
+        messages: float = last.sequence - first.sequence + 1
         if len(self._asked) == 1:
-            share /= max(1, len(self._present))  # its messages are one part of what is counted
-        total = share * (last.sequence - self._from + 1) * len(last.data)
+            # Other places' messages are counted too; of one place its events are numbered.
+            with suppress(KeyError, ValueError):
+                if first.headers[RUN_HEADER] == last.headers[RUN_HEADER]:
+                    numbers = [int(one.headers[FIRST_HEADER]) for one in (first, last)]
+                    messages = 1 + (numbers[1] - numbers[0]) / max(1, last.data.count(b"\n"))
+        total = messages * len(last.data)
         if total <= _MOST_READ:
             return None
         return last.at_ns - round((last.at_ns - begin_ns) * _MOST_READ / total)
@@ -332,6 +356,7 @@ class BusSource:
     def _go_live(self) -> None:
         self._is_live = True
         if not self._has_caught_up:
+            self._streams.caught_up(self.now_ns)
             self._give()
             self._has_caught_up = True
             self._caught_up()
@@ -347,9 +372,7 @@ class BusSource:
 
     async def _take(self, message: StreamMessage) -> None:
         """Take one message of the stream."""
-        ahead_ns = message.at_ns - self._clock.monotonic_ns()
-        if self._ahead_ns is None or ahead_ns > self._ahead_ns:
-            self._ahead_ns = ahead_ns  # the one that was on its way for the shortest time knows
+        self._note_time(message.at_ns, is_new=message.sequence > self._until)
         self._taken_ns = max(self._taken_ns, message.at_ns)
         place = self._place_of(message.subject)
         if place is None:
@@ -365,6 +388,13 @@ class BusSource:
             at_ns, text = self._streams.newest_ns, self._began_late
             self._streams.tell(Notice(at_ns=at_ns, route="", text=text))
             self._began_late = ""
+
+    def _note_time(self, taken_ns: int, *, is_new: bool) -> None:
+        """Compare the bus's clock with ours, by when it took something that is here now."""
+        ahead_ns = taken_ns - self._clock.monotonic_ns()
+        if self._ahead_ns is None or ahead_ns > self._ahead_ns:
+            self._ahead_ns = ahead_ns  # what was on its way for the shortest time knows best
+        self._is_timed = self._is_timed or is_new
 
     def _place_of(self, subject: str) -> str | None:
         """Return whose a message is; None where it is to be left out."""
@@ -420,6 +450,8 @@ class BusSource:
 
     def _note_presence(self, entry: Entry) -> None:
         place = entry.key
+        # It is renewed each few seconds: no entry is old.
+        self._note_time(entry.at_ns, is_new=True)
         if not entry.value:
             self._present.pop(place, None)
         elif place in self._present or (len(self._present) < _MOST_PLACES and _is_place(place)):
@@ -446,10 +478,15 @@ class BusSource:
                     why = neutralise(bus.why, _WORDS_LIMIT)
                     self._streams.lost(self.now_ns, self.now_ns - for_ns, why)
                     self._reads = False
+                    self._streams.heard_again()
             elif self._reads and self._is_live and self._released.is_set():
                 self._streams.listened(span_ns)
                 await self._mind_unheard(now_ns)
                 self._streams.look(self.now_ns, self._is_present)
+                if self._streams.silent_ns - self._read_anew_ns > _READ_ANEW_NS and self._reading:
+                    self._read_anew_ns = self._streams.silent_ns
+                    self._reading.cancel()
+                self._read_anew_ns = min(self._read_anew_ns, self._streams.silent_ns)
             if self._is_live and self._is_due():
                 self._give()
 

@@ -10,7 +10,8 @@ minutes late is folded at its own stamps and touches no other place.
 Rule 4: of a place nothing comes before its `hello`. Who comes in the middle is given one that was
 kept, dated at the first event that follows.
 Rule 5: whether a place is heard is told once each time that changes, at the present of the bus: a
-place whose own stamps have not come so far yet is catching up.
+place whose own stamps have not come so far yet is catching up. By when the bus took its messages
+that is known of the past as well, so that who comes late has it as those who were there.
 Rule 6: whatever a place sends is somebody else's: an event of a route of another place, a line that
 is no event and a schema of the future cost themselves alone.
 """
@@ -95,6 +96,8 @@ class _Place:
     """Stamp of the newest event that was heard; 0 where none was."""
     report: PlaceReport | None = None
     """What was told last of whether it is heard."""
+    taken_ns: int = 0
+    """When the bus took the last of its messages."""
     silent_ns: int = 0
     """For how long nothing has come of it while we listened."""
     moved: tuple[int, int] = (0, 0)
@@ -154,7 +157,8 @@ class PlaceStreams:
         known = max(0, expected - message.first)
         if known >= len(lines):
             return  # no sign of life: after a loss what was read last is read again
-        place.silent_ns = 0
+        self._pass_time(message.taken_ns)
+        place.silent_ns, place.taken_ns = 0, message.taken_ns
         place.missing += max(0, message.first - expected)
         place.next_of[message.run] = message.first + len(lines)
         events = self._decoded(place, lines[known:])
@@ -164,6 +168,18 @@ class PlaceStreams:
             at_ns = max(message.taken_ns, self.newest_ns)
             self._report(place, at_ns, "heard", place.newest_ns or at_ns)
         self._tell_trouble(place, message.taken_ns)
+
+    def _pass_time(self, now_ns: int) -> None:
+        """Tell of which places nothing had come by a moment at which the bus took something."""
+        for place in self._places.values():
+            if place.state == "heard" and now_ns - place.taken_ns > SILENT_AFTER_NS:
+                self._report(place, max(now_ns, self.newest_ns), "silent", place.newest_ns)
+
+    def caught_up(self, now_ns: int) -> None:
+        """Know that the past has been read: what nothing has come of for long is silent already."""
+        for place in self._places.values():
+            if place.taken_ns:
+                place.silent_ns = max(place.silent_ns, now_ns - place.taken_ns)
 
     def unreadable(self, name: str, taken_ns: int) -> None:
         """Count a message that no agent of ours wrote."""
@@ -185,6 +201,11 @@ class PlaceStreams:
         """Know that all that had come was read, and for so long nothing else did."""
         for place in self._places.values():
             place.silent_ns += for_ns
+
+    @property
+    def silent_ns(self) -> int:
+        """For how long no place has been heard while all that came was read."""
+        return min((place.silent_ns for place in self._places.values()), default=0)
 
     def heard_again(self) -> None:
         """Know that the way to the places is there again: each has its time to be heard."""

@@ -122,6 +122,8 @@ class _Feed:
         self._looked_ns = 0
         self.last_ns = line.now_ns
         """Stamp of the last that was heard of the place; until then when we began to listen."""
+        self.back_ns: int | None = None
+        """Stamp of the first that was heard since it was last told not to be; None before that."""
         self.drifted = False
         """The engine's stamps are not where the constant puts them."""
         self.state: PlaceState | None = None
@@ -150,6 +152,9 @@ class _Feed:
                     continue
             if self._by_ns is None:
                 self._waiting.append(event)
+            elif event.at_ns + self._by_ns > now_ns + DRIFT_NS:
+                # Nothing is heard before it was said; passed on it would be the stream's present.
+                self.drifted = True
             else:
                 told.append(at_place(event, self.place.name, self._by_ns))
         return self._noted(told) + self.settle_if_due()
@@ -203,8 +208,6 @@ class _Feed:
             self._least_ns = way_ns if self._least_ns is None else min(self._least_ns, way_ns)
             return
         late_ns = way_ns - self._by_ns
-        if late_ns < -DRIFT_NS:  # nothing is heard before it was said
-            self.drifted = True
         if self._late_ns is None:
             self._late_ns, self._looked_ns = late_ns, now_ns
         self._late_ns = min(self._late_ns, late_ns)
@@ -213,8 +216,12 @@ class _Feed:
             self._late_ns = None
 
     def _noted(self, told: list[Event]) -> list[Event]:
-        if told:
-            self.last_ns = max(self.last_ns, told[-1].at_ns)
+        """Note of when it is what was heard of the place itself."""
+        heard = [event.at_ns for event in told if not _is_death(event)]
+        if heard:
+            self.last_ns = max(self.last_ns, heard[-1])
+            if self.state != "heard" and self.back_ns is None:
+                self.back_ns = heard[0]
         return told
 
 
@@ -282,9 +289,7 @@ class SeveralPlaces:
         """The places whose engines were given up, each with the reason."""
         statuses = zip(self._feeds, (engine.status for engine in self._engines), strict=True)
         return [
-            (feed.place.name, status.detail)
-            for feed, status in statuses
-            if status.state == "gave_up"
+            (feed.place.name, status.end) for feed, status in statuses if status.state == "gave_up"
         ]
 
     @property
@@ -383,12 +388,17 @@ class SeveralPlaces:
             if state is None or state == feed.state:
                 continue
             feed.state = state
-            detail = "" if state == "heard" else status.detail
+            back_ns, feed.back_ns = feed.back_ns, None
+            since_ns = feed.last_ns
+            if state == "heard" and back_ns is not None:
+                since_ns = back_ns
+            # Not when the next try is due: that is of the moment, and this is kept.
+            detail = status.end if state in ("unknown", "gone") else ""
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,
                 state=state,
-                since_ns=feed.last_ns,
+                since_ns=since_ns,
                 detail=detail,
             )
             self._tell([report])

@@ -21,12 +21,12 @@ from probes import __version__
 from probes.config.places import OWN_COMMAND, GivenPlace
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
-from probes.sources.supervised import Child, EngineEnd, Explain, Launch
+from probes.sources.supervised import Child, EngineEnd, EngineWay, Explain, Launch
 
 ALIVE_EVERY_S: Final = 5
 ALIVE_MISSED: Final = 3
-"""So many questions without an answer and the way is cut: 15 s, before an engine that says nothing
-is killed for its silence."""
+"""So many questions without an answer and the way is cut: after 15 to 20 s, before an engine that
+says nothing is killed for its silence."""
 CONNECT_S: Final = 10
 LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0)
 """An engine ends within half a second of being told; the rest is the way there and back."""
@@ -70,6 +70,11 @@ _FINAL: Final = (
 )
 """What ssh says of what a person has to mend, the most telling first, and what is said of it."""
 _PREFIX: Final = "llmtop: "
+
+
+def ssh_way(place: GivenPlace) -> EngineWay:
+    """Return how the engine of a place is reached."""
+    return EngineWay(ssh_launch(place), ssh_explain(place), LIMITS_THERE)
 
 
 def ssh_argv(place: GivenPlace) -> list[str]:

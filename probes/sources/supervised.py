@@ -10,7 +10,7 @@ on: what it means otherwise than we do would be believed.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import anyio
 import msgspec
@@ -104,6 +104,15 @@ def plain_end(how: str, _last_words: str) -> EngineEnd:
 Launch: TypeAlias = Callable[[TaskGroup], Awaitable[Child]]
 """Start an engine whose helper tasks live in the group. Raises OSError where it cannot start."""
 
+
+class EngineWay(NamedTuple):
+    """How an engine is reached: what starts it, what its ends mean, how patient one is with it."""
+
+    launch: Launch
+    explain: Explain = plain_end
+    limits: HostLimits | None = None
+
+
 Prepare: TypeAlias = Callable[[str], Awaitable[Sequence[Command]]]
 """Given a new engine's id, what it must be told first: Configure, the wanted state, Go."""
 
@@ -171,6 +180,7 @@ class SupervisedEngine:
             restarts=max(0, self._lives - 1),
             last_words=self._last_words,
             detail=self._detail,
+            end=self._last_end,
             noise=self._noise + (self._life.oversized if self._life else 0),
         )
 
@@ -301,6 +311,8 @@ class SupervisedEngine:
         for line in lines:
             if self._refusal:
                 break
+            if not line:
+                continue  # what an engine elsewhere begins with
             try:
                 event = decode_event(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

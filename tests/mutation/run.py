@@ -100,6 +100,18 @@ ROOMS: Final = {
             "tests/probes/answers/test_cases.py",
         ),
     ),
+    "history": Room(
+        (
+            "probes/history/*.py",
+            "tui/commands/history.py",
+            "tui/draw/history_lines.py",
+        ),
+        (
+            "tests/probes/history/test_*.py",
+            "tests/tui/commands/test_cli_history.py",
+            "tests/tui/draw/test_history_lines.py",
+        ),
+    ),
     "money": Room(
         (
             "probes/money/ledger.py",
@@ -245,8 +257,13 @@ ROOMS: Final = {
             "probes/diagnosis/incidents.py",
             "probes/diagnosis/evidence.py",
             "probes/diagnosis/diagnostician.py",
+            "probes/diagnosis/places.py",
+            "probes/diagnosis/observer.py",
+            "probes/diagnosis/seen_from.py",
+            "probes/diagnosis/hosts.py",
+            "probes/events/spoken_of.py",
         ),
-        # Not `test_proof.py`: it takes minutes.
+        # Not `test_proof.py` nor `test_proof_places.py`: they take minutes.
         (
             "tests/probes/diagnosis/test_failure_kinds.py",
             "tests/probes/diagnosis/test_series.py",
@@ -256,6 +273,9 @@ ROOMS: Final = {
             "tests/probes/diagnosis/test_incidents.py",
             "tests/probes/diagnosis/test_evidence.py",
             "tests/probes/diagnosis/test_diagnostician.py",
+            "tests/probes/diagnosis/test_places.py",
+            "tests/probes/diagnosis/test_seen_from.py",
+            "tests/probes/events/test_spoken_of.py",
         ),
     ),
     "host": Room(
@@ -264,6 +284,7 @@ ROOMS: Final = {
             "probes/run/funded.py",
             "probes/run/sinks.py",
             "probes/run/session.py",
+            "probes/run/places_session.py",
             "probes/control/knobs.py",
             "probes/control/wanted.py",
             "probes/engine/watchdog.py",
@@ -272,6 +293,7 @@ ROOMS: Final = {
             "tests/probes/sources/test_*.py",
             "tests/probes/control/test_status.py",
             "tests/probes/run/test_session.py",
+            "tests/probes/run/test_places_session.py",
             "tests/probes/run/test_funded.py",
             "tests/probes/control/test_knob_ranges.py",
             "tests/probes/control/test_wanted.py",

@@ -245,10 +245,22 @@ async def test_stamps_and_the_hello_are_of_the_servers_clock(yard: Yard) -> None
 async def test_a_bus_that_cannot_be_had_is_one_line(
     yard: Yard, url: str, words: str, status: int
 ) -> None:
-    agent = yard.agent("eu", url=url)
+    agent = yard.agent("eu", "--duration", "5", url=url)
     assert agent.ended() == status
     (line,) = agent.said.splitlines()
     assert line.startswith(f"llmtop: {words}")
+
+
+async def test_a_bus_that_is_not_there_yet_is_waited_for(yard: Yard) -> None:
+    yard.server.kill()
+    agent = yard.agent("eu")
+    await until(lambda: "it is waited for, and nothing is probed before" in agent.said)
+    yard.server.start()
+    await until(lambda: "probing for eu" in agent.said)
+    async with on_the_bus(yard.server.url) as bus:
+        await more_of(bus, "eu")
+        assert agent.end() == 0
+        assert_all_sent(agent, await messages_of(bus, "eu"))
 
 
 async def test_what_is_not_sent_at_the_end_is_said_and_sent_by_the_next(yard: Yard) -> None:

@@ -6,10 +6,12 @@ It takes some seconds of wall time: servers start, are killed and stopped for re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import pytest
 import trustme
+from nats_accounts import with_accounts
 from nats_server import NatsServer, nats_server, with_users
 
 from probes.bus.address import bus_address
@@ -204,15 +206,62 @@ async def test_a_client_that_closes_without_a_word_is_found_out(
     await bus.close()
 
 
+async def test_of_a_connection_that_breaks_while_something_is_written_nothing_is_left(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-py's own end of it fails half way then."""
+    bus = connection(server.url)
+    await bus.connect()
+
+    async def answer(request: bytes) -> bytes:
+        return request
+
+    await bus.answer(commands_of("eu"), answer)
+    assert bus._link is not None
+    client = bus._link.client
+    transport = client._transport
+    assert transport is not None
+    tasks_of_subs = [sub._wait_for_msgs_task for sub in client._subs.values()]
+    assert len(tasks_of_subs) > 1
+
+    async def broken() -> None:
+        raise ConnectionResetError
+
+    async def broken_flush(force_flush: bool = False) -> None:
+        """Leave what waits where it is."""
+
+    await client.flush()
+    monkeypatch.setattr(transport, "drain", broken)
+    monkeypatch.setattr(client, "_flush_pending", broken_flush)
+    client._pending_data_size = 1
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus.run)
+            server.kill()
+            await until(lambda: not bus.state.connected)
+            server.start()
+            await bus.wait_connected()
+            await until(lambda: all(task is None or task.done() for task in tasks_of_subs))
+            assert await bus.request(commands_of("eu"), b"?") == b"?"
+            tasks.cancel_scope.cancel()
+    assert transport._io_writer.transport.is_closing()
+    await bus.close()
+
+
 async def test_a_server_that_stands_still_is_lost_after_some_pings(server: NatsServer) -> None:
     bus = connection(server.url)
     await bus.connect()
+
+    async def publish_for_ever() -> NoReturn:
+        while True:
+            await bus.publish(events_of("eu"), b"1")
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bus.run)
         server.stop()
         try:
             with pytest.raises(BusError):
-                await bus.publish(events_of("eu"), b"1")
+                await publish_for_ever()  # it may take one or two yet before it stands
             with anyio.fail_after(PATIENCE_S):
                 await until(lambda: not bus.state.connected)
         finally:
@@ -294,6 +343,16 @@ async def test_a_server_that_speaks_tls_is_trusted_by_its_certificate(
         bus = connection(server.url)
         await bus.connect()
         await bus.publish(events_of("eu"), b"1")
+        await bus.close()
+
+
+async def test_a_credentials_file_is_what_an_account_asks_for(tmp_path: Path) -> None:
+    options, credentials = with_accounts(tmp_path)
+    with nats_server(tmp_path / "bus", *options) as server:
+        assert "Authorization Violation" in await refused(server.url)
+        bus = BusConnection(bus_address(server.url, credentials), clock=SystemClock())
+        await bus.connect()
+        assert await bus.publish(events_of("eu"), b"1", after=0) == 1
         await bus.close()
 
 

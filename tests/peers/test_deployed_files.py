@@ -60,7 +60,7 @@ def test_the_unit_starts_an_agent(tmp_path: Path) -> None:
     with ExitStack() as stack:
         bus = server(stack, tmp_path)
         write_settings(stack, tmp_path)
-        arguments = [given.get(word, word).replace("${LLMTOP_BUS}", bus.url) for word in words[2:]]
+        arguments = [given.get(word, word) for word in words[2:]]
         heard = watched(stack, bus, tmp_path, {"eu": arguments})
     assert {event["route"] for event in heard if event["type"] == "probe_finished"} == {"alpha@eu"}
 
@@ -132,7 +132,11 @@ def watched(
     for name, arguments in agents.items():
         process = subprocess.Popen(
             llmtop(*arguments),
-            env={**environment(), "XDG_STATE_HOME": str(folder / name)},
+            env={
+                **environment(),
+                "XDG_STATE_HOME": str(folder / name),
+                "LLMTOP_BUS": bus.url,  # as the unit's environment file has it
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

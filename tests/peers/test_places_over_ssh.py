@@ -170,7 +170,7 @@ async def test_three_places_probe_each_with_the_key_of_its_machine(
     # The machine there is this one: where its stamps should lie is known, and they lie no earlier,
     # and later by what the quickest of ten batches was on its way.
     (exact,) = run.of(Hello, "here")
-    for raw in (decode_event(line) for line in of.read_bytes().splitlines()):
+    for raw in map(decode_event, filter(None, of.read_bytes().splitlines())):
         if isinstance(raw, Hello):
             (placed,) = (one for one in run.of(Hello) if one.engine == raw.engine)
             late_ns = placed.at_ns - raw.wall_ns
@@ -223,10 +223,19 @@ async def test_a_way_that_stands_still_is_silent_until_it_goes_on(
         assert len(run.of(Hello, "eu")) == 1
 
 
+@pytest.fixture
+def talkative(tmp_path: Path) -> str:
+    """What says something before it is llmtop, as the files of a login do."""
+    path = tmp_path / "talkative"
+    path.write_text(f'#!/bin/sh\nprintf "welcome\\nto this machine"\nexec {LLMTOP} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
 async def test_an_engine_that_is_killed_there_is_started_again(
-    base_url: str, sshd: SshServer
+    base_url: str, sshd: SshServer, talkative: str
 ) -> None:
-    run = Run(base_url, EU, US)
+    run = Run(base_url, EU, replace(US, command=talkative))
     async with run.running():
         await run.until_good("eu", "us")
         (hello,) = run.of(Hello, "eu")

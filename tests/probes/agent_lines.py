@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from probes.exports.unsent import Chunk, UnsentEvents
+from probes.exports.unsent import EventChunk, UnsentEvents
 from probes.store.recording import Recorder
 
 RUN = "1".zfill(20)
@@ -28,15 +28,15 @@ def lines(first: int, count: int) -> bytes:
     return b"".join(line(number) for number in range(first, first + count))
 
 
-async def drained(unsent: UnsentEvents, most_bytes: int = PLENTY) -> list[Chunk]:
-    chunks: list[Chunk] = []
+async def drained(unsent: UnsentEvents, most_bytes: int = PLENTY) -> list[EventChunk]:
+    chunks: list[EventChunk] = []
     while (chunk := await unsent.peek(most_bytes)) is not None:
         unsent.sent(chunk)
         chunks.append(chunk)
     return chunks
 
 
-def numbered(chunks: list[Chunk]) -> dict[int, bytes]:
+def numbered(chunks: list[EventChunk]) -> dict[int, bytes]:
     """Return each line by its number."""
     found: dict[int, bytes] = {}
     for chunk in chunks:

@@ -12,9 +12,9 @@ from probes.bus.connection import (
     BusLostError,
     BusState,
     Entry,
+    MessageTooLargeError,
     NoAnswerError,
     StreamMessage,
-    TooLargeError,
     WrongRevisionError,
 )
 from probes.kit.clock import Clock
@@ -79,7 +79,7 @@ class FakeBus:
         await anyio.lowlevel.checkpoint()
         self._need()
         if len(payload) > self.most_bytes:
-            raise TooLargeError("too large")
+            raise MessageTooLargeError("too large")
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None and not isinstance(fault, KeptError):
             raise fault

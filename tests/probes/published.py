@@ -156,6 +156,10 @@ class MemoryBus:
             send.close()
         self._readers, self._watchers = [], []
 
+    def forget_readers(self) -> None:
+        """Serve those who read no more, and do not say so."""
+        self._readers = []
+
     def come_back(self) -> None:
         self.state = BusState(True, self._clock.monotonic_ns())
         self._up.set()

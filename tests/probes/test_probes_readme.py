@@ -123,7 +123,7 @@ NUMBERS = {
         f"for longer than {PATIENCE_NS / NS_PER_S:g} s",
     ),
     "Places over ssh": (
-        f"finds within {ALIVE_EVERY_S * ALIVE_MISSED} s that a way is dead",
+        f"finds within {ALIVE_EVERY_S * (ALIVE_MISSED + 1)} s that a way is dead",
         f"run away by more than {DRIFT_NS // NS_PER_S} s",
         f"after {LIMITS_THERE.backoff_first_s:g} s, {2 * LIMITS_THERE.backoff_first_s:g} s and so "
         f"on, at last each {LIMITS_THERE.backoff_max_s:g} s",

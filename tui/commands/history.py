@@ -6,13 +6,14 @@ Rule 3: what takes long shows how far it is, on a terminal alone.
 """
 
 import json
+import os
 import re
 import shutil
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,7 @@ from probes.kit.paths import NOWHERE, PathError, path_of
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
 from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.replay import display_settings
 from tui.commands.waiting import OverwrittenLine
 from tui.draw.chart import nice_top, sparkline
 from tui.draw.history_lines import Days, jump_line, page_lines, seen_line
@@ -91,6 +93,9 @@ def _import(path: Path, words: list[str], arguments: Namespace) -> int:
     with HistoryFile(path, writes=True) as history:
         try:
             found = import_recordings(files, history, report=remarks.append, progress=bar.draw)
+            # What is too old, or too much, goes at once: the next run may be long in coming.
+            settings = display_settings(os.environ)[0].history
+            history.retain(max_mb=settings.max_mb, max_days=settings.max_days)
         finally:
             bar.clear()
         remarks += history.news
@@ -214,10 +219,14 @@ def _overview(view: HistoryView, width: int) -> Iterator[Line]:
     yield ()
     top = nice_top((day.ttft_s.p95 for one in view.routes for day in one.days), 0.0)
     table = printed(_overview_columns(), view.routes)
-    by = "week" if view.by_week else "day"
+    by, step = ("week", 7) if view.by_week else ("day", 1)
+    # A day on which nothing was probed keeps its place.
+    last = max(date.fromisoformat(one.days[-1].label) for one in view.routes)
+    labels = [(last - timedelta(days=step * ago)).isoformat() for ago in reversed(range(_STRIP))]
     yield clip(((f"{table.head_text()}  TTFT95 by {by}, top {top:g} s", "head"),), width)
     for route in view.routes:
-        strip = sparkline([day.ttft_s.p95 for day in route.days], _STRIP, top)
+        by_day = {day.label: day.ttft_s.p95 for day in route.days}
+        strip = sparkline([by_day.get(label) for label in labels], _STRIP, top)
         yield clip(((table.text(route), "text"), ("  ", "text"), *strip), width)
     days = Days(view.ends_s)
     jumps = [

@@ -292,16 +292,22 @@ def _head(report: IncidentReport) -> str:
     parts = (
         f"{name}: {span}",
         f"{lasting(report.lasted_s)}{slept}",
-        counted(len(report.routes), "route"),
+        _watched(report),
         f"{counted(report.probes, 'probe')}{f', {failed}' if report.probes else ''}",
     )
     return " · ".join(parts)
 
 
+def _watched(report: IncidentReport) -> str:
+    """Return how many routes there were: of several places a route is one at each."""
+    routes = counted(len(report.routes), "route")
+    return f"{routes} at {counted(len(report.places), 'place')}" if report.places else routes
+
+
 def _calm(report: IncidentReport) -> str:
     if not report.probes:
         return "Nothing was measured, so nothing can be said."
-    watched = f"{counted(len(report.routes), 'route')}, {counted(report.probes, 'probe')}"
+    watched = f"{_watched(report)}, {counted(report.probes, 'probe')}"
     scattered = ""
     if report.failed:
         scattered = f" ({report.failed:,} failed, too few or too far apart to be one)"
@@ -429,6 +435,7 @@ def report_fields(report: IncidentReport) -> dict[str, Any]:
         "routes": [
             {"route": one.name, "probes": one.probes, "failed": one.failed} for one in report.routes
         ],
+        "places": list(report.places),
         "incidents": [_incident_fields(incident, report) for incident in report.incidents],
         "pages": [
             {

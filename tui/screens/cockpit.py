@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from anyio import to_thread
@@ -13,7 +13,6 @@ from probes.control.commands import Adapt, Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.events import Knob
 from probes.events.knob_turns import BY_ITSELF, is_next_step, knob_words
-from probes.history.views import HistoryView
 from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
@@ -28,13 +27,16 @@ from tui.session import CockpitSession, HandedOver, HandOver, Proposal, Propose
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
+if TYPE_CHECKING:
+    from probes.history.views import HistoryView
+
 _UNDONE_MOST = 100
 """Turns that can be taken back: more than anybody remembers."""
 
 _TYPED_MOST = 100
 
 
-Weeks: TypeAlias = Callable[[str, float], HistoryView | str]
+Weeks: TypeAlias = Callable[[str, float], "HistoryView | str"]
 """Gives the history of a route since a time ago in seconds, or why there is none; blocks."""
 
 

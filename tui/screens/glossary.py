@@ -330,8 +330,8 @@ _ALERTS: Final = Section(
         Term(OVER[0], "Over.", OVER[1]),
         Term(
             "muted",
-            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
-            "fires then calls then, where nobody has acknowledged it.",
+            "Its routes call nobody for an hour: no bell, notification, `on_alert` or webhook. "
+            "What still fires then calls then, where nobody has acknowledged it.",
         ),
     ),
 )
@@ -597,6 +597,7 @@ def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) 
 _WORDS_ALONE: Final[Mapping[str, tuple[Section, ...]]] = {
     "figures": (_FIGURES, _COLUMNS),
     "marks": (_MARKS, _LANES, _CHARTS, _ALERTS),
+    "observer": (_OBSERVER,),
 }
 
 
@@ -614,18 +615,20 @@ def sections_of(
         case "keys":
             return keys_sections([key for key in keys if key.group != "time"])
         case "time":
-            return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
+            of_time = keys_sections([key for key in keys if key.group == "time"])
+            return (*of_time, _TIME, _HISTORY)
         case "states":
             return (states_section(keys),)
-        case "figures" | "marks":
+        case "figures" | "marks" | "observer":
             return _WORDS_ALONE[page]
-        case "observer":  # how well it sees, and from where
-            return (_OBSERVER, _PLACES, _keys_of(PLACES, "keys of the grid of places", keys))
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             of_probe = _keys_of(PROBE, "keys of the page of a probe", keys)
-            of_weeks = _keys_of(HISTORY, "keys of the history", keys)
-            return (_PAGE, of_route, of_probe, _HISTORY, of_weeks)
+            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
+            # Those that scroll it are the same as above.
+            own = tuple(_key_term(key) for key in keys if key.where == HISTORY)
+            of_weeks = Section("keys of the history", own)
+            return (_PAGE, of_route, of_probe, _PLACES, of_places, of_weeks)
         case "compare":
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)

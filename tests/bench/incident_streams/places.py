@@ -263,6 +263,7 @@ def _arriving(case: PlacesCase, place: str, seed: int) -> Iterator[tuple[int, st
     away_ns = back_ns = 1 << 62
     if case.away is not None and case.away[0] == place:
         away_ns, back_ns = (WALL_NS + round(at_s * NS_PER_S) for at_s in case.away[1:])
+    end_ns = WALL_NS + round(LENGTH_S * NS_PER_S)
     slot = arrives_ns = 0
     is_told = is_back = False
     for event in Stream(_outline(case, place), seed).events():
@@ -280,6 +281,8 @@ def _arriving(case: PlacesCase, place: str, seed: int) -> Iterator[tuple[int, st
             yield silent_ns, place, report
         if is_told and arrives_ns < back_ns:
             told_ns = back_ns
+        if told_ns > end_ns + 2 * NS_PER_S:
+            return  # it is never heard again
         if is_told and not is_back and told_ns >= back_ns:
             is_back = True
             yield (

@@ -1,6 +1,7 @@
 """From which places a fault is seen: one incident for one fault, and what that says of it."""
 
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 
 import pytest
@@ -346,3 +347,118 @@ def test_figures_of_places_are_of_those_that_see_nothing() -> None:
     yards.seconds(40, everywhere(SLOW))
     assert [one for one in only(yards).against if one.place] == []
     assert isinstance(only(yards).evidence[0], Evidence)
+
+
+# ------------------------------------------------------------------ whatever happens
+
+
+_SPELLS: tuple[dict[str, Any] | None, ...] = (
+    *({}, {}, SLOW, ERRORS, NO_KEY, NO_NAME, THROTTLED, HANGS, None),
+    *({"token_s": 0.04}, {"wait_s": 0.9, "token_s": 0.03}, FAR),
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_places_see_is_told_well_formed_and_never_twice(seed: int) -> None:
+    chance = Random(seed)
+    hosts = {"chat": "a.one.net", "code": "b.one.net"}
+    yards = SeveralPlaces(("chat", "code", "draw"), PLACES, hosts=hosts)
+    names = [info.name for prober in yards.probers.values() for info in prober.infos]
+    does: dict[str, Any] = dict.fromkeys(names, NEAR)
+    yards.seconds(90, does)
+    away: set[str] = set()
+    while yards.now_s < 900:
+        spell = chance.choice(_SPELLS)
+        for name in chance.sample(names, chance.choice((1, 2, 3, len(names)))):
+            does[name] = spell if spell is None else NEAR | spell
+        place = chance.choice(PLACES)
+        if place in away:
+            yards.comes_back(place, loses=chance.random() < 0.3)
+            away.remove(place)
+        elif chance.random() < 0.3:
+            away.add(place)
+            yards.goes_away(place)
+            yards.report(place, chance.choice(("silent", "gone", "unknown")))
+        if chance.random() < 0.1:
+            yards.fold(yards.probers[place].hello(engine=f"{place}{yards.now_s:.0f}"))
+        lag_ns = {place: 200_000_000} if chance.random() < 0.2 else {}
+        yards.seconds(chance.choice((2, 5, 20)), does, lag_ns=lag_ns)
+    assert yards.told
+    standing_now: dict[str, Diagnosis] = {}
+    over: set[str] = set()
+    for word in yards.told:
+        assert word.id not in over
+        assert list(word.routes) == sorted(set(word.routes)) != []
+        assert list(word.places) == sorted(set(word.places)) != []
+        assert {name.partition("@")[2] for name in word.routes} <= set(word.places)
+        assert not word.of_places or len(word.places) <= word.of_places <= len(PLACES)
+        assert bool(word.of_places) == (word.scope not in ("", "machine"))
+        assert word.scope != "network" or len(word.places) == 1
+        assert (word.scope == "machine") == (word.cause == "local_observer")
+        assert set(word.unheard) <= set(PLACES)
+        assert word.since_ns <= word.at_ns
+        if word.state in ("cleared", "settled"):
+            over.add(word.id)
+            standing_now.pop(word.id, None)
+            continue
+        before = standing_now.get(word.id)
+        told = (word.state, word.cause, word.routes, word.scope, word.unheard)
+        assert before is None or told != (
+            *(before.state, before.cause, before.routes, before.scope, before.unheard),
+        )
+        standing_now[word.id] = word
+    ids = [one.id for one in yards.alerts if one.state == "firing"]
+    assert len(ids) == len(set(ids))
+
+
+def test_another_cause_is_looked_at_anew() -> None:
+    """What hangs and then fails is no fault of the way any more: it answers."""
+    yards = well()
+    yards.seconds(30, {"chat@eu": HANGS})
+    assert only(yards).scope == "way"
+    yards.seconds(40, {"chat@eu": ERRORS})
+    word = only(yards)
+    assert (word.cause, word.scope, word.places) == ("outage", "only", ("eu",))
+
+
+# ------------------------------------------------------------------ what a backlog tells
+
+
+def away_in_it(does: Mapping[str, Mapping[str, Any]]) -> list[Diagnosis]:
+    """What is told of a fault that is over elsewhere when `eu` comes back that was away in it."""
+    yards = well()
+    yards.goes_away("eu")
+    yards.report("eu", "silent")
+    yards.seconds(10)
+    yards.seconds(40, does)
+    yards.seconds(150)
+    return yards.comes_back("eu")
+
+
+@pytest.mark.parametrize("does", [SLOW, ERRORS])
+def test_a_backlog_counts_who_saw_the_same_then(does: dict[str, Any]) -> None:
+    told = away_in_it(everywhere(does))
+    (word,) = standing(told[:-1]).values()
+    assert told[-1].state == "cleared"
+    assert word.routes == ("chat@eu",)
+    assert (word.scope, word.places, word.of_places) == ("everywhere", PLACES, 3)
+
+
+@pytest.mark.parametrize(("does", "scope"), [(SLOW, "only"), (ERRORS, "only"), (NO_NAME, "way")])
+def test_a_backlog_counts_who_was_well_then(does: dict[str, Any], scope: str) -> None:
+    told = away_in_it({"chat@eu": does})
+    (word,) = standing(told[:-1]).values()
+    assert (word.scope, word.places, word.of_places) == (scope, ("eu",), 3)
+
+
+def test_what_others_have_by_now_says_nothing_of_a_backlog() -> None:
+    yards = well()
+    yards.goes_away("eu")
+    yards.report("eu", "silent")
+    yards.seconds(30, {"chat@eu": ERRORS})
+    yards.seconds(60)
+    yards.seconds(90, {"chat@us": ERRORS})
+    told = yards.comes_back("eu")
+    words = [one for one in told if one.routes == ("chat@eu",) and one.state == "named"]
+    assert words[-1].scope == "only"
+    assert words[-1].places == ("eu",)

@@ -129,6 +129,23 @@ def test_a_goal_that_burns_has_no_incident_and_never_changes(documents: AlertDoc
     assert [state for state, *_ in words(documents, replace(burn, state="over"))] == ["over"]
 
 
+def test_two_goals_that_burn_are_two_alerts(documents: AlertDocuments) -> None:
+    burns = [replace(ALERT, id=f"e1-a{n}", kind="burn", incident="", cause=None) for n in (1, 2)]
+    documents.due(burns)
+    told = read(documents.due([replace(one, state="over") for one in reversed(burns)]))
+    assert [(one["id"], one["state"]) for one in told] == [("e1-a2", "over"), ("e1-a1", "over")]
+
+
+def test_moments_are_in_utc(documents: AlertDocuments) -> None:
+    anchored = replace(hello(), at_ns=at(0.0), wall_ns=1_796_000_000 * 10**9)
+    (fired,) = read(documents.due([anchored, ALERT]))
+    assert fired["since"] == "2026-11-30T00:55:00.000Z"
+    assert fired["at"] == "2026-11-30T00:55:30.000Z"
+    assert fired["ended"] is None
+    (over,) = read(documents.due([OVER]))
+    assert over["ended"] == "2026-11-30T00:57:20.000Z"
+
+
 def test_each_word_has_a_key_of_its_own_in_any_run(attention: Attention) -> None:
     keys: list[str] = []
     for run in ("a", "b"):

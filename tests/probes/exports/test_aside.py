@@ -55,6 +55,17 @@ def test_what_finds_no_place_is_counted_and_said_once_at_each_end() -> None:
     assert said[1:] == [f"--x goes on: {it.dropped:,} events were left out"]
 
 
+def test_what_finds_no_place_takes_none() -> None:
+    worker, said = Worker(), list[str]()
+    worker.may.clear()
+    it = aside(worker, said)
+    assert [it.put(number, size=2) for number in range(3)] == [True, False, False]
+    assert it.put(3, size=1)
+    worker.may.set()
+    it.close(PATIENCE_S)
+    assert (worker.done, it.dropped) == ([0, 3], 4)
+
+
 def test_one_that_is_larger_than_the_queue_has_it_for_itself() -> None:
     worker, said = Worker(), list[str]()
     worker.may.clear()
@@ -127,8 +138,9 @@ def test_where_there_is_no_thread_nobody_who_gives_events_fails(
             raise RuntimeError("can't start new thread")
 
         patch.setattr(threading.Thread, "start", refuse)
-        assert [it.put(1), it.put(2)] == [False, False]
+        # More than the queue holds: what could not be queued takes no place in it.
+        assert [it.put(number) for number in range(9)] == [False] * 9
     assert said == ["--x cannot begin: this machine gives us no more threads"]
     assert it.put(3)
     it.close(PATIENCE_S)
-    assert (worker.done, it.dropped) == ([3], 2)
+    assert (worker.done, it.dropped) == ([3], 9)

@@ -297,8 +297,11 @@ def test_what_an_agent_says_of_itself_is_said_of_its_place() -> None:
 def test_a_route_that_is_probed_no_longer_has_no_gauges_and_keeps_its_counts() -> None:
     fold = folded(hello(route_info(), route_info("beta")))
     fold.fold(ProbeScript("e1-1", 1.0).events())
-    fold.fold([hello(route_info("beta"), at_s=9.0, engine="e2")])
+    skipped = RouteCounts(route="beta", in_flight=0, target=1, skipped_for={"late": 5})
+    fold.fold([tick(8.0, skipped), hello(route_info("beta"), at_s=9.0, engine="e2")])
     fold.fold(ProbeScript("e2-1", 10.0).events())
+    fold.fold([tick(11.0, replace(skipped, skipped_for={"late": 1}))])
+    assert values(fold, "skipped_probes_total") == {("beta", "m", "", "late"): 6}
     assert {labels[0] for labels in values(fold, "goal_success_ratio")} == {"beta"}
     assert {labels[0] for labels in values(fold, "route_held")} == {"beta"}
     assert values(fold, "probes_total")[*ALPHA, "ok"] == 1
@@ -317,6 +320,32 @@ def test_counters_are_there_from_the_hello_on() -> None:
     fold = folded(hello())
     assert values(fold, "good_probes_total") == {ALPHA: 0}
     assert {*values(fold, "probes_total")} == {(*ALPHA, outcome) for outcome in OUTCOMES}
+
+
+def test_what_runs_is_told_by_version_and_digests() -> None:
+    fold = folded(hello(digests="fastdigest"), hello(at_s=1.0, engine="e2"))
+    assert values(fold, "build_info") == {("0", "fastdigest"): 1, ("0", "tdigest"): 1}
+    long = replace(hello(), version="9" * 99, digests="d" * 99)
+    assert values(folded(long), "build_info") == {("9" * 40, "d" * 40): 1}
+
+
+def test_a_route_is_told_with_where_it_leads() -> None:
+    fold = folded(hello(route_info(base_url="https://api.example.com/v1?key=***")))
+    assert values(fold, "route_info") == {(*ALPHA, "chat", "api.example.com"): 1}
+    edited = folded(hello(route_info(base_url="nowhere")))
+    assert values(edited, "route_info") == {(*ALPHA, "chat", OTHER): 1}
+
+
+def test_defects_of_ours_are_counted() -> None:
+    fault = Fault(at_ns=1, route="alpha", error="", traceback="", restart_in_s=1)
+    assert values(folded(hello(), fault, fault), "route_faults_total") == {ALPHA: 2}
+
+
+def test_stalls_and_reasoning_are_counted() -> None:
+    told = {"stalls": 2, "reasoning_tokens": 7}
+    fold = folded(hello(), *ProbeScript("e1-1", 1.0, finished=told).events())
+    assert values(fold, "stalls_total") == {ALPHA: 2}
+    assert values(fold, "reasoning_tokens_total") == {ALPHA: 7}
 
 
 def test_the_goals_are_told() -> None:

@@ -145,6 +145,12 @@ def test_names_units_and_buckets_are_the_conventions(
         assert tuple(point.explicit_bounds) == buckets
 
 
+def test_the_buckets_are_those_that_the_conventions_name() -> None:
+    """As semantic-conventions 1.41 has them: times double from 10 ms, tokens grow by four."""
+    assert tuple(round(0.01 * 2**n, 2) for n in range(14)) == genai.SECONDS_BUCKETS
+    assert tuple(4**n for n in range(14)) == genai.TOKEN_BUCKETS
+
+
 def test_attributes_are_the_conventions(receiver: Receiver) -> None:
     exported(receiver, several_probes())
     metrics = Metrics(receiver)

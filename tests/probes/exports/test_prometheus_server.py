@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from typing import Any
 
@@ -203,6 +204,35 @@ def test_who_holds_connections_open_and_says_nothing_keeps_nobody_out_for_long(
     finally:
         for one in idle:
             one.close()
+
+
+def test_a_defect_is_a_500_and_nothing_on_the_terminal(
+    export: PrometheusExport, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export._figures, "read", fail)
+        assert asked(export)[0] == 500
+    assert asked(export)[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_who_sends_a_byte_now_and_then_is_hung_up_on(
+    export: PrometheusExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus_server, "_LONGEST_S", 0.3)
+    with socket.create_connection((export.address.host, export.address.port)) as one:
+        one.settimeout(PATIENCE_S)
+        sent = 0
+        with suppress(OSError):
+            while sent < 200:
+                one.sendall(b"G")
+                sent += 1
+                time.sleep(0.02)
+        assert sent < 200
+    assert asked(export)[0] == 200
 
 
 def test_a_scrape_holds_up_nobody_who_gives_events(

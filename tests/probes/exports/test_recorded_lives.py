@@ -13,7 +13,7 @@ from probes.exports.recorded_lives import (
     recorded_chunks,
     write_life,
 )
-from probes.exports.unsent import Chunk, UnsentEvents
+from probes.exports.unsent import EventChunk, UnsentEvents
 
 
 def rows_of(unsent: UnsentEvents) -> tuple[RecordedRow, ...]:
@@ -24,9 +24,11 @@ def life(*rows: RecordedRow, run: str = RUN, place: str = "eu", bus: str = "b") 
     return RecordedLife(place, bus, run, rows)
 
 
-def read(told: RecordedLife, after: int = 0, most: int = PLENTY) -> tuple[list[Chunk], list[int]]:
+def read(
+    told: RecordedLife, after: int = 0, most: int = PLENTY
+) -> tuple[list[EventChunk], list[int]]:
     found = list(recorded_chunks(told, after, most))
-    chunks = [one for one in found if isinstance(one, Chunk)]
+    chunks = [one for one in found if isinstance(one, EventChunk)]
     return chunks, [one.count for one in found if isinstance(one, Missing)]
 
 

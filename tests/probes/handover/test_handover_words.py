@@ -6,13 +6,21 @@ import pytest
 from handed import facts_of, recorded
 from msgspec import structs
 
-from probes.events import AttemptFinished
+from probes.events import AttemptFinished, Cause, Diagnosis, Scope
 from probes.handover.document import Grid, Pairs, Paragraph, document
 from probes.handover.facts import Facts, FiguresOfRoute, RouteFacts
 from probes.handover.recorded_run import read_run
 from probes.handover.tables import request_ids
-from probes.handover.words import BLAME, felt_words, head_words, lost_words, said_words
+from probes.handover.words import (
+    BLAME,
+    blame_words,
+    felt_words,
+    head_words,
+    lost_words,
+    said_words,
+)
 from probes.kit.clock import NS_PER_S
+from probes.run.incidents import IncidentRecord
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +186,55 @@ def test_a_count_is_told_once(facts: Facts) -> None:
     (grid,) = next(section for section in pages.sections if section.id == "timeline").blocks
     assert isinstance(grid, Grid)
     assert [row[3] for row in grid.rows] == ["429 ×9 in 7s", "no ids (×3)"]
+
+
+# ------------------------------------------------------------------ several places
+
+
+def seen(scope: Scope, *places: str, cause: Cause = "provider_queueing") -> IncidentRecord:
+    word = Diagnosis(
+        at_ns=9,
+        id="e1-1",
+        state="named",
+        cause=cause,
+        routes=tuple(f"chat@{place}" for place in places),
+        since_ns=5,
+        scope=scope,
+        places=places,
+        of_places=3,
+    )
+    return IncidentRecord(word, 9, named_ns=9, routes=word.routes)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (
+            seen("way", "eu", cause="network_path"),
+            "the way between eu and the provider; seen from eu only: the way there (1 of 3 places)",
+        ),
+        (
+            seen("network", "eu", cause="dns"),
+            "eu's own network: all that it sees is hit, whoever provides it; "
+            "seen from eu only: all that it sees, its own network (1 of 3 places)",
+        ),
+        (
+            seen("machine", "eu", cause="local_observer"),
+            "our own machine at eu: it was too busy to measure well",
+        ),
+        (
+            seen("everywhere", "ap", "eu", "us"),
+            "the provider's: the wait grew behind the connection; "
+            "seen from everywhere: the provider (3 of 3 places)",
+        ),
+    ],
+)
+def test_whose_side_it_is_follows_from_where_it_is_seen(record: IncidentRecord, words: str) -> None:
+    assert blame_words(record) == words
+
+
+def test_the_head_says_from_where_it_is_seen(facts: Facts) -> None:
+    told = head_words(replace(facts, incident=seen("way", "eu", cause="no_answer")))
+    assert told == "chat@eu: answers nothing · from eu only: the way there (1 of 3 places)"
+    late = head_words(replace(facts, incident=seen("machine", "eu", cause="local_observer")))
+    assert late == "all routes at eu: the machine at eu is busy"

@@ -8,12 +8,14 @@ import pytest
 from bucket_of_budgets import BucketServer, FakeBucket
 from clocks import NS, ManualClock
 
+from probes.bus.connection import WrongRevisionError
 from probes.config import Budget, Route
 from probes.config.places import routes_at
 from probes.money.bus_book import GRACE_S, MOST_HOLDERS, Book, decoded, report_of
 from probes.money.bus_ledger import (
     AHEAD_S,
     BOOK_KEY,
+    CROWDED_S,
     FENCE_S,
     RENEW_S,
     RETRY_S,
@@ -287,6 +289,66 @@ async def test_what_is_told_counts_once_whether_an_answer_or_the_question_was_lo
     assert sum(one.tokens for one in bus.report.routes) == 300
 
 
+async def test_a_place_that_was_refused_asks_again_after_a_while() -> None:
+    bus = Bus()
+    place, other = Place(bus, "eu"), Place(bus, "us")
+    await other.ask(60_000)
+    assert await place.ask(100) == 0
+    changes = place.ledger.changes
+    for _ in range(3):
+        assert await place.after(1, 100) == 0
+    assert place.ledger.changes == changes
+    await place.after(SHORT_S - 3, 100)
+    assert place.ledger.changes == changes + 1
+    await other.ledger.release("run")
+    assert await place.after(SHORT_S, 100) == 100
+    for _ in range(3):
+        await place.after(SHORT_S, 100)  # and no more once it has what it wants
+    assert place.ledger.changes == changes + 2
+
+
+async def test_who_loses_all_races_says_so_after_a_while_and_not_before() -> None:
+    bus = Bus()
+    place = Place(bus, "eu")
+    await place.ask(100, least=100)
+
+    async def update(key: str, value: bytes, revision: int) -> int:
+        raise WrongRevisionError("somebody else was faster")
+
+    place.bucket.update = update  # type: ignore[method-assign]
+    doubts: list[tuple[float, str]] = []
+    began_s = bus.now_s
+
+    async def ask() -> None:
+        while True:
+            await place.ask(100, least=100)
+            doubts.append((bus.now_s - began_s, place.ledger.doubt))
+            await bus.clock.sleep(1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await bus.clock.advance(CROWDED_S + 15)
+        tasks.cancel_scope.cancel()
+    assert all(doubt == "" for at_s, doubt in doubts if at_s < CROWDED_S)
+    assert "(other places are always faster)" in doubts[-1][1]
+    assert place.ledger.conflicts > 10
+
+
+async def test_a_bus_that_never_answers_is_one_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.money.bus_ledger.TURN_S", 0.05)
+    bus = Bus()
+    place = Place(bus, "eu")
+
+    async def get(key: str) -> None:
+        await anyio.sleep_forever()
+
+    place.bucket.get = get  # type: ignore[method-assign, assignment]
+    assert await place.ask(100) == 0
+    assert "(no answer within 0.05 s)" in place.ledger.doubt
+
+
 # ------------------------------------------------------------------- without the bus
 
 
@@ -388,6 +450,70 @@ async def test_all_reserves_are_one_emergency_part_those_of_killed_places_too() 
     assert reserves <= PART
     await Place(bus, "p30").after(30, 100)
     assert bus.book.reserved()["r"].tokens <= PART
+
+
+def reserves(bus: Bus) -> dict[str, dict[str, int]]:
+    """Return the shares of the emergency part in tokens, by place and route."""
+    return {
+        one.place: {route: held.reserve.tokens for route, held in one.held.items()}
+        for one in bus.book.holders.values()
+    }
+
+
+async def test_the_emergency_part_is_shared_out_by_places_and_routes_while_there_is_any() -> None:
+    bus = Bus()
+    whole = emergency_part(BUDGET)
+    assert (whole.tokens_per_hour, whole.route_tokens_per_hour) == (1_000, 600)
+
+    async def ask(place: Place, *routes: str) -> None:
+        asks = [Ask(route, want_tokens=100) for route in routes]
+        await place.ledger.exchange("run", asks, BUDGET)
+
+    await ask(Place(bus, "a"), "r")
+    await ask(Place(bus, "b"), "s", "t")
+    await ask(Place(bus, "c"), "r", "u")
+    assert reserves(bus) == {
+        "a": {"r": 600},
+        "b": {"s": 1_000 // 2 // 2, "t": 1_000 - 600 - 250},
+        "c": {"r": 0, "u": 0},
+    }
+
+
+@pytest.mark.parametrize(("of_all", "share"), [(10.0, 0.05), (4.0, 0.04), (None, 0.05)])
+async def test_shares_of_it_are_shares_of_its_dollars_too(
+    of_all: float | None, share: float
+) -> None:
+    bus = Bus()
+    budget = Budget(usd_per_hour=of_all, route_usd_per_hour=5.0)
+    places = [Place(bus, "eu"), Place(bus, "us")]
+    told: list[list[float]] = []
+    for _ in range(3):
+        for place in places:
+            ask = Ask("r", want_tokens=100, want_usd=1.0)
+            await place.ledger.exchange("run", [ask], budget)
+        told.append([one.held["r"].reserve.usd for one in bus.book.holders.values()])
+        await bus.clock.advance(RENEW_S)
+    # The first has it all until it asks again.
+    assert told[0] == pytest.approx([share, 0.0])
+    assert told[2] == pytest.approx([share / 2, share / 2])
+
+
+async def test_what_is_lacking_is_taken_of_the_reserve_and_the_rest_of_it_stays() -> None:
+    bus = Bus()
+    place, other = Place(bus, "eu"), Place(bus, "us")
+    await place.ask(1_000)
+    await other.ask(60_000 - 1_000 - PART - 100)
+    assert await place.after(RENEW_S, 1_300) == 1_300
+    assert reserves(bus)["eu"]["r"] == PART // 2  # of 100 that were left and 200 of its own
+
+
+async def test_places_that_live_give_up_what_of_it_is_anothers_share() -> None:
+    bus = Bus()
+    places = [Place(bus, name) for name in ("eu", "us", "asia")]
+    for _ in range(3):
+        for place in places:
+            await place.after(RENEW_S, 100)
+    assert reserves(bus) == {name: {"r": PART // 3} for name in ("eu", "us", "asia")}
 
 
 async def test_where_money_is_short_the_reserve_is_spent_before_anybody_is_held() -> None:
@@ -576,6 +702,43 @@ async def test_too_many_dead_are_counted_as_spent_as_long_as_in_their_records() 
     assert len(bus.book.holders) == MOST_HOLDERS
     assert bus.taken >= taken
     assert sum(one.tokens for one in bus.report.routes) >= 100
+
+
+async def test_what_a_dead_place_held_counts_as_long_without_its_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.money.bus_book.MOST_HOLDERS", 2)
+    bus = Bus()
+    dead, other = Place(bus, "eu"), Place(bus, "us")
+    await dead.ask(50_000)
+    heard_s = bus.now_s
+    await dead.after(SETTLE_S, 50_000, spent=1_000)
+    await other.after(1, 100)
+    await bus.clock.advance(LEASE_S + 1)
+    await Place(bus, "asia").ask(100)
+    assert {one.place for one in bus.book.holders.values()} == {"us", "asia"}
+    await bus.clock.advance(heard_s + SETTLE_S + LEASE_S + HOUR_S - bus.now_s)
+    await other.after(0, 100)
+    assert sum(one.tokens for one in bus.report.routes) >= 50_000
+
+
+async def test_who_comes_back_without_its_record_tells_what_it_spent_in_the_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.money.bus_book.MOST_HOLDERS", 2)
+    bus = Bus()
+    place, other = Place(bus, "eu"), Place(bus, "us")
+    await place.ask(1_000)
+    await place.after(SETTLE_S, 1_000, spent=500)
+    await other.after(LEASE_S + 1, 100)
+    new = Place(bus, "asia")
+    await new.ask(100)
+    await new.ledger.release("run")
+    assert "eu" not in {one.place for one in bus.book.holders.values()}
+    await place.ask(1_000)
+    (told,) = [one for one in bus.book.holders.values() if one.place == "eu"]
+    assert sum(one.tokens for one in told.hour.values()) == 500
+    assert told.spent["r"].tokens == 500
 
 
 async def test_what_could_not_be_read_again_is_not_set() -> None:

@@ -1,5 +1,7 @@
 """An agent of a place, on a bus in memory: what it takes up, tells, survives, and ends by."""
 
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -239,6 +241,23 @@ async def test_an_end_without_the_bus_is_soon_and_says_what_is_left(
         for line in yard.said
     )
     assert len(lives_of(yard.folder, "eu", "fake://bus")) == 1
+
+
+async def test_a_signal_ends_it_in_order_and_a_second_one_waits_for_no_bus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probes.run.agent._FLUSH_LOST_S", 60.0)
+    yard = Yard(tmp_path, records=True)
+    async with yard.running() as agent:
+        await until(lambda: bool(yard.sent))
+        yard.bus.lose()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: agent._events._is_ending)
+        assert yard.status is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: yard.status is not None)
+    assert yard.status == ExitStatus.OK
+    assert any("not sent, but recorded" in line for line in yard.said)
 
 
 async def test_the_next_agent_sends_what_is_left(

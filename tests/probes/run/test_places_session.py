@@ -166,12 +166,16 @@ async def test_a_replay_of_what_was_recorded_gives_the_same(tmp_path: Path) -> N
 async def test_what_is_recorded_can_be_gone_back_to(tmp_path: Path) -> None:
     recorder = Recorder.to_file(tmp_path / "run.jsonl", flush_s=0.01)
     async with running(recorder=recorder) as run:
+        assert run.session.recording_path == ""
         agent = Agent(run.bus, "eu")
         agent.publish(hello("eu", at_s=0.5), tick("eu", 1.0))
         await settle()
         assert run.session.timeline is not None
         assert run.session.timeline.span.end_ns >= shared(1.0)
-        assert run.session.recording_path
+        with anyio.fail_after(5):
+            while not run.session.recording_path:  # noqa: ASYNC110 - a thread writes it
+                await anyio.sleep(0.01)
+        assert run.session.recording_path == str(tmp_path / "run.jsonl")
 
 
 async def test_a_mark_is_of_our_own_stream_at_the_present_of_the_bus() -> None:
@@ -267,6 +271,40 @@ async def test_what_a_place_keeps_of_what_is_wanted_counts_more_than_its_greetin
         assert run.wanted().interval == 1.5
 
 
+async def test_until_a_place_keeps_something_its_greeting_says_what_is_wanted() -> None:
+    async with running() as run:
+        paced = made.route_info(
+            "paced@eu", place="eu", pace="poisson", rate=2.5, max_tokens=99, paused=True
+        )
+        closed = made.route_info("chat@eu", place="eu", adaptive=True, rate=7.0)
+        Agent(run.bus, "eu").publish(made.hello(paced, closed, at_s=0.5))
+        await settle()
+        assert run.wanted("paced@eu") == WantedRoute(4.0, 5.0, 99.0, True, rate=2.5)
+        assert run.wanted() == WantedRoute(4.0, 5.0, 64.0, False, adaptive=True)
+
+
+async def test_a_knob_of_a_route_that_keeps_nothing_is_learnt_where_another_does() -> None:
+    kept = {
+        "routes": {"chat@eu": WantedRoute(9.0, 1.5, 128.0, True)},
+        "configured": {
+            "chat@eu": WantedRoute(4.0, 5.0, 64.0, False),
+            "code@eu": WantedRoute(4.0, 5.0, 64.0, False),
+        },
+    }
+
+    def prepare(bus: MemoryBus) -> None:
+        bus.put(WANTED_BUCKET, "eu", msgspec.json.encode(kept))
+
+    async with running(prepare=prepare) as run:
+        turned = Knob(at_ns=made.at(1.0), route="code@eu", knob="interval", before=5.0, after=2.0)
+        Agent(run.bus, "eu").publish(
+            hello("eu", "chat", "code", at_s=0.5), turned, knob(1.0, "interval", 1.5, 2.0)
+        )
+        await settle()
+        assert run.wanted("code@eu").interval == 2.0
+        assert run.wanted("chat@eu").interval == 1.5
+
+
 @pytest.mark.parametrize(
     "value",
     [b"", b"{}", b"x", b'{"routes":{"chat@us":{"concurrency":1}},"configured":{}}'],
@@ -347,7 +385,9 @@ async def test_of_the_past_only_what_still_fires_calls_anybody() -> None:
         assert len(run.of(Alert)) == 3
         Agent(run.bus, "eu", next=5).publish(Mark(at_ns=made.at(1.0), text="b over"))
         await settle()
-        assert run.called[-1] == run.of(Alert)[-1]
+        calls = [event for event in run.called if isinstance(event, Alert)]
+        assert calls[-1] == run.of(Alert)[-1]
+        assert [(call.id, call.state) for call in calls] == [("b", "firing"), ("b", "over")]
 
 
 class Exported:

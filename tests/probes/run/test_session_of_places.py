@@ -24,7 +24,8 @@ from probes.run.replay import run_replay
 from probes.run.session import Session
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
-from probes.sources.supervised import Launch
+from probes.sources.ssh import ssh_explain
+from probes.sources.supervised import EngineWay
 from probes.store.recording import Recorder
 from tui.commands.provider import embedded_provider
 
@@ -53,17 +54,17 @@ def base_url() -> Iterator[str]:
         yield f"{provider.base_url}/v1"
 
 
-def playing(**modes: str) -> Callable[[GivenPlace], Launch]:
-    """Return what starts a fake engine at each place, which behaves as its mode says."""
+def playing(**modes: str) -> Callable[[GivenPlace], EngineWay]:
+    """Return the way to a fake engine at each place, which behaves as its mode says."""
 
-    def launch(place: GivenPlace) -> Launch:
+    def way_to(place: GivenPlace) -> EngineWay:
         mode = modes.get(place.name, "good")
         argv = [sys.executable, "-P", FAKE, mode]
         if mode.startswith("exit"):
             argv = ["/bin/sh", "-c", f"echo 'llmtop: routes.r.api_key_env: not set' >&2; {mode}"]
-        return partial(launch_process, argv=argv)
+        return EngineWay(partial(launch_process, argv=argv), ssh_explain(place), QUICK)
 
-    return launch
+    return way_to
 
 
 def session_of(ledger: Ledger, *places: GivenPlace, **given: Any) -> Session:
@@ -72,7 +73,7 @@ def session_of(ledger: Ledger, *places: GivenPlace, **given: Any) -> Session:
         "recorder": None,
         "limits": QUICK,
         "launch": partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
-        "launch_there": playing(),
+        "way_to": playing(),
         **given,
     }
     config = config_at(config, *(place.name for place in places))
@@ -128,7 +129,7 @@ async def test_a_new_engine_of_a_place_is_told_what_is_wanted_there_alone(ledger
 
 
 async def test_a_place_that_refuses_is_given_up_and_the_run_goes_on(ledger: Ledger) -> None:
-    session = session_of(ledger, EU, HERE, launch_there=playing(eu="exit 2"))
+    session = session_of(ledger, EU, HERE, way_to=playing(eu="exit 2"))
     async with running(session) as heard:
         await until(lambda: bool(of(heard, PlaceReport, "eu")))
         (report,) = of(heard, PlaceReport, "eu")
@@ -142,7 +143,7 @@ async def test_a_place_that_refuses_is_given_up_and_the_run_goes_on(ledger: Ledg
 
 
 async def test_without_a_screen_a_run_ends_where_no_place_is_left(ledger: Ledger) -> None:
-    session = session_of(ledger, EU, US, launch_there=playing(eu="exit 2", us="exit 127"))
+    session = session_of(ledger, EU, US, way_to=playing(eu="exit 2", us="exit 127"))
     out, said = io.BytesIO(), list[str]()
     with anyio.fail_after(10):
         status = await run_headless(

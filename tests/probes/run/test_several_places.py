@@ -113,6 +113,7 @@ def test_a_report_says_what_is_not_known_of_a_place(tmp_path: Path) -> None:
     yards.report("us", "silent")
     report = read_report([recorded(tmp_path, yards)])
     assert report.lasted_s == 200.0
+    assert report.places == ("ap", "eu", "us")
     lost, gone = report.missing[:2]
     assert lost.startswith("of 1m40s nothing came from eu: ")
     assert gone.startswith("us was not heard any more from ")

@@ -123,7 +123,9 @@ async def test_the_past_comes_in_pieces_between_which_others_have_their_turn(
         assert 5 < len(watched.given) < 50
 
 
-async def test_how_much_of_the_past_is_read_is_told_meanwhile() -> None:
+async def test_how_much_of_the_past_is_read_is_told_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     shown: list[int | None] = []
 
     def past(watched: Watched) -> None:
@@ -131,6 +133,8 @@ async def test_how_much_of_the_past_is_read_is_told_meanwhile() -> None:
         agent.publish(hello("eu", at_s=-900.0))
         for number in range(99):
             agent.publish(tick("eu", -900.0 + number))
+        size = len(watched.bus.stream[-1].data)
+        monkeypatch.setattr(bus_source, "_PIECE_BYTES", 75 * size)
         receive = watched.receive
 
         def look(events: list[Event], lines: bytes) -> None:
@@ -141,8 +145,7 @@ async def test_how_much_of_the_past_is_read_is_told_meanwhile() -> None:
 
     async with watching(prepare=past) as watched:
         assert watched.source.status.read_percent is None
-    assert shown[0] is not None
-    assert 0 <= shown[0] <= 99
+    assert shown == [74, 99]
 
 
 async def test_more_past_than_a_person_waits_for_begins_later_and_says_so(
@@ -162,6 +165,47 @@ async def test_more_past_than_a_person_waits_for_begins_later_and_says_so(
         (notice,) = watched.of(Notice)
         assert notice.text.startswith("the bus keeps more than is read at once: this begins at ")
         assert isinstance(watched.events[0], Hello)
+
+
+async def test_of_one_place_of_many_as_much_is_read_as_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def past(watched: Watched) -> None:
+        agents = [watched.agent(f"p{number}") for number in range(10)]
+        for agent in agents:
+            agent.publish(hello(agent.place, at_s=-100.0))
+        for number in range(100):
+            for agent in agents:
+                agent.publish(tick(agent.place, -100.0 + number))
+        size = len(watched.bus.stream[-1].data)
+        monkeypatch.setattr(bus_source, "_MOST_READ", 150 * size)
+
+    async with watching("p3", prepare=past, since_s=1000.0) as watched:
+        assert len(watched.of(Tick)) == 100
+        assert watched.of(Notice) == []
+
+
+async def test_a_greeting_that_is_not_there_is_not_asked_for_at_each_message() -> None:
+    asked: list[str] = []
+
+    async with watching() as watched:
+        bucket = watched.bus.bucket
+
+        def counted(name: str) -> Any:
+            asked.append(name)
+            return bucket(name)
+
+        watched.bus.bucket = counted  # type: ignore[method-assign]
+        agent = watched.agent("eu", next=100)
+        for second in range(20):
+            agent.publish(tick("eu", second / 10))
+            await watched.clock.advance(0.1)
+        assert len(asked) == 1
+        await watched.clock.advance(1.0)
+        agent.keep_hello(hello("eu"))
+        agent.publish(tick("eu", 3.1))
+        await settle()
+        assert len(watched.of(Tick)) == 1
 
 
 async def test_only_the_places_that_are_asked_for_are_read() -> None:
@@ -286,6 +330,24 @@ async def test_a_silent_place_is_told_and_another_is_not() -> None:
         assert shared(5.5) <= report.at_ns <= shared(8.5)
 
 
+async def test_where_no_place_at_all_is_heard_the_run_is_silent() -> None:
+    async with watching() as watched:
+        eu, us = watched.agent("eu"), watched.agent("us")
+        eu.publish(hello("eu", at_s=0.5))
+        us.publish(hello("us", at_s=0.5))
+        await watched.clock.advance(3.0)
+        us.publish(tick("us", 3.0))
+        await watched.clock.advance(4.0)
+        assert watched.source.status.state == "running"  # of one it is told in the stream
+        await watched.clock.advance(3.0)
+        status = watched.source.status
+        assert (status.state, status.engine) == ("silent", "all places")
+        assert status.silent_s == pytest.approx(7.0, abs=0.6)
+        us.publish(tick("us", 10.0))
+        await settle()
+        assert watched.source.status.state == "running"
+
+
 async def test_a_place_that_left_in_order_is_gone_as_soon_as_it_is_silent() -> None:
     async with watching() as watched:
         eu = watched.agent("eu")
@@ -306,14 +368,36 @@ async def test_a_place_that_was_killed_is_silent_and_then_gone() -> None:
         assert watched.states == [("eu", "heard"), ("eu", "silent"), ("eu", "gone")]
 
 
+async def test_a_reading_that_the_server_has_forgotten_is_begun_anew() -> None:
+    async with watching() as watched:
+        eu = watched.agent("eu")
+        eu.publish(hello("eu", at_s=0.5), tick("eu", 1.0))
+        await settle()
+        watched.bus.forget_readers()
+        for second in range(2, 50):
+            eu.publish(tick("eu", float(second)))
+            await watched.clock.advance(1.0)
+        assert [event.at_ns for event in watched.of(Tick)] == [
+            shared(float(second)) for second in range(1, 50)
+        ]
+        assert [state for _, state in watched.states] == ["heard", "gone", "heard"]
+
+
 async def test_while_nobody_reads_nobody_is_silent() -> None:
     async with watching() as watched:
         watched.agent("eu").publish(hello("eu", at_s=0.5))
         await settle()
         watched.source.hold()
+        watched.agent("eu", next=2).publish(tick("eu", 1.0))  # the one that is under way
+        await settle()
+        given = len(watched.events)
+        watched.agent("eu", next=3).publish(tick("eu", 2.0))
         await watched.clock.advance(60.0)
+        assert len(watched.events) == given
         assert watched.states == [("eu", "heard")]
         watched.source.release()
+        await settle()
+        assert watched.of(Tick)[-1].at_ns == shared(2.0)
         await watched.clock.advance(7.0)
         assert watched.states[-1][1] in ("silent", "gone")
 
@@ -457,3 +541,28 @@ async def test_the_present_is_the_buss_however_wrong_our_clock_is() -> None:
         await watched.clock.advance(2.0)
         assert watched.source.now_ns == shared(3.0)
         assert watched.clock.now_ns != START_NS
+
+
+async def test_whoever_had_gone_before_the_past_was_read_is_told_at_once() -> None:
+    def past(watched: Watched) -> None:
+        eu, us = watched.agent("eu"), watched.agent("us")
+        eu.publish(hello("eu", at_s=-900.0), tick("eu", -800.0))
+        us.publish(hello("us", at_s=-900.0), tick("us", -1.0))
+        us.is_here()
+
+    async with watching(prepare=past) as watched:
+        assert ("eu", "silent") in watched.states  # as it was while the past was read
+        await watched.clock.advance(0.6)
+        assert watched.states[-1] == ("eu", "gone")
+        report = next(one for one in watched.of(PlaceReport) if one.state == "gone")
+        assert report.since_ns == shared(-800.0)
+        assert report.at_ns >= shared(0.0)
+
+
+async def test_where_all_had_gone_they_are_told_at_once_too() -> None:
+    def past(watched: Watched) -> None:
+        watched.agent("eu").publish(hello("eu", at_s=-900.0), tick("eu", -800.0))
+
+    async with watching(prepare=past) as watched:
+        await watched.clock.advance(0.6)
+        assert watched.states == [("eu", "heard"), ("eu", "gone")]

@@ -210,8 +210,33 @@ def test_a_backlog_keeps_its_own_stamps_whatever_others_have_told_meanwhile() ->
     taken(streams, message(hello("eu")), message(hello("us"), place="us"))
     taken(streams, message(tick("us", 60.0), place="us", first=2))
     backlog = message(tick("eu", 1.0), tick("eu", 2.0), first=2, taken_s=60.0)
-    assert [event.at_ns for event in taken(streams, backlog)] == [shared(1.0), shared(2.0)]
+    events = taken(streams, backlog)
+    assert [event.at_ns for event in of(events, Tick)] == [shared(1.0), shared(2.0)]
     assert streams.newest_ns == shared(60.0)
+
+
+def test_silence_of_the_past_is_known_by_when_the_bus_took_what() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 1.0)), message(hello("us"), place="us"))
+    events = taken(streams, message(tick("us", 9.0), place="us", first=2))
+    reports = of(events, PlaceReport)
+    assert [(one.place, one.state, one.since_ns) for one in reports] == [
+        ("eu", "silent", shared(1.0)),
+        ("us", "silent", shared(0.0)),
+        ("us", "heard", shared(9.0)),
+    ]
+    events = taken(streams, message(tick("eu", 10.0), first=3))
+    assert [(one.place, one.state) for one in of(events, PlaceReport)] == [("eu", "heard")]
+
+
+def test_what_was_silent_at_the_end_of_the_past_is_told_at_once() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 1.0)))
+    taken(streams, message(hello("us", at_s=6.0), place="us"))
+    streams.caught_up(shared(7.0))
+    streams.look(shared(7.0), away)
+    reports = of(taken(streams), PlaceReport)
+    assert [(one.place, one.state) for one in reports] == [("eu", "gone")]
 
 
 def test_a_place_that_says_nothing_is_told_to_be_silent_since_its_last_event() -> None:

@@ -121,7 +121,7 @@ class FakeEngine:
 
     @property
     def status(self) -> HostStatus:
-        return HostStatus(self.state, silent_s=self.silent_s, detail=self.detail)
+        return HostStatus(self.state, silent_s=self.silent_s, end=self.detail)
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
@@ -386,6 +386,10 @@ async def test_a_place_that_is_lost_is_told_with_since_when_and_the_others_go_on
         eu.hello()
         await run.clock.advance(2)
         assert run.states("eu") == ["heard", "unknown", "heard"]
+        first, _, again = (one for one in run.of(PlaceReport) if one.place == "eu")
+        assert [first.since_ns, again.since_ns] == [
+            hello.at_ns for hello in run.of(Hello) if hello.place == "eu"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,7 @@ async def test_a_place_is_told_to_be_gone_or_silent(
         eu.state, eu.silent_s, eu.detail = state, silent_s, "why"
         await run.clock.advance(1)
         assert run.states("eu") == ["heard", told]
-        assert run.of(PlaceReport)[-1].detail == "why"
+        assert run.of(PlaceReport)[-1].detail == ("" if told == "silent" else "why")
         assert run.host.given_up == ([("eu", "why")] if state == "gave_up" else [])
         assert not run.host.is_given_up
 
@@ -468,9 +472,10 @@ async def test_stamps_that_ran_away_begin_the_engine_anew(ahead_s: float, is_see
         await run.clock.advance(1.5)
         eu.say()
         eu.ahead_s += ahead_s  # as where its machine did not sleep with ours, or slept alone
-        eu.say()
+        eu.begin("chat@eu")
         await run.clock.advance(0.5)
         assert eu.done.count("renew") == is_seen
+        assert len(run.of(AttemptStarted)) == (not is_seen)
         eu.done.clear()
         for _ in range(2 * DRIFT_SEEN_NS // NS + 5):
             eu.say()

@@ -54,7 +54,7 @@ def test_a_bus_that_is_not_there_is_one_line_and_another_status(
     config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLMTOP_BUS", NOWHERE.replace("//", "//ann:s3cret-s3cret@"))
-    assert agent(config, "--place", "eu") == 1
+    assert agent(config, "--place", "eu", "--duration", "5") == 1
     told = capsys.readouterr().err
     assert told == f"llmtop: {NOWHERE} cannot be reached: Connection refused\n"
 

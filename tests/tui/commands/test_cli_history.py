@@ -2,7 +2,10 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,14 @@ import pytest
 from history_streams import DAY_S, NOON_S, Run
 from made_history import ENDS_S, filled
 
+from probes.config import Config, History
 from probes.events import durable_lines
 from probes.history.database import VERSION
 from probes.kit.paths import NOWHERE
 from tui.cli import main
 from tui.commands import history as command
 from tui.commands.output import UsageError
+from tui.commands.watch import history_of
 from tui.draw.text import cells
 
 
@@ -42,6 +47,15 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     out, err = capsys.readouterr()
     assert err == ""
     return out
+
+
+@pytest.mark.parametrize("module", ["tui.cli", "tui.commands.live", "tui.app"])
+def test_nothing_of_it_is_imported_until_it_is_asked_for(module: str) -> None:
+    code = (
+        f"import sys, {module}; print([m for m in sys.modules if m.startswith('probes.history')])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
 
 
 def test_all_routes_have_a_line_and_what_was_found_stands_below(
@@ -203,3 +217,25 @@ def test_progress_is_a_bar_on_a_terminal_and_nothing_elsewhere(
     assert "importing ██████████████████······ 75 %, 3 MB" in capsys.readouterr().err
     bar.clear()
     assert capsys.readouterr().err.strip() == ""
+
+
+@pytest.mark.parametrize("off", ["no_history", "no_record", "settings", "nowhere"])
+def test_a_run_keeps_one_unless_it_is_asked_not_to(
+    off: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = Namespace(no_history=off == "no_history", no_record=off == "no_record")
+    config = Config(routes=(), history=History(enabled=off != "settings"))
+    plain = history_of(Config(routes=()), Namespace(no_history=False, no_record=False))
+    assert plain is not None
+    if off == "nowhere":
+        monkeypatch.setattr("probes.history.keeper.state_folder", lambda: NOWHERE)
+    assert history_of(config, arguments) is None
+
+
+def test_the_demo_keeps_none(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.undo()
+    folder = path.parent
+    monkeypatch.setattr("platformdirs.user_state_dir", lambda *_, **__: str(folder))
+    assert main(["demo", "--headless", "--duration", "0.2", "--only", "summary"]) == 0
+    assert (folder / "recordings").is_dir()
+    assert not path.exists()

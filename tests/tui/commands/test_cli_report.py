@@ -418,6 +418,7 @@ def test_as_data_it_is_one_object(
             {"route": "alpha", "probes": 400, "failed": 0},
             {"route": "bravo", "probes": 400, "failed": 0},
         ],
+        "places": [],
         "missing": [],
     }
     told_of = {

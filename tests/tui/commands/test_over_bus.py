@@ -92,7 +92,7 @@ def test_options_of_a_bus_need_one(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["demo", "check", "budget", "manual"])
+@pytest.mark.parametrize("command", ["demo", "check", "manual"])
 def test_a_bus_before_a_command_is_refused(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
