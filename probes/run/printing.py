@@ -2,15 +2,17 @@
 
 import signal
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 
 from probes.board import Board
 from probes.events import Event
-from probes.exports.json_lines import JsonLines
 from probes.run.sinks import Sink
+
+if TYPE_CHECKING:
+    from probes.exports.json_lines import JsonLines  # a run that is drawn has no need of it
 
 _HOLD_BYTES: Final = 4 << 20
 """Unwritten output above which the source is held: an engine holds its admissions then."""
@@ -66,7 +68,7 @@ class HeadlessRun(_Flow, Protocol):
 class Printing:
     """Lets a run go no faster than its output is read, and end when a person wants it to."""
 
-    def __init__(self, flow: _Flow, output: JsonLines) -> None:
+    def __init__(self, flow: _Flow, output: "JsonLines") -> None:
         self._flow = flow
         self._output = output
         self.is_interrupted = False

@@ -52,6 +52,11 @@ LATE = (
         "tui.commands.once",
         "tui.commands.init",
     ),
+    # What places, weeks and other programs need, for who asks for them.
+    *("nats", "prometheus_client", "opentelemetry", "requests"),
+    *("probes.bus", "probes.sources.bus", "probes.run.places_session", "probes.run.agent"),
+    *("tui.commands.agent", "tui.commands.over_bus", "tui.commands.history"),
+    *("tui.screens.history", "tui.screens.places"),
     # What a key brings, most of it in the second after the first frame.
     *("tui.screens.route", "tui.screens.request", "tui.screens.first_run", "tui.draw.markdown"),
     *("probes.config.saving", "tomlkit"),

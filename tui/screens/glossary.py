@@ -615,7 +615,8 @@ def sections_of(
         case "keys":
             return keys_sections([key for key in keys if key.group != "time"])
         case "time":
-            return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
+            of_time = keys_sections([key for key in keys if key.group == "time"])
+            return (*of_time, _TIME, _HISTORY)
         case "states":
             return (states_section(keys),)
         case "figures" | "marks" | "observer":
@@ -624,8 +625,10 @@ def sections_of(
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             of_probe = _keys_of(PROBE, "keys of the page of a probe", keys)
             of_places = _keys_of(PLACES, "keys of the grid of places", keys)
-            of_weeks = _keys_of(HISTORY, "keys of the history", keys)
-            return (_PAGE, of_route, of_probe, _PLACES, of_places, _HISTORY, of_weeks)
+            # Those that scroll it are the same as above.
+            own = tuple(_key_term(key) for key in keys if key.where == HISTORY)
+            of_weeks = Section("keys of the history", own)
+            return (_PAGE, of_route, of_probe, _PLACES, of_places, of_weeks)
         case "compare":
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)

@@ -69,7 +69,7 @@ def test_a_table_has_a_row_for_each(name: str) -> None:
 
 
 def test_only_a_route_s_name_and_what_settings_became_are_no_keys() -> None:
-    assert {*fields_of(Route)} - {*route_keys()} == {"name", "prompts", "adaptive"}
+    assert {*fields_of(Route)} - {*route_keys()} == {"name", "prompts", "adaptive", "place"}
     assert {*fields_of(Price)} == {"input", "output", "cached_input"}
 
 
