@@ -49,11 +49,11 @@ MISSING_EXTRA: Final = "a bus needs nats-py: pip install 'llmtop-tui[bus]'"
 EVENTS_AGE_S: Final = 25 * 3600.0
 """A day, and an hour for who looks at the day a little late."""
 EVENTS_BYTES: Final = 5 << 30
-"""Of all places: an hour, which a cockpit reads that comes late, of 20 places of 20 routes at a probe
-a second each, which write 1.1 MB a second; or a day of ten places of eight routes at the default
-pace."""
+"""Of all places: an hour, which a cockpit reads that comes late, of 20 places of 20 routes at a
+probe a second each, which write 1.1 MB a second; or a day of ten places of eight routes at the
+default pace."""
 LEAST_EVENTS_BYTES: Final = 1 << 30
-"""What is asked of a server that has no room for the other: it promises a stream all of its size."""
+"""What is asked of a server without room for the other: it promises a stream all of its size."""
 _NO_ROOM: Final = 10047
 """JetStream's code for that."""
 PRESENCE_TTL_S: Final = 10.0
