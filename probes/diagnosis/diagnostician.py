@@ -230,8 +230,9 @@ class Diagnostician:
         self._incidents.probe(self._routes.values())
         places, judged = self._places, self._judged
         self._judged = {
-            name: judged.get(name)
-            or _JudgedPlace(place, Observer(at_ns), Surroundings(now_ns=at_ns))
+            name: judged[name]
+            if name in judged and judged[name].place is place
+            else _JudgedPlace(place, Observer(at_ns), Surroundings(now_ns=at_ns))
             for name, place in places.by_name.items()
         }
         for here in self._judged.values():

@@ -15,6 +15,7 @@ Rule 5. Routes of one place share a host, a provider, a tag or everything at tha
 Rule 6. What is of a place is looked at by the time of that place, when its second is over.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -25,7 +26,14 @@ from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.hosts import provider_of
 from probes.diagnosis.route_watch import RouteWatch
-from probes.diagnosis.seen_from import OWN, Counterparts, SeenFrom, Sightings, figures_elsewhere
+from probes.diagnosis.seen_from import (
+    OWN,
+    Counterparts,
+    PastFault,
+    SeenFrom,
+    Sightings,
+    figures_elsewhere,
+)
 from probes.diagnosis.series import OF_A_SHAPE
 from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence, Scope
 from probes.events.diagnosis_words import diagnosis_text, server_words
@@ -34,6 +42,8 @@ from probes.kit.clock import NS_PER_S
 _SAME_ONSET_NS: Final = 20 * NS_PER_S
 _OF_ONE_HOST_NS: Final = 40 * NS_PER_S
 """Of routes of one host the onsets may lie further apart: each is known from its own samples."""
+_PAST_KEPT: Final = 100
+"""More than happens while a place is away and what it kept is still of interest."""
 SETTLES_NS: Final = 3600 * NS_PER_S
 """What has stood for so long within the goals is the usual from then on."""
 
@@ -54,6 +64,8 @@ class Incident:
     """What was told of it last."""
     sightings: Sightings = field(default_factory=Sightings)
     """From which places it is seen."""
+    named_routes: set[str] = field(default_factory=set)
+    """Of several places, all that it was ever named of."""
 
     def takes_cause(self, standing: Sequence[tuple[RouteCauses, Alarm]], now_ns: int) -> None:
         """Take the cause that most of what stands has, of what is named where something is."""
@@ -101,6 +113,8 @@ class Incidents:
         """Identities of the alarms that are of an open incident, while these are brought in
         line."""
         self._among = Counterparts()
+        self._past: deque[PastFault] = deque(maxlen=_PAST_KEPT)
+        """What is over, for a place that tells late that it saw the same."""
 
     def probe(self, routes: Iterable[RouteCauses]) -> None:
         """Know which routes there are, at which places."""
@@ -294,6 +308,8 @@ class Incidents:
             return [self._event(incident, "settled", now_ns, routes)]
         seen = self._seen(incident, now_ns, incident.last)
         now = _Told(state, incident.cause, incident.routes(), seen.scope, seen.unheard)
+        if seen.places and state == "named":
+            incident.named_routes |= set(now.routes)
         if now == incident.told:
             return []
         return [self._event(incident, state, now_ns, routes)]
@@ -316,6 +332,7 @@ class Incidents:
             incident.hit(),
             figure,
             self._among,
+            self._past,
         )
 
     def _has_settled(self, incident: Incident, now_ns: int) -> bool:
@@ -331,6 +348,9 @@ class Incidents:
     ) -> Diagnosis:
         names = incident.routes() or (() if incident.told is None else incident.told.routes)
         if incident.last is not None and state in ("cleared", "settled"):
+            if incident.named_ns is not None and incident.sightings.now.places:
+                routes_hit = frozenset(incident.named_routes)
+                self._past.append(PastFault(incident.cause, incident.since_ns, routes_hit))
             # What it was, not what is left of it.
             incident.last = msgspec.structs.replace(
                 incident.last, at_ns=now_ns, state=state, since_ns=incident.since_ns, advice=None

@@ -12,7 +12,9 @@ Rule 4. Where a place that is heard jumps by more than `HOLE_NS`, events are los
         each second, and says itself where it did not run. What was open then has no known age.
 Rule 5. What is put into the stream by whoever reads it (a knob, a hold, what is told of a place)
         has the stream's newest stamp, and is no time of the place.
-Rule 6. A stream without places is of one, whose name is empty, and which is always heard.
+Rule 6. A place may be introduced before it is heard, and then tell of what was before: its time
+        goes back to the hello of what it tells.
+Rule 7. A stream without places is of one, whose name is empty, and which is always heard.
 """
 
 from typing import Final
@@ -116,7 +118,8 @@ class PlaceTimes:
         at_ns, before_ns = event.at_ns, place.now_ns
         if at_ns > before_ns:
             place.now_ns = at_ns
-            if at_ns - before_ns > HOLE_NS and place.name:
+            # An engine that says hello begins: what was before it is no matter of loss.
+            if at_ns - before_ns > HOLE_NS and place.name and kind is not Hello:
                 self.hole = Gap(at_ns=at_ns, started_ns=before_ns, place=place.name)
         return place
 
@@ -147,9 +150,10 @@ class PlaceTimes:
             self.infos.clear()
             self._of.clear()
         place = self.by_name.get(hello.place)
-        if place is None:
+        if place is None or (place.name and place.now_ns - hello.at_ns > HOLE_NS):
+            # Who was expected at a moment and then tells of what was before it begins there.
+            report = self._reports.pop(hello.place, None) if place is None else place.report
             place = self.by_name[hello.place] = PlaceTime(hello.place, hello.at_ns)
-            report = self._reports.pop(hello.place, None)
             if report is not None:
                 place.hear(report)
         if not hello.place:

@@ -11,7 +11,10 @@ Rule 3. A place that is not heard, is not probing, or does not know what is usua
         nowhere. That one is not heard is said.
 Rule 4. What is said stays while the places that see it merely become fewer: they recover one by
         one. Other words are believed when they have held for some seconds.
-Rule 5. A machine of ours that is late is that of its place, and needs no comparison.
+Rule 5. What is told of a backlog is compared with what others saw then, not with how they are by
+        now: who saw the same then is counted, however long it is over there; who had nothing near
+        the onset, and is a minute past it, was well.
+Rule 6. A machine of ours that is late is that of its place, and needs no comparison.
 """
 
 import math
@@ -62,8 +65,8 @@ _WORST_SHARE: Final = 0.9
 OWN: Final[frozenset[Scope]] = frozenset(("network", "machine"))
 """What is of one place and of no route: nothing at another place is of it."""
 
-_Word: TypeAlias = Literal["well", "doubt", "mute"]
-"""It sees nothing of it; it may see it; it tells nothing."""
+_Word: TypeAlias = Literal["well", "saw", "doubt", "mute"]
+"""It sees nothing of it; it saw it, and that is over there; it may see it; it tells nothing."""
 
 
 class SeenFrom(NamedTuple):
@@ -73,6 +76,26 @@ class SeenFrom(NamedTuple):
     places: tuple[str, ...] = ()
     of_places: int = 0
     unheard: tuple[str, ...] = ()
+
+
+class PastFault(NamedTuple):
+    """What is over of what was named."""
+
+    cause: Cause
+    since_ns: int
+    routes: frozenset[str]
+
+
+class _Moment(NamedTuple):
+    """What is looked at, and when."""
+
+    cause: Cause
+    since_ns: int
+    """Its onset."""
+    now_ns: int
+    """The time of the place that is looked at."""
+    figure: Evidence
+    past: Sequence[PastFault]
 
 
 class Elsewhere(NamedTuple):
@@ -154,6 +177,7 @@ class Sightings:
         hit: Sequence[tuple[RouteCauses, Alarm]],
         figure: Evidence | None,
         among: Counterparts,
+        past: Sequence[PastFault] = (),
     ) -> SeenFrom:
         """Return from where a fault is seen now.
 
@@ -165,6 +189,7 @@ class Sightings:
             hit: the routes that it hits.
             figure: the one that speaks for it first, as it was told last.
             among: all routes of the stream.
+            past: what is over.
         """
         if len(among.places) < 2:
             return self.now
@@ -183,8 +208,9 @@ class Sightings:
         away |= {place for place, routes in same.items() if routes and not routes[0].watch.is_heard}
         found = SeenFrom("", places, 0, tuple(sorted(away)))
         if named_ns is not None and figure is not None:
+            moment = _Moment(cause, since_ns, now_ns, figure, past)
             self.elsewhere = tuple(
-                _word_of(place, routes, cause, since_ns, figure)
+                _word_of(place, routes, moment)
                 for place, routes in same.items()
                 if routes and place not in away
             )
@@ -238,7 +264,9 @@ def _conclude(
     *,
     is_old: bool,
 ) -> SeenFrom:
-    words = [one.word for one in elsewhere if one.word != "mute"]
+    saw = [one.place for one in elsewhere if one.word == "saw"]
+    found = found._replace(places=tuple(sorted({*found.places, *saw})))
+    words = [one.word for one in elsewhere if one.word in ("well", "doubt")]
     well, unsure = words.count("well"), words.count("doubt")
     if (unsure and not is_old) or (not well and (len(found.places) < 2 or unsure)):
         return found
@@ -251,28 +279,29 @@ def _conclude(
     return found._replace(scope="way" if cause in OF_THE_WAY else "only")
 
 
-def _word_of(
-    place: str, routes: Sequence[RouteCauses], cause: Cause, since_ns: int, figure: Evidence
-) -> Elsewhere:
+def _word_of(place: str, routes: Sequence[RouteCauses], moment: _Moment) -> Elsewhere:
     """Return how routes at a place that is not hit are: in doubt as soon as one of them is."""
-    words = [_word(route, cause, since_ns, figure) for route in routes]
-    for word, told in words:
-        if word == "doubt":
-            return Elsewhere(place, word, told)
-    for word, told in words:
-        if word == "well":
-            return Elsewhere(place, word, told)
+    words = [_word(route, moment) for route in routes]
+    for first in ("doubt", "saw", "well"):
+        for word, told in words:
+            if word == first:
+                return Elsewhere(place, word, told)
     return Elsewhere(place, "mute")
 
 
-def _word(
-    route: RouteCauses, cause: Cause, since_ns: int, figure: Evidence
-) -> tuple[_Word, Evidence | None]:
-    watch = route.watch
+def _word(route: RouteCauses, moment: _Moment) -> tuple[_Word, Evidence | None]:
+    watch, since_ns = route.watch, moment.since_ns
     if not watch.is_probed or not watch.is_heard:
         return "mute", None
+    if any(
+        one.cause == moment.cause
+        and watch.name in one.routes
+        and abs(one.since_ns - since_ns) <= _NEAR_NS
+        for one in moment.past
+    ):
+        return "saw", None
     alarms = [alarm for alarm in route.alarms.values() if alarm.explained_by is None]
-    same = next((alarm for alarm in alarms if alarm.cause == cause), None)
+    same = next((alarm for alarm in alarms if alarm.cause == moment.cause), None)
     if same is not None:
         # By then it is of an incident: of another one, which says nothing of this.
         is_placed = watch.now_ns - same.begun_ns > _ARRIVES_NS
@@ -281,7 +310,9 @@ def _word(
         return "doubt", None  # it has something at the same time
     if watch.now_ns < since_ns + _ARRIVES_NS:
         return "doubt", None
-    weighed = _weigh(watch, since_ns, figure)
+    if watch.now_ns - max(moment.now_ns, since_ns) > _DOUBTS_NS:
+        return "well", None  # what it was then was judged then
+    weighed = _weigh(watch, moment)
     if weighed is None:
         return "mute", None
     ratio, told = weighed
@@ -290,15 +321,17 @@ def _word(
     return "doubt", told
 
 
-def _weigh(watch: RouteWatch, since_ns: int, figure: Evidence) -> tuple[float, Evidence] | None:
+def _weigh(watch: RouteWatch, moment: _Moment) -> tuple[float, Evidence] | None:
     """Return how much likelier what a route did since an onset is for one that is well than for one
     that is hit, as the logarithm of the ratio, with its figure; None where that cannot be told."""
+    figure, since_ns = moment.figure, moment.since_ns
+    until_ns = moment.now_ns + _ARRIVES_NS
     test = _tests(watch).get(figure.figure)
     if isinstance(test, JudgedSeries):
         usual = test.usual(0.5)
         if usual is None or not figure.usual:
             return None
-        floor, values = test.kind.floor, test.since(since_ns)
+        floor, values = test.kind.floor, test.between(since_ns, until_ns)
         grown = math.sqrt(max(1.0, (figure.now + floor) / (figure.usual + floor)))
         # As many times as much, or as much more: what is added at the far end is a smaller part of
         # a longer way.
@@ -316,7 +349,7 @@ def _weigh(watch: RouteWatch, since_ns: int, figure: Evidence) -> tuple[float, E
             place=watch.place,
         )
         return (len(values) - 2 * above) * _SIDES, told
-    ends = [end for end in watch.ends if end.began_ns >= since_ns]
+    ends = [end for end in watch.ends if since_ns <= end.began_ns <= until_ns]
     share = 1.0 - figure.now if figure.figure == "cached_share" else figure.now
     name: FigureName = figure.figure
     if isinstance(test, Shares):

@@ -83,10 +83,10 @@ class NewestValues:
             self._began_ns[at], self._values[at] = kept_ns(began_ns), value
         self._number += 1
 
-    def since(self, at_ns: int) -> list[float]:
-        """Return those of requests that began then or later."""
+    def between(self, from_ns: int, until_ns: int) -> list[float]:
+        """Return those of requests that began within these stamps."""
         both = zip(self._began_ns, self._values, strict=True)
-        return [value for began_ns, value in both if began_ns >= at_ns]
+        return [value for began_ns, value in both if from_ns <= began_ns <= until_ns]
 
 
 class JudgedSeries:
@@ -108,10 +108,10 @@ class JudgedSeries:
         """Keep the newest values from now on, to be compared with what another place sees."""
         self._newest = self._newest or NewestValues()
 
-    def since(self, at_ns: int) -> list[float]:
-        """Return the newest values of requests that began at a stamp or later, where they are
+    def between(self, from_ns: int, until_ns: int) -> list[float]:
+        """Return the newest values of requests that began within these stamps, where they are
         kept."""
-        return [] if self._newest is None else self._newest.since(at_ns)
+        return [] if self._newest is None else self._newest.between(from_ns, until_ns)
 
     def add(self, value: float, began_ns: int, *, evidence: bool) -> None:
         """Take a sample of the request that began at `began_ns`."""

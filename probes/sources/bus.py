@@ -215,6 +215,12 @@ class BusSource:
         if not self.places:
             detail = f"no place has been heard yet on {where}"
             return HostStatus(state="starting", since_s=since_s, detail=detail)
+        reports = self._streams.reports
+        if reports and all(report.state != "heard" for report in reports):
+            # Each is told in the stream; that nobody at all is heard must not be overlooked.
+            silent_s = seconds(self._streams.silent_ns)
+            whose = "all places" if len(reports) > 1 else f"place {reports[0].place}"
+            return HostStatus(state="silent", since_s=silent_s, silent_s=silent_s, engine=whose)
         return HostStatus(state="running", since_s=since_s)
 
     def send(self, command: Command) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from flat import Traffic, rss_mb
+from msgspec.structs import replace
 
 from probes.board import Board
 from probes.board.checkpoint import Checkpoint
@@ -36,7 +37,8 @@ def moved(traffic: Traffic, places: int) -> Iterator[list[Event]]:
     hello = traffic.hello()
     by_place: dict[str, list[RouteInfo]] = {}
     for info in hello.routes:
-        by_place.setdefault(info.name.partition("@")[2], []).append(info)
+        place = info.name.partition("@")[2]
+        by_place.setdefault(place, []).append(replace(info, place=place))
     yield [
         at_place(
             Hello(

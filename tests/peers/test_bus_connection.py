@@ -6,6 +6,7 @@ It takes some seconds of wall time: servers start, are killed and stopped for re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -250,12 +251,17 @@ async def test_of_a_connection_that_breaks_while_something_is_written_nothing_is
 async def test_a_server_that_stands_still_is_lost_after_some_pings(server: NatsServer) -> None:
     bus = connection(server.url)
     await bus.connect()
+
+    async def publish_for_ever() -> NoReturn:
+        while True:
+            await bus.publish(events_of("eu"), b"1")
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bus.run)
         server.stop()
         try:
             with pytest.raises(BusError):
-                await bus.publish(events_of("eu"), b"1")
+                await publish_for_ever()  # it may take one or two yet before it stands
             with anyio.fail_after(PATIENCE_S):
                 await until(lambda: not bus.state.connected)
         finally:
@@ -301,6 +307,16 @@ async def refused(url: str, **options: object) -> str:
 async def test_a_server_that_is_not_there_is_said_in_a_line(tmp_path: Path) -> None:
     server = NatsServer(tmp_path)  # not started
     assert await refused(server.url) == f"{server.url} cannot be reached: Connection refused"
+
+
+async def test_a_server_with_little_room_keeps_fewer_events(tmp_path: Path) -> None:
+    settings = tmp_path / "nats.conf"
+    settings.write_text("jetstream { max_file_store: 2GB }", encoding="utf-8")
+    with nats_server(tmp_path, "-c", str(settings)) as server:
+        bus = connection(server.url)
+        await bus.connect()
+        assert await bus.publish(events_of("eu"), b"{}") == 1
+        await bus.close()
 
 
 async def test_a_server_without_jetstream_is_said_in_a_line(tmp_path: Path) -> None:

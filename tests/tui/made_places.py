@@ -83,13 +83,13 @@ def snapshot(
     incidents: list[IncidentView] = []
     if trouble["down"]:
         routes = tuple(one.name for one in found if one.shared_name == trouble["down"])
-        of = made.diagnosis(
-            "provider_overloaded", routes=routes, since_ns=made.NOW_NS - 104 * NS_PER_S
-        )
+        heard = tuple(sorted(one for one in places if one != trouble["silent"]))
+        seen: dict[str, Any] = {"scope": "everywhere", "places": heard, "of_places": len(heard)}
+        of = made.diagnosis("provider_overloaded", 104.0, routes=routes, **seen)
         incidents.append(IncidentView(of, "down", '503 "overloaded"'))
     if trouble["far"]:
         routes = tuple(one.name for one in found if one.state == "sluggish")
-        seen: Any = {"scope": "way", "places": (trouble["far"],), "of_places": len(places)}
+        seen = {"scope": "way", "places": (trouble["far"],), "of_places": len(places)}
         of = made.diagnosis("network_path", 104.0, routes=routes, **seen)
         incidents.append(IncidentView(of, "sluggish"))
     detail = made.detail(found[0].name)

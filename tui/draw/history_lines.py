@@ -50,8 +50,10 @@ _HOURS: Final = 24
 _TWO_FROM: Final = 84
 """Columns from which the hours of the day stand beside the days."""
 _WIDE_FROM: Final = 140
-_MOST: Final = 14
+_MOST: Final = 17
 """Cells behind the bars: what the highest stands for."""
+_LOUD: Final = 0.1
+"""Share of 429s or failures whose bar fills its cell, where none is larger."""
 _CHART_ROWS: Final = 6
 _MOST_A_DAY: Final = 8
 """Columns of one day: a single one need not fill the page."""
@@ -250,27 +252,33 @@ class _Plan:
         return ((" " * _LABEL + text, "dim"),)
 
     def amounts(self) -> Iterator[Line]:
-        """Give tokens, cost, failures and 429s, a row of bars each."""
-        rows: list[tuple[str, Amount, Callable[[float | None], str], Role]] = [
-            ("IN", lambda one: one.input_tokens, count, "graph"),
-            ("OUT", lambda one: one.output_tokens, count, "graph"),
+        """Give tokens, cost, and the shares of 429s and failures, a row of bars each."""
+        rows: list[tuple[str, Amount, Callable[[float], str], Role, float]] = [
+            ("IN", lambda one: one.input_tokens, count, "graph", 0.0),
+            ("OUT", lambda one: one.output_tokens, count, "graph", 0.0),
         ]
         if self.view.whole.usd:
-            rows.append(("$", lambda one: one.usd, usd, "graph"))
+            rows.append(("$", lambda one: one.usd, usd, "graph", 0.0))
+        # Shares: of a busy day more fail than of a quiet one, and it is no worse for that. A share
+        # that hurts nobody must not fill its cells.
         if self.view.whole.throttled:
-            rows.append(("429", lambda one: one.throttled, count, "throttled"))
+            rows.append(("429", _throttled_share, _per_cent, "throttled", _LOUD))
         if self.view.whole.probes > self.view.whole.ok:
-            rows.append(("fail", lambda one: one.probes - one.ok, count, "missed"))
-        for name, amount, told, role in rows:
+            rows.append(("fail", _failed_share, _per_cent, "missed", _LOUD))
+        for name, amount, told, role, least in rows:
             days = [self._amount(self._by_day.get(day.isoformat()), amount) for day in self.days]
-            day_line, most = self._bars(days, self.day_dots / 2, self.columns, role)
+            top = max([least, *(value for value in days if value is not None)])
+            day_line = self._bars(days, self.day_dots / 2, self.columns, role, top)
             line: Line = ((f"{name:>{_LABEL - 1}} ", "head"), *day_line)
             if self.hour_cells:
                 hours = [self._amount(self._by_hour.get(hour), amount) for hour in range(_HOURS)]
-                hour_line, _ = self._bars(hours, self.hour_cells, _HOURS * self.hour_cells, role)
+                top_hour = max([least, *(value for value in hours if value is not None)])
+                columns = _HOURS * self.hour_cells
+                hour_line = self._bars(hours, self.hour_cells, columns, role, top_hour)
                 at = _LABEL + self.columns + _GAP
                 line = join((pad(line, at), ((" " * _LABEL, "dim"), *hour_line)))
-            yield (*line, (f"  ≤ {told(most)}/{'week' if self.step.days > 1 else 'day'}", "dim"))
+            most = max((value for value in days if value is not None), default=0.0)
+            yield (*line, (f"  ≤ {told(most)} a {'week' if self.step.days > 1 else 'day'}", "dim"))
 
     @staticmethod
     def _amount(stretch: StretchView | None, amount: Amount) -> float | None:
@@ -278,9 +286,8 @@ class _Plan:
 
     @staticmethod
     def _bars(
-        values: Sequence[float | None], wide: float, columns: int, role: Role
-    ) -> tuple[Line, float]:
-        most = max((value for value in values if value is not None), default=0.0)
+        values: Sequence[float | None], wide: float, columns: int, role: Role, top: float
+    ) -> Line:
         drawn: list[Span] = []
         for column in range(columns):
             # Where two days share a cell it shows the larger one.
@@ -291,8 +298,20 @@ class _Plan:
             elif not max(there):
                 drawn.append(("·", "faint"))
             else:
-                drawn.append((level_glyph(max(there), most), role))
-        return join_cells(drawn), most
+                drawn.append((level_glyph(max(there), top), role))
+        return join_cells(drawn)
+
+
+def _throttled_share(one: StretchView) -> float:
+    return one.throttled / one.attempts if one.attempts else 0.0
+
+
+def _failed_share(one: StretchView) -> float:
+    return 1 - one.ok / one.probes if one.probes else 0.0
+
+
+def _per_cent(value: float) -> str:
+    return f"{share(value)} %"
 
 
 def check_lines(view: RouteHistoryView, say_day: Callable[[str], str]) -> list[Line]:

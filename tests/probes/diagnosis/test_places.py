@@ -222,6 +222,22 @@ def test_batches_that_come_late_from_one_place_change_no_verdict() -> None:
     assert {one[0] for one in told(2)} == {one[0] for one in told(0)}
 
 
+def test_a_place_that_was_expected_and_tells_of_what_was_before_begins_there() -> None:
+    """Who comes late is told of a place that is not heard; then that sends what it kept."""
+    yards = SeveralPlaces(("chat", "code"), ("eu", "us"))
+    yards.fold(yards.probers["eu"].hello(at_s=600.0))
+    yards.report("eu", "gone")
+    for _ in range(100):
+        yards.fold(*yards.probers["us"].second())
+        yards.now_s += 1
+    yards.fold(yards.probers["eu"].hello())
+    for second in range(140):
+        yards.fold(*yards.probers["eu"].second({"chat@eu": REFUSED} if second >= 100 else {}))
+    first = yards.told[0]
+    assert (first.state, first.cause, first.routes) == ("named", "auth_failure", ("chat@eu",))
+    assert first.at_ns < at(105)
+
+
 # ------------------------------------------------------------------ the places themselves
 
 

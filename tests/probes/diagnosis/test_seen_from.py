@@ -419,3 +419,46 @@ def test_another_cause_is_looked_at_anew() -> None:
     yards.seconds(40, {"chat@eu": ERRORS})
     word = only(yards)
     assert (word.cause, word.scope, word.places) == ("outage", "only", ("eu",))
+
+
+# ------------------------------------------------------------------ what a backlog tells
+
+
+def away_in_it(does: Mapping[str, Mapping[str, Any]]) -> list[Diagnosis]:
+    """What is told of a fault that is over elsewhere when `eu` comes back that was away in it."""
+    yards = well()
+    yards.goes_away("eu")
+    yards.report("eu", "silent")
+    yards.seconds(10)
+    yards.seconds(40, does)
+    yards.seconds(150)
+    return yards.comes_back("eu")
+
+
+@pytest.mark.parametrize("does", [SLOW, ERRORS])
+def test_a_backlog_counts_who_saw_the_same_then(does: dict[str, Any]) -> None:
+    told = away_in_it(everywhere(does))
+    (word,) = standing(told[:-1]).values()
+    assert told[-1].state == "cleared"
+    assert word.routes == ("chat@eu",)
+    assert (word.scope, word.places, word.of_places) == ("everywhere", PLACES, 3)
+
+
+@pytest.mark.parametrize(("does", "scope"), [(SLOW, "only"), (ERRORS, "only"), (NO_NAME, "way")])
+def test_a_backlog_counts_who_was_well_then(does: dict[str, Any], scope: str) -> None:
+    told = away_in_it({"chat@eu": does})
+    (word,) = standing(told[:-1]).values()
+    assert (word.scope, word.places, word.of_places) == (scope, ("eu",), 3)
+
+
+def test_what_others_have_by_now_says_nothing_of_a_backlog() -> None:
+    yards = well()
+    yards.goes_away("eu")
+    yards.report("eu", "silent")
+    yards.seconds(30, {"chat@eu": ERRORS})
+    yards.seconds(60)
+    yards.seconds(90, {"chat@us": ERRORS})
+    told = yards.comes_back("eu")
+    words = [one for one in told if one.routes == ("chat@eu",) and one.state == "named"]
+    assert words[-1].scope == "only"
+    assert words[-1].places == ("eu",)

@@ -300,6 +300,11 @@ async def test_a_place_that_was_refused_asks_again_after_a_while() -> None:
     assert place.ledger.changes == changes
     await place.after(SHORT_S - 3, 100)
     assert place.ledger.changes == changes + 1
+    await other.ledger.release("run")
+    assert await place.after(SHORT_S, 100) == 100
+    for _ in range(3):
+        await place.after(SHORT_S, 100)  # and no more once it has what it wants
+    assert place.ledger.changes == changes + 2
 
 
 async def test_who_loses_all_races_says_so_after_a_while_and_not_before() -> None:
@@ -480,14 +485,26 @@ async def test_shares_of_it_are_shares_of_its_dollars_too(
 ) -> None:
     bus = Bus()
     budget = Budget(usd_per_hour=of_all, route_usd_per_hour=5.0)
-    for number in (1, 2):
-        ask = Ask("r", want_tokens=100, want_usd=1.0)
-        await Place(bus, f"p{number}").ledger.exchange("run", [ask], budget)
-        (one,) = [one for one in bus.book.holders.values() if one.place == f"p{number}"]
-        reserve = one.held["r"].reserve
-        # The first has it all until it asks again.
-        assert reserve.usd == pytest.approx(share if number == 1 else 0.0)
-    assert sum(one.held["r"].reserve.usd for one in bus.book.holders.values()) <= share + 1e-12
+    places = [Place(bus, "eu"), Place(bus, "us")]
+    told: list[list[float]] = []
+    for _ in range(3):
+        for place in places:
+            ask = Ask("r", want_tokens=100, want_usd=1.0)
+            await place.ledger.exchange("run", [ask], budget)
+        told.append([one.held["r"].reserve.usd for one in bus.book.holders.values()])
+        await bus.clock.advance(RENEW_S)
+    # The first has it all until it asks again.
+    assert told[0] == pytest.approx([share, 0.0])
+    assert told[2] == pytest.approx([share / 2, share / 2])
+
+
+async def test_what_is_lacking_is_taken_of_the_reserve_and_the_rest_of_it_stays() -> None:
+    bus = Bus()
+    place, other = Place(bus, "eu"), Place(bus, "us")
+    await place.ask(1_000)
+    await other.ask(60_000 - 1_000 - PART - 100)
+    assert await place.after(RENEW_S, 1_300) == 1_300
+    assert reserves(bus)["eu"]["r"] == PART // 2  # of 100 that were left and 200 of its own
 
 
 async def test_places_that_live_give_up_what_of_it_is_anothers_share() -> None:
@@ -696,7 +713,7 @@ async def test_what_a_dead_place_held_counts_as_long_without_its_record(
     await dead.ask(50_000)
     heard_s = bus.now_s
     await dead.after(SETTLE_S, 50_000, spent=1_000)
-    await other.ask(100)
+    await other.after(1, 100)
     await bus.clock.advance(LEASE_S + 1)
     await Place(bus, "asia").ask(100)
     assert {one.place for one in bus.book.holders.values()} == {"us", "asia"}

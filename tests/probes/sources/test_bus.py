@@ -330,6 +330,24 @@ async def test_a_silent_place_is_told_and_another_is_not() -> None:
         assert shared(5.5) <= report.at_ns <= shared(8.5)
 
 
+async def test_where_no_place_at_all_is_heard_the_run_is_silent() -> None:
+    async with watching() as watched:
+        eu, us = watched.agent("eu"), watched.agent("us")
+        eu.publish(hello("eu", at_s=0.5))
+        us.publish(hello("us", at_s=0.5))
+        await watched.clock.advance(3.0)
+        us.publish(tick("us", 3.0))
+        await watched.clock.advance(4.0)
+        assert watched.source.status.state == "running"  # of one it is told in the stream
+        await watched.clock.advance(3.0)
+        status = watched.source.status
+        assert (status.state, status.engine) == ("silent", "all places")
+        assert status.silent_s == pytest.approx(7.0, abs=0.6)
+        us.publish(tick("us", 10.0))
+        await settle()
+        assert watched.source.status.state == "running"
+
+
 async def test_a_place_that_left_in_order_is_gone_as_soon_as_it_is_silent() -> None:
     async with watching() as watched:
         eu = watched.agent("eu")
