@@ -57,8 +57,8 @@ _MOST_LINES: Final = 10_000
 costs the loop a microsecond."""
 
 MOST_ROUTES: Final = 1_000
-"""Of all places, more than twice what a cockpit is measured with; others are left out, which is told.
-Each has a row, and a place that makes up names would stop the screen."""
+"""Of all places, more than twice what a cockpit is measured with. Each has a row, and a place that
+makes up names would stop the screen: others are left out, which is told."""
 
 _HELLO_PREFIX: Final = b'{"type":"hello"'
 _DERIVED_PREFIXES: Final = tuple(
