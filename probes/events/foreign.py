@@ -13,8 +13,9 @@ import msgspec
 
 from probes.events.stream import AttemptFinished, AttemptStarted, Event, Notice, decode_event
 
-_LARGEST: Final = 1 << 62
-"""Unix time in ns has a quarter of it; sums and differences of two still fit into 64 bits."""
+_LARGEST: Final = 1 << 61
+"""Unix time in ns until 2043. A stamp is moved by as much at most, and a difference of two that
+were moved still fits into 64 bits."""
 _LARGEST_REAL: Final = 1e100
 """Far above what servers say of themselves (a moment in ns, told as a float), and in ns still no
 infinity."""

@@ -78,7 +78,7 @@ _MOST_WAITING: Final = 100
 _MOST_PLACES: Final = 200
 """More are left out: whoever may publish can make up names without end."""
 _LONGEST_RUN: Final = 64
-_MOST_NS: Final = 1 << 62
+_MOST_NS: Final = 1 << 61
 _WORDS_LIMIT: Final = 200
 _SUBJECT: Final = events_of("*").split("*")
 

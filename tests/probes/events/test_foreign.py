@@ -31,7 +31,7 @@ def test_what_servers_say_of_themselves_may_be_large() -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [b"1e308", b"-1e308", b"4611686018427387905", b"-4611686018427387905", b"1" + b"0" * 400],
+    [b"1e308", b"-1e308", b"2305843009213693953", b"-2305843009213693953", b"1" + b"0" * 400],
 )
 @pytest.mark.parametrize("field", [b"at_ns", b"retry_after_s", b"of_the_future"])
 def test_a_number_beyond_all_bounds_is_none(field: bytes, number: bytes) -> None:
