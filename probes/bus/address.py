@@ -3,9 +3,12 @@
 Rule 1: a password or token in a URL goes to the server and nowhere else: whatever shows, logs or
 records an address takes `shown`, and texts of others go through `scrub`.
 Rule 2: what cannot be an address is one line before anything is tried.
+Rule 3: `env:NAME` is the address that a variable holds: a command line is read by everybody who can
+list processes.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -13,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import msgspec
 
 from probes.config.errors import ConfigError
+from probes.config.fields import named_variable
 from probes.config.scrubbing import MASK
 
 DEFAULT_PORT: Final = 4222
@@ -44,12 +48,25 @@ class BusAddress(msgspec.Struct, frozen=True):
         return text
 
 
-def bus_address(text: str, credentials: Path | None = None, *, option: str = "--bus") -> BusAddress:
+def bus_address(
+    text: str,
+    credentials: Path | None = None,
+    *,
+    option: str = "--bus",
+    environ: Mapping[str, str] = os.environ,
+) -> BusAddress:
     """Return the address that a person wrote.
 
     Raises:
-        ConfigError: it is none, or the credentials cannot be read; a line for each mistake.
+        ConfigError: it is none, its variable is not set, or the credentials cannot be read; a line
+            for each mistake.
     """
+    variable = named_variable(text)
+    if variable is not None:
+        text = environ.get(variable, "").strip()
+        option = f"{option} env:{variable}"
+        if not text:
+            raise ConfigError((f"{option}: the variable is not set, {_EXPECTED}",))
     servers: list[str] = []
     shown: list[str] = []
     secrets: list[str] = []

@@ -1,13 +1,16 @@
 """What is said on the bus beside events: who probes where, the newest hello, and replies.
 
-Rule: a reader of another version reads what it knows: a new field has a default.
+Rule 1: a reader of another version reads what it knows: a new field has a default.
+Rule 2: whatever is none of these raises one error, whoever wrote it and however deep it nests.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from probes.kit.process_identity import RunIdentity
+
+_Record = TypeVar("_Record")
 
 LONGEST_COMMAND: Final = 64 << 10
 """Bytes of a command that an agent reads; the longest that makes sense has some hundred."""
@@ -60,14 +63,22 @@ def encode(record: Presence | KeptHello | CommandReply) -> bytes:
 
 def decode_presence(data: bytes) -> Presence:
     """Return who probes at a place. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(data, type=Presence)
+    return _decoded(data, Presence)
 
 
 def decode_hello(data: bytes) -> KeptHello:
     """Return the newest hello of a place. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(data, type=KeptHello)
+    return _decoded(data, KeptHello)
 
 
 def decode_reply(data: bytes) -> CommandReply:
     """Return what an agent answered. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(data, type=CommandReply)
+    return _decoded(data, CommandReply)
+
+
+def _decoded(data: bytes, kind: type[_Record]) -> _Record:
+    """Return a record of a kind that is JSON on the bus. Raises msgspec.DecodeError."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"it is none of ours: {type(error).__name__}") from None

@@ -19,6 +19,7 @@ from probes.bus.connection import PRESENCE_TTL_S, BusError, Entry, WrongRevision
 from probes.bus.messages import Presence, decode_presence, encode
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.process_identity import RunIdentity
+from probes.kit.sanitise import neutralise
 
 RENEW_S: Final = 3.0
 """A third of what an entry lives, so that one that is lost on its way costs nothing."""
@@ -26,6 +27,11 @@ _LOOK_S: Final = 1.0
 """Between two looks at whether somebody else's entry is renewed."""
 _MEASURED: Final = 3
 """Readings of the server's clock, of which the quickest counts: half its way is the error."""
+
+
+_MOST_NS: Final = 1 << 62
+"""Whoever wrote an entry may have written anything: beyond it no moment can be named."""
+_LONGEST_HOST: Final = 64
 
 
 class PlaceTakenError(BusError):
@@ -40,9 +46,10 @@ def _by(holder: Presence | None) -> str:
     """Return who has a place, in words: ` by HOST, pid 7, since 14:03`."""
     if holder is None:
         return ""
-    since = time.localtime(holder.since_ns / NS_PER_S)
+    since = time.localtime(min(max(0, holder.since_ns), _MOST_NS) / NS_PER_S)
     day = "" if time.time() - time.mktime(since) < 86_400 else f"{since.tm_mon}-{since.tm_mday} "
-    return f" by {holder.host}, pid {holder.pid}, since {day}{time.strftime('%H:%M', since)}"
+    host = neutralise(holder.host, _LONGEST_HOST)
+    return f" by {host}, pid {holder.pid}, since {day}{time.strftime('%H:%M', since)}"
 
 
 class _Bucket(Protocol):

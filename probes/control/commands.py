@@ -124,8 +124,14 @@ class Adapt(_EngineCommand, frozen=True, kw_only=True, tag="adapt"):
     route: str
     on: bool
     concurrency: float | None = None
-    """What it stands at from then on; None: where it is."""
+    """What it stands at from then on, as it is within the knob's range; None: where it is."""
     who: str = "user"
+
+    def __post_init__(self) -> None:
+        """Keep the concurrency within the knob's range. Raises ValueError where it is no number."""
+        if self.concurrency is not None:
+            nearest = KNOBS["concurrency"].nearest(self.concurrency)
+            msgspec.structs.force_setattr(self, "concurrency", nearest)
 
 
 class Pause(_EngineCommand, frozen=True, kw_only=True, tag="pause"):

@@ -40,7 +40,10 @@ def wanted_record(wanted: Wanted, run: str) -> bytes:
 
 def decode_wanted(data: bytes) -> WantedRecord:
     """Return what was wanted of a place. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(data, type=WantedRecord)
+    try:
+        return msgspec.json.decode(data, type=WantedRecord)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"it is none of ours: {type(error).__name__}") from None
 
 
 def commands_to_take_up(record: WantedRecord, wanted: Wanted) -> tuple[Command, ...]:

@@ -178,7 +178,7 @@ class BurnRates:
             self._open_slots.clear()
         self._clock = clock
         if hello.place and hello.at_ns // _SLOT_NS < self._open_slots.get(hello.place, 0):
-            del self._open_slots[hello.place]  # its time has gone back
+            self._open_slots.pop(hello.place, None)  # its time has gone back
         known, self._routes = self._routes, {}
         for name, info in self._places.infos.items():
             route = known.get(name) or _Route(info)

@@ -8,6 +8,7 @@ Rule 3: it has the environment of the user's shell without the values of API key
 no secret either.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
@@ -20,15 +21,18 @@ QUEUED_MOST: Final = 100
 _LEAVING_S: Final = 2.0
 """What the last alerts of a run have to be told in: who quits does not wait for a pager."""
 
+_SECRET: Final = re.compile(r"LLMTOP_BUS|OTEL_EXPORTER_OTLP_(\w+_)?HEADERS")
+"""Variables that we read ourselves and that may hold a password."""
+
 Tell = Callable[..., None]
 
 
 def without_secrets(environ: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
-    """Return an environment without the variables that hold one of `secrets`."""
+    """Return an environment without the variables that hold one of `secrets`, or one of ours."""
     return {
         name: value
         for name, value in environ.items()
-        if not any(secret in value for secret in secrets if secret)
+        if not _SECRET.fullmatch(name) and not any(secret in value for secret in secrets if secret)
     }
 
 

@@ -11,6 +11,7 @@ it may lose it.
 Rule 6: what an earlier life recorded and did not send goes first, under that life's own id.
 """
 
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -51,6 +52,8 @@ _AGAIN_S: Final = (0.2, 5.0)
 _KEPT_S: Final = 150.0
 """A server writes its files through to the disk each two minutes (`sync_interval`)."""
 _KEPT_BYTES: Final = 8 << 20
+_RUN: Final = re.compile("[0-9]{20}")
+_FIRST: Final = re.compile("[0-9]{1,19}")
 
 
 class _Putting(Protocol):
@@ -153,7 +156,7 @@ class BusEvents:
         while lives:
             life = lives[0]
             last = await self._last_message()
-            run, number = _stands_at(last)
+            run, number = stands_at(last)
             if run <= life.run:
                 await self._send_recorded(life, number if run == life.run else 0, last)
             elif run not in ours:
@@ -289,7 +292,7 @@ class BusEvents:
         if last is None:
             # A new stream has lost its buckets, too.
             self._hello_is_kept = False
-        run, number = _stands_at(last)
+        run, number = stands_at(last)
         if run > chunk.run:
             raise PlaceTakenError(self._place, None)
         self._last = 0 if last is None else last.sequence
@@ -338,13 +341,17 @@ class BusEvents:
             self._report(f"{told}{more} of an earlier agent were deleted before they were sent")
 
 
-def _stands_at(last: StreamMessage | None) -> tuple[str, int]:
-    """Return the life of a place's last message, and the number of its last event."""
+def stands_at(last: StreamMessage | None) -> tuple[str, int]:
+    """Return the life of a place's last message, and the number of its last event.
+
+    A message that no agent wrote is of no life: any is later, and is sent behind it.
+    """
     if last is None:
         return "", 0
-    first = last.headers.get(FIRST_HEADER, "")
-    count = last.data.count(b"\n")
-    return last.headers.get(RUN_HEADER, ""), int(first) + count - 1 if first.isdecimal() else 0
+    run, first = last.headers.get(RUN_HEADER, ""), last.headers.get(FIRST_HEADER, "")
+    if not (_RUN.fullmatch(run) and _FIRST.fullmatch(first)):
+        return "", 0
+    return run, int(first) + last.data.count(b"\n") - 1
 
 
 def _offset_of(last: StreamMessage) -> int | None:

@@ -228,13 +228,13 @@ class MetricsFold:
         where = self._where.get(event.route)
         if where is None:
             return
-        probe = self._open.probe(event.probe)
+        probe = self._open.probe(event)
         if probe.planned:
             self._count("llmtop_retries_total", (*where, _reason(probe.planned)), 1)
             probe.planned = ""
 
     def _first_token(self, event: FirstToken) -> None:
-        self._open.probe(event.probe).answered(event)
+        self._open.probe(event).answered(event)
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         where = self._where.get(event.route)
@@ -243,7 +243,7 @@ class MetricsFold:
         outcome = event.outcome
         self._count("llmtop_attempts_total", (*where, outcome, _reason(event.reason)), 1)
         if event.retry is not None:
-            self._open.probe(event.probe).planned = event.retry.reason or OTHER
+            self._open.probe(event).planned = event.retry.reason or OTHER
         if outcome == "throttled":
             self._count("llmtop_throttled_attempts_total", (*where, _limit_hit(event.reason)), 1)
         if event.stalls:
@@ -264,7 +264,7 @@ class MetricsFold:
                 self._spread("llmtop_time_per_output_token_seconds", labels, per_token_s)
 
     def _probe_finished(self, event: ProbeFinished) -> None:
-        felt_s = self._open.ended(event.probe).felt_s
+        felt_s = self._open.ended(event).felt_s
         info, where = self._routes.get(event.route), self._where.get(event.route)
         if where is None or info is None:
             return

@@ -3,10 +3,12 @@
 Rule: memory is bounded, whatever comes: of more probes than `OPEN_KEPT` the oldest is forgotten.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
-from probes.events import AttemptFinished, FirstToken
+from probes.events import AttemptFinished, AttemptStarted, FirstToken, ProbeFinished
 from probes.kit.clock import seconds
+
+_OfAProbe: TypeAlias = AttemptStarted | FirstToken | AttemptFinished
 
 OPEN_KEPT: Final = 8_192
 """Probes that have begun and not ended: twice what an engine is built for."""
@@ -40,23 +42,25 @@ class OpenProbe:
 
 
 class OpenProbes:
-    """The probes of a stream that have begun and not ended, by name."""
+    """The probes of a stream that have begun and not ended."""
 
     def __init__(self) -> None:
-        self._open: dict[str, OpenProbe] = {}
+        self._open: dict[tuple[str, str], OpenProbe] = {}
+        """By route, too: engines of two places number their probes alike."""
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def probe(self, name: str) -> OpenProbe:
-        """Return a probe, which begins where it is not known."""
-        found = self._open.get(name)
+    def probe(self, event: _OfAProbe) -> OpenProbe:
+        """Return an event's probe, which begins where it is not known."""
+        key = event.route, event.probe
+        found = self._open.get(key)
         if found is None:
             if len(self._open) >= OPEN_KEPT:
                 del self._open[next(iter(self._open))]
-            found = self._open[name] = OpenProbe()
+            found = self._open[key] = OpenProbe()
         return found
 
-    def ended(self, name: str) -> OpenProbe:
+    def ended(self, event: ProbeFinished) -> OpenProbe:
         """Return a probe and forget it; one of which nothing is known where it is not."""
-        return self._open.pop(name, None) or OpenProbe()
+        return self._open.pop((event.route, event.probe), None) or OpenProbe()

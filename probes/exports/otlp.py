@@ -275,7 +275,7 @@ class OtlpExport:
             if isinstance(event, Hello):
                 self._greeted(event)
             elif isinstance(event, FirstToken):
-                self._open.probe(event.probe).answered(event)
+                self._open.probe(event).answered(event)
             elif isinstance(event, AttemptFinished):
                 self._attempt_finished(event)
             elif isinstance(event, ProbeFinished):
@@ -293,14 +293,14 @@ class OtlpExport:
         attributes = self._attributes.get(event.route)
         if attributes is None:
             return
-        probe = self._open.probe(event.probe)
+        probe = self._open.probe(event)
         probe.served = event.served_model
         if self._spans is not None and len(probe.attempts) < _ATTEMPTS_KEPT:
             probe.attempts.append(event)
         self._instruments.used(genai.with_model(attributes, event.served_model), event)
 
     def _probe_finished(self, event: ProbeFinished) -> None:
-        probe = self._open.ended(event.probe)
+        probe = self._open.ended(event)
         info, attributes = self._routes.get(event.route), self._attributes.get(event.route)
         if info is None or attributes is None:
             return

@@ -373,7 +373,7 @@ class HistoryFile:
         for attempt in (0, 1):
             try:
                 return work(self._opened())
-            except (sqlite3.Error, OSError, ValueError, BrokenHistoryError) as error:
+            except (sqlite3.Error, OSError, ValueError, OverflowError, BrokenHistoryError) as error:
                 if isinstance(error, BrokenHistoryError):
                     broken = error
                 elif _is_broken(error):

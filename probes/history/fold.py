@@ -161,6 +161,10 @@ class HistoryFold:
             self._clock = clock
             self._incidents.clear()
         announced = {info.name: info for info in hello.routes}
+        if hello.place and not hello.life:
+            # Who came in the middle does not know which life it hears, nor what was kept of it
+            # before: counted under another it would be there twice.
+            announced = {}
         for name, route in list(self._routes.items()):
             if route.info.place == hello.place or not hello.place:
                 self._close(route, 0)
@@ -183,13 +187,13 @@ class HistoryFold:
         if event.retry is not None:
             counts[_RETRIES] += 1
         if event.input_tokens is not None:
-            counts[_INPUT] += min(event.input_tokens, _MOST)
+            counts[_INPUT] += _believed(event.input_tokens)
             counts[_INPUT_COUNTED] += 1
         if event.output_tokens is not None:
-            counts[_OUTPUT] += min(event.output_tokens, _MOST)
+            counts[_OUTPUT] += _believed(event.output_tokens)
             counts[_OUTPUT_COUNTED] += 1
         if event.cached_tokens is not None:
-            counts[_CACHED] += min(event.cached_tokens, _MOST)
+            counts[_CACHED] += _believed(event.cached_tokens)
         if event.cost_usd is not None:
             slot.usd += event.cost_usd
         if not event.flagged:
@@ -322,6 +326,10 @@ class HistoryFold:
     @staticmethod
     def _key(route: _Route, cohort: str, slot: _Slot) -> SlotKey:
         return SlotKey(route.life, route.identity, cohort[:64], slot.number)
+
+
+def _believed(tokens: int) -> int:
+    return min(max(0, tokens), _MOST)
 
 
 def _number(slot: _Slot) -> int:

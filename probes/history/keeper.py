@@ -188,8 +188,12 @@ class HistoryKeeper:
             if isinstance(batch, tuple):
                 references = batch
             else:
-                for event in batch:
-                    fold(event)
+                try:
+                    for event in batch:
+                        fold(event)
+                except Exception as error:  # a defect of ours: it must not end the thread
+                    self._lost += len(batch)
+                    self._fail(f"the history has left out events: {type(error).__name__}: {error}")
         return False, references
 
     def _write(self, file: "HistoryFile", told: "Told") -> "Told":

@@ -232,7 +232,7 @@ def decoded(value: bytes) -> Book:
     """
     try:
         book = msgspec.json.decode(value, type=Book)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LedgerError(f"the budgets on the bus cannot be read: {error}", str(error)) from None
     if book.version > _VERSION:
         raise LedgerError("the budgets on the bus are of a newer llmtop", "of a newer llmtop")

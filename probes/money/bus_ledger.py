@@ -29,6 +29,7 @@ from probes.config.urls import mask_url
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.kit.short_figures import counted
 from probes.money.bus_book import (
+    MOST_HOLDERS,
     Account,
     Book,
     Holder,
@@ -433,6 +434,8 @@ class BusLedger:
         """Say once where another place is set to other budgets."""
         if other.limits == mine.limits or (other.place, other.limits) in self._differing:
             return
+        if len(self._differing) >= MOST_HOLDERS:
+            return  # it was said often enough
         self._differing.add((other.place, other.limits))
         self._news.append(
             f"all places are held to {_limit_words(other.limits)} by {other.place}, to"

@@ -8,7 +8,7 @@
 """
 
 import hashlib
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -34,8 +34,9 @@ _UNLIMITED: Final = float("inf")
 class Amount(msgspec.Struct, frozen=True, array_like=True):
     """Tokens and USD."""
 
-    tokens: int = 0
-    usd: float = 0.0
+    # Checked where it is read: below nothing it would be a budget that nobody gave.
+    tokens: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)] = 0
+    usd: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
 
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(self.tokens + other.tokens, self.usd + other.usd)

@@ -35,11 +35,11 @@ from probes.bus.connection import (
     NoAnswerError,
 )
 from probes.bus.messages import encode
-from probes.bus.names import PLACES_BUCKET, RUN_HEADER, WANTED_BUCKET, commands_of, events_of
+from probes.bus.names import PLACES_BUCKET, WANTED_BUCKET, commands_of, events_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
-from probes.exports.bus_events import BusEvents, SendingBus
+from probes.exports.bus_events import BusEvents, SendingBus, stands_at
 from probes.exports.recorded_lives import (
     RecordedLife,
     RecordedRow,
@@ -133,7 +133,7 @@ async def run_agent(
             unsent=lambda: 0 if agent is None else agent.unsent.waiting,
         )
         # Of one that never sent anything only its file knows.
-        last_run = "" if last is None else last.headers.get(RUN_HEADER, "")
+        last_run, _ = stands_at(last)
         await held.take(max([last_run, *(life.run for life in earlier)]))
         agent = PlaceAgent(
             connection,

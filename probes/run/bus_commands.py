@@ -35,6 +35,8 @@ OBEYED: Final = (SetKnob, Adapt, Pause, Burst, ProbeNow, EndCoolDown, AcceptUsua
 """The kinds that may come over the bus."""
 _NAMED_MOST: Final = 10
 """Routes in an answer: one of more names these."""
+LATEST_NS: Final = 1 << 62
+"""A century from now: what is far beyond no engine could write down."""
 LONGEST_NOTE: Final = 1_000
 """Characters of a note: it stands in one line of a log."""
 
@@ -65,6 +67,8 @@ def obey(
     if refusal := _complaint(asked, wanted):
         return _refused(refusal)
     if isinstance(asked, MarkTime) and asked.about_ns is not None:
+        if not 0 <= asked.about_ns < LATEST_NS:
+            return _refused("about_ns is no moment, expected Unix time in ns")
         asked = msgspec.structs.replace(asked, about_ns=asked.about_ns - offset_ns)
     command(asked)
     return CommandReply()

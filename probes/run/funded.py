@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from probes.control.commands import Burst, Command, ProbeNow, SetKnob
-from probes.events import Event, Held
+from probes.events import Event, Held, decode_event
 from probes.kit.clock import Clock
 from probes.kit.signals import Signal
 from probes.money.budget_lease import BudgetLease
@@ -41,6 +41,7 @@ class FundedEngine(SupervisedEngine):
         limits: HostLimits | None = None,
         scrub: Callable[[str], str] = str,
         explain: Explain = plain_end,
+        decode: Callable[[bytes], Event] = decode_event,
     ) -> None:
         """Prepare to run it; `topped_up` is called after each question to the ledger."""
         super().__init__(
@@ -51,6 +52,7 @@ class FundedEngine(SupervisedEngine):
             clock=clock,
             scrub=scrub,
             explain=explain,
+            decode=decode,
         )
         self._brief = brief
         self._forward = receive

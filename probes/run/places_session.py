@@ -29,6 +29,7 @@ from probes.control.attention import Attention
 from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, WatchText
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted, WantedRoute
+from probes.control.wanted_record import WantedRecord
 from probes.diagnosis import Diagnostician
 from probes.events import (
     SCHEMA_VERSION,
@@ -48,7 +49,6 @@ from probes.run.exporting import Export, alert_exports, close_exports, standing
 from probes.run.sinks import Sink, board_sink, recorder_sink
 from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
-from probes.sources.bus import KeptWanted
 from probes.sources.source import Receive, Source
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
@@ -80,7 +80,7 @@ class MakeSource(Protocol):
         receive: Receive,
         *,
         failed: Callable[[Command, str], object],
-        wanted: Callable[[KeptWanted], object],
+        wanted: Callable[[WantedRecord], object],
         caught_up: Callable[[], object],
     ) -> PlacesSource:
         """Return one whose events `receive` takes; `failed` hears of each command that a place has
@@ -407,7 +407,7 @@ class PlacesSession:
         if moved:
             self._believe(moved)
 
-    def _keep(self, kept: KeptWanted) -> None:
+    def _keep(self, kept: WantedRecord) -> None:
         """Take what a place keeps of what is wanted of its routes."""
         self._kept |= kept.routes.keys()
         self._reported.update(kept.routes)

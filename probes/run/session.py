@@ -414,6 +414,7 @@ class Session:
             scrub=self._scrub,
             topped_up=self._tell_problems,
             explain=way.explain,
+            decode=way.decode,
         )
         self._funded.append(funded)
         return funded

@@ -46,12 +46,13 @@ from probes.config.errors import ConfigError
 from probes.config.places import check_place
 from probes.control.commands import Command, Pause, encode_command
 from probes.control.status import HostStatus
-from probes.control.wanted import WantedRoute
-from probes.events import Hello, Notice, decode_event
+from probes.control.wanted_record import WantedRecord, decode_wanted
+from probes.events import Hello, Notice
+from probes.events.foreign import decode_foreign
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import time_of_day
-from probes.sources.place_streams import SILENT_AFTER_NS, PlaceMessage, PlaceStreams
+from probes.sources.place_streams import MOST_ROUTES, SILENT_AFTER_NS, PlaceMessage, PlaceStreams
 from probes.sources.source import Receive
 
 SINCE_S: Final = 3600.0
@@ -77,7 +78,7 @@ _MOST_WAITING: Final = 100
 _MOST_PLACES: Final = 200
 """More are left out: whoever may publish can make up names without end."""
 _LONGEST_RUN: Final = 64
-_MOST_NS: Final = 1 << 62
+_MOST_NS: Final = 1 << 61
 _WORDS_LIMIT: Final = 200
 _SUBJECT: Final = events_of("*").split("*")
 
@@ -114,14 +115,6 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[StreamMessage]]: ...
 
 
-class KeptWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a place keeps on the bus of what is wanted of its routes, each whole."""
-
-    routes: dict[str, WantedRoute]
-    configured: dict[str, WantedRoute]
-    """By its settings."""
-
-
 class BusSource:
     """Gives the events of all places on a bus, or of those that are asked for."""
 
@@ -134,7 +127,7 @@ class BusSource:
         since_s: float = SINCE_S,
         clock: Clock | None = None,
         failed: Callable[[Command, str], object] = lambda _command, _place: None,
-        wanted: Callable[[KeptWanted], object] = lambda _kept: None,
+        wanted: Callable[[WantedRecord], object] = lambda _kept: None,
         caught_up: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare to read the `places`, or all; `failed` takes each command that was not done or
@@ -154,6 +147,8 @@ class BusSource:
         self._unheard: dict[str, int] = {}
         """Place that says so and was never heard → since when, by our clock."""
         self._asked_hello_ns: dict[str, int] = {}
+        self._wanted_of: set[str] = set()
+        """Places that keep something of what is wanted of their routes."""
         self._ahead_ns: int | None = None
         """The bus's clock minus ours, as near as a message has told it."""
         self._is_timed = False
@@ -382,7 +377,7 @@ class BusSource:
         except (KeyError, ValueError):
             self._streams.unreadable(place, message.at_ns)
             return
-        kept = await self._kept_hello(place) if self._streams.needs_hello(told) else None
+        kept = await self._kept_hello(place, told) if self._streams.needs_hello(told) else None
         self._streams.take(told, kept)
         if self._began_late and self._streams.newest_ns:
             at_ns, text = self._streams.newest_ns, self._began_late
@@ -405,8 +400,9 @@ class BusSource:
             return place
         return place if len(self.places) < _MOST_PLACES and _is_place(place) else None
 
-    async def _kept_hello(self, place: str) -> Hello | None:
-        """Return the greeting of a place's newest engine; None where it cannot be had now."""
+    async def _kept_hello(self, place: str, message: PlaceMessage | None = None) -> Hello | None:
+        """Return the greeting of a place's newest engine; None where it cannot be had now. It is of
+        no known life where the message is of an earlier one."""
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._asked_hello_ns.get(place, -_MOST_NS) < _ASK_HELLO_NS:
             return None
@@ -415,10 +411,16 @@ class BusSource:
             entry = await self._bus.bucket(HELLOS_BUCKET).get(place)
             if entry is None:
                 return None
-            hello = decode_event(bytes(decode_hello(entry.value).hello))
-        except (BusError, msgspec.DecodeError, UnicodeDecodeError):
+            kept = decode_hello(entry.value)
+            hello = decode_foreign(bytes(kept.hello))
+        except (BusError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return hello if isinstance(hello, Hello) else None
+        if not isinstance(hello, Hello):
+            return None
+        if message is not None and (kept.run != message.run or kept.number > message.first):
+            # Whoever counts by lives would count what it had of that one a second time.
+            return msgspec.structs.replace(hello, life="")
+        return hello
 
     def _give(self) -> None:
         """Hand on what there is."""
@@ -442,10 +444,15 @@ class BusSource:
 
     def _note_wanted(self, entry: Entry) -> None:
         try:
-            kept = msgspec.json.decode(entry.value, type=KeptWanted)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            kept = decode_wanted(entry.value)
+        except msgspec.DecodeError:
             return
-        if all(name.endswith(f"@{entry.key}") for name in (*kept.routes, *kept.configured)):
+        place, names = entry.key, {*kept.routes, *kept.configured}
+        if place not in self._wanted_of:
+            if len(self._wanted_of) >= _MOST_PLACES or not _is_place(place):
+                return
+            self._wanted_of.add(place)
+        if len(names) <= MOST_ROUTES and all(name.endswith(f"@{place}") for name in names):
             self._wanted(kept)
 
     def _note_presence(self, entry: Entry) -> None:
@@ -530,7 +537,7 @@ class BusSource:
             return "the bus is lost"
         except BusError as error:
             return neutralise(str(error), _WORDS_LIMIT)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except msgspec.DecodeError:
             return "its answer was none"
 
     def _tell_failed(self, place: str, command: Command, why: str) -> None:

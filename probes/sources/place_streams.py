@@ -33,9 +33,9 @@ from probes.events import (
     PlaceReport,
     PlaceState,
     Tick,
-    decode_event,
     encode_event,
 )
+from probes.events.foreign import decode_foreign
 from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted
@@ -52,6 +52,13 @@ _TOLD_APART_NS: Final = 10 * NS_PER_S
 """Between two notices of one place on what is missing: a way that loses much loses it often."""
 _LINE_BYTES: Final = 1 << 20
 """A longer line is no event: the longest has a quarter of it, and a message of the bus no more."""
+_MOST_LINES: Final = 10_000
+"""Of a message: the shortest event has some 50 bytes, and a batch 256 KB. Each line that is none
+costs the loop a microsecond."""
+
+MOST_ROUTES: Final = 1_000
+"""Of all places, more than twice what a cockpit is measured with. Each has a row, and a place that
+makes up names would stop the screen: others are left out, which is told."""
 
 _HELLO_PREFIX: Final = b'{"type":"hello"'
 _DERIVED_PREFIXES: Final = tuple(
@@ -100,6 +107,8 @@ class _Place:
     """When the bus took the last of its messages."""
     silent_ns: int = 0
     """For how long nothing has come of it while we listened."""
+    routes: int = 0
+    """How many its last greeting named, of those that are let in."""
     moved: tuple[int, int] = (0, 0)
     """An offset of its, and what is added to it because it leads beyond the present."""
     missing: int = 0
@@ -161,7 +170,8 @@ class PlaceStreams:
         place.silent_ns, place.taken_ns = 0, message.taken_ns
         place.missing += max(0, message.first - expected)
         place.next_of[message.run] = message.first + len(lines)
-        events = self._decoded(place, lines[known:])
+        events = self._decoded(place, lines[known : known + _MOST_LINES])
+        place.unreadable += max(0, len(lines) - known - _MOST_LINES)
         if events:
             self._give(place, message, events, kept)
         if place.state != "heard" and place.greeted is not None:
@@ -195,7 +205,8 @@ class PlaceStreams:
             place.silent_ns = SILENT_AFTER_NS
             if kept is not None and self._is_of(kept, place):
                 place.greeted = ""  # not the life of any message: that is greeted again
-                self._emit(at_place(kept, name, now_ns - kept.at_ns))
+                known = self._let_in(place, kept, now_ns)
+                self._emit(at_place(known, name, now_ns - kept.at_ns))
 
     def listened(self, for_ns: int) -> None:
         """Know that all that had come was read, and for so long nothing else did."""
@@ -253,7 +264,7 @@ class PlaceStreams:
             if line.startswith(_DERIVED_PREFIXES):
                 continue
             try:
-                event = decode_event(line) if len(line) <= _LINE_BYTES else None
+                event = decode_foreign(line) if len(line) <= _LINE_BYTES else None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 event = None
             if event is not None and self._is_of(event, place):
@@ -283,7 +294,12 @@ class PlaceStreams:
         newest_ns = max(event.at_ns for event in events)
         by_ns = self._offset(place, message, newest_ns)
         name = place.name
-        if not isinstance(events[0], Hello) and place.greeted != message.run and kept is not None:
+        if (
+            not isinstance(events[0], Hello)
+            and place.greeted != message.run
+            and kept is not None
+            and self._is_of(kept, place)
+        ):
             # Of a life that ended before it was heard of, the next one's routes are the best guess.
             events.insert(0, msgspec.structs.replace(kept, at_ns=events[0].at_ns))
         for event in events:
@@ -293,9 +309,19 @@ class PlaceStreams:
                 if place.refused:
                     told = f"it speaks schema {event.schema}, and {SCHEMA_VERSION} is known here"
                     self._notice(place, message.taken_ns, f"{told}: install a newer llmtop")
+                event = self._let_in(place, event, message.taken_ns)
             if place.greeted == message.run != place.refused:
                 self._emit(at_place(event, name, by_ns))
         place.newest_ns = max(place.newest_ns, newest_ns + by_ns)
+
+    def _let_in(self, place: _Place, hello: Hello, taken_ns: int) -> Hello:
+        """Return a greeting with as many of its routes as there is room for."""
+        room = MOST_ROUTES - sum(one.routes for one in self._places.values() if one is not place)
+        named, place.routes = len(hello.routes), min(len(hello.routes), max(0, room))
+        if place.routes < named:
+            told = f"{counted(named - place.routes, 'route')} left out"
+            self._notice(place, taken_ns, f"{told}: {MOST_ROUTES:,} of all places are shown")
+        return msgspec.structs.replace(hello, routes=hello.routes[: place.routes])
 
     def _offset(self, place: _Place, message: PlaceMessage, newest_ns: int) -> int:
         """Return what moves a message's stamps to the shared line of time."""

@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 
 from probes import __version__
 from probes.config.places import OWN_COMMAND, GivenPlace
+from probes.events.foreign import decode_foreign
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.supervised import Child, EngineEnd, EngineWay, Explain, Launch
@@ -74,7 +75,7 @@ _PREFIX: Final = "llmtop: "
 
 def ssh_way(place: GivenPlace) -> EngineWay:
     """Return how the engine of a place is reached."""
-    return EngineWay(ssh_launch(place), ssh_explain(place), LIMITS_THERE)
+    return EngineWay(ssh_launch(place), ssh_explain(place), LIMITS_THERE, decode_foreign)
 
 
 def ssh_argv(place: GivenPlace) -> list[str]:

@@ -111,6 +111,8 @@ class EngineWay(NamedTuple):
     launch: Launch
     explain: Explain = plain_end
     limits: HostLimits | None = None
+    decode: Callable[[bytes], Event] = decode_event
+    """Reads a line of it."""
 
 
 Prepare: TypeAlias = Callable[[str], Awaitable[Sequence[Command]]]
@@ -133,9 +135,10 @@ class SupervisedEngine:
         clock: Clock | None = None,
         scrub: Callable[[str], str] = str,
         explain: Explain = plain_end,
+        decode: Callable[[bytes], Event] = decode_event,
     ) -> None:
-        """Prepare to run it; `scrub` takes secrets out of what it says beside the stream, and
-        `explain` says what an end of it means."""
+        """Prepare to run it; `scrub` takes secrets out of what it says beside the stream,
+        `explain` says what an end of it means, and `decode` reads a line of the stream."""
         self._prepare = prepare
         self._receive = receive
         self._launch = launch
@@ -143,6 +146,7 @@ class SupervisedEngine:
         self._clock = clock or SystemClock()
         self._scrub = scrub
         self._explain = explain
+        self._decode = decode
         self._policy = RestartPolicy(self._limits)
         self._open = OpenWork()
         self._reading = _ReadGate(self._clock)
@@ -314,7 +318,7 @@ class SupervisedEngine:
             if not line:
                 continue  # what an engine elsewhere begins with
             try:
-                event = decode_event(line)
+                event = self._decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self._noise += 1
                 text = self._presentable(line[: 4 * _NOISE_CHARACTERS].decode("utf-8", "replace"))

@@ -309,6 +309,16 @@ async def test_a_server_that_is_not_there_is_said_in_a_line(tmp_path: Path) -> N
     assert await refused(server.url) == f"{server.url} cannot be reached: Connection refused"
 
 
+async def test_a_server_with_little_room_keeps_fewer_events(tmp_path: Path) -> None:
+    settings = tmp_path / "nats.conf"
+    settings.write_text("jetstream { max_file_store: 2GB }", encoding="utf-8")
+    with nats_server(tmp_path, "-c", str(settings)) as server:
+        bus = connection(server.url)
+        await bus.connect()
+        assert await bus.publish(events_of("eu"), b"{}") == 1
+        await bus.close()
+
+
 async def test_a_server_without_jetstream_is_said_in_a_line(tmp_path: Path) -> None:
     with nats_server(tmp_path / "bus", jetstream=False) as server:
         assert await refused(server.url) == (

@@ -506,7 +506,7 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
 
 GLOSSARY: Final = (
     *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _ALERTS, _PAGE, _COMPARISON),
-    *(_SWEEP, _LEADERBOARD, _HISTORY, _OBSERVER, _TIME),
+    *(_SWEEP, _LEADERBOARD, _HISTORY, _PLACES, _OBSERVER, _TIME),
 )
 """All but the states."""
 
@@ -597,7 +597,6 @@ def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) 
 _WORDS_ALONE: Final[Mapping[str, tuple[Section, ...]]] = {
     "figures": (_FIGURES, _COLUMNS),
     "marks": (_MARKS, _LANES, _CHARTS, _ALERTS),
-    "observer": (_OBSERVER,),
 }
 
 
@@ -619,16 +618,17 @@ def sections_of(
             return (*of_time, _TIME, _HISTORY)
         case "states":
             return (states_section(keys),)
-        case "figures" | "marks" | "observer":
+        case "figures" | "marks":
             return _WORDS_ALONE[page]
+        case "observer":  # how well it sees, and from where
+            return (_OBSERVER, _PLACES, _keys_of(PLACES, "keys of the grid of places", keys))
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             of_probe = _keys_of(PROBE, "keys of the page of a probe", keys)
-            of_places = _keys_of(PLACES, "keys of the grid of places", keys)
             # Those that scroll it are the same as above.
             own = tuple(_key_term(key) for key in keys if key.where == HISTORY)
             of_weeks = Section("keys of the history", own)
-            return (_PAGE, of_route, of_probe, _PLACES, of_places, of_weeks)
+            return (_PAGE, of_route, of_probe, of_weeks)
         case "compare":
             of_comparison = _keys_of(COMPARISON, "keys of the page of a comparison", keys)
             of_sweep = _keys_of(SWEEP, "keys of the page of a sweep", keys)

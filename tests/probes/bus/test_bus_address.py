@@ -71,3 +71,18 @@ def test_a_credentials_file_is_looked_at_before_anything_is_tried(tmp_path: Path
         bus_address("nats://bus", path)
     path.write_text(CREDS)
     assert bus_address("nats://bus", path).credentials == str(path)
+
+
+def test_an_address_with_a_password_stands_in_a_variable() -> None:
+    address = bus_address("env:BUS", environ={"BUS": "nats://ann:s3cret-s3cret@bus"})
+    assert (address.servers, address.shown) == (
+        ("nats://ann:s3cret-s3cret@bus:4222",),
+        "nats://bus:4222",
+    )
+
+
+@pytest.mark.parametrize("environ", [{}, {"BUS": " "}, {"BUS": "http://ann:s3cret-s3cret@bus"}])
+def test_a_variable_that_holds_no_address_is_named_and_not_shown(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="--bus env:BUS: ") as raised:
+        bus_address("env:BUS", environ=environ)
+    assert "s3cret" not in str(raised.value)

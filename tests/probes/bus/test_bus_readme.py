@@ -21,6 +21,8 @@ NUMBERS = {
         f"events of at most {names.BATCH_S:g} s and {names.BATCH_BYTES // KB} KB",
         f"kept for {connection.EVENTS_AGE_S / 3600:g} h and",
         f"up to {connection.EVENTS_BYTES >> 30} GB in all",
+        f"{connection.LEAST_EVENTS_BYTES >> 30} GB where the server has no room",
+        f"write {connection.EVENTS_BYTES >> 30} GB in an hour and a quarter",
     ),
     "What happens when": (
         f"{unsent.MEMORY_BYTES // MB} MB of events wait in memory",

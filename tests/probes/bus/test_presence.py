@@ -97,6 +97,14 @@ async def test_the_second_agent_is_refused_by_name_as_soon_as_the_first_renews()
     assert entry.host == "alpha"
 
 
+@pytest.mark.parametrize("since_ns", [10**40, -(10**40)])
+def test_an_entry_that_says_anything_can_be_told_of(since_ns: int) -> None:
+    holder = Presence(run="", host="\x1b[2J" + "h" * 500, pid=7, since_ns=since_ns)
+    told = str(PlaceTakenError("eu", holder))
+    assert told.isprintable()
+    assert len(told) < 150
+
+
 async def test_a_place_whose_entry_vanishes_is_free() -> None:
     yard = Yard()
     await yard.agent("alpha").take()

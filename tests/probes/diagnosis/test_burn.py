@@ -222,3 +222,10 @@ def test_a_probe_is_good_where_the_board_says_so(kind: str) -> None:
             probe = judged_probe(event, infos[event.route])
             good += probe is not None and probe.is_good(infos[event.route])
     assert good == sum(row["good"] for row in board.summary().values()) > 20
+
+
+def test_a_place_may_begin_at_any_time() -> None:
+    rates = BurnRates()
+    for at_s in (-5_000.0, -90_000.0):  # before the line of time begins, and earlier still
+        rates.fold(hello(route_info("chat@eu", place="eu"), at_s=at_s, place="eu"))
+    assert rates.routes == ("chat@eu",)

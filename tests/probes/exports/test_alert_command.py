@@ -127,6 +127,8 @@ def test_no_secret_is_told() -> None:
     it.close()
     assert KEY not in json.dumps(told.given)
     assert without_secrets({"A": KEY, "B": f"Bearer {KEY}", "C": "c"}, {KEY, ""}) == {"C": "c"}
+    ours = ("LLMTOP_BUS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    assert without_secrets({**dict.fromkeys(ours, "s3cret"), "C": "c"}, ()) == {"C": "c"}
 
 
 def test_a_failure_is_said_once_and_another_one_again() -> None:

@@ -246,6 +246,25 @@ async def test_who_lost_the_place_sends_nothing_more() -> None:
     assert [one.headers[RUN_HEADER] for one in place.messages] == [RUN, LATER]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {RUN_HEADER: "zzz", FIRST_HEADER: "1"},
+        {RUN_HEADER: LATER, FIRST_HEADER: "9" * 5_000},
+        {RUN_HEADER: "9" * 5_000, FIRST_HEADER: "1"},
+    ],
+)
+async def test_a_message_that_no_agent_wrote_takes_nobodys_place(headers: dict[str, str]) -> None:
+    place = Place()
+    await place.bus.publish(events_of("eu"), b"", headers)
+    async with place.sending():
+        place.give(hello(1) + line(2))
+        await place.clock.advance(BATCH_S)
+    assert place.messages[-1].data == hello(1) + line(2)
+    assert place.told == []
+
+
 async def test_all_is_sent_before_an_orderly_end() -> None:
     place = Place()
     place.give(hello(1) + line(2))

@@ -77,6 +77,22 @@ def test_counts_are_those_of_the_summary() -> None:
     assert values(fold, "cost_usd_total")[ALPHA] == told["cost_usd"] == 0.25
 
 
+def test_probes_of_two_places_with_one_number_are_two() -> None:
+    routes = [route_info(f"chat@{place}", place=place) for place in ("eu", "us")]
+    eu, us = (
+        ProbeScript("1-1", 1.0, route=f"chat@{place}", ttft_s=ttft_s)
+        for place, ttft_s in (("eu", 0.25), ("us", 1.5))
+    )
+    fold = folded(
+        hello(*routes),
+        *(eu.started(), us.started(), eu.first_token(), us.first_token()),
+        *(eu.attempt_finished(), eu.probe_finished(), us.attempt_finished(), us.probe_finished()),
+    )
+    for place, ttft_s in (("eu", 0.25), ("us", 1.5)):
+        found = spread(fold, "time_to_first_token_seconds", "chat", "m", place, "ok")
+        assert found == (1, ttft_s)
+
+
 def test_durations_are_what_users_felt_of_probes_that_were_measured() -> None:
     fold = folded(*several_probes())
     # Not the cancelled one, nor that which the engine slept through.

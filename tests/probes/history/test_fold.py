@@ -171,6 +171,19 @@ def test_a_place_says_hello_for_its_own_routes_alone_and_its_stamps_are_unix_tim
     }
 
 
+def test_what_is_of_a_life_that_is_not_known_is_kept_by_who_heard_it_begin() -> None:
+    run = Run(route_info("chat@eu", place="eu"), place="eu", life="")
+    run.probe(5, route="chat@eu")
+    assert folded(run.events).slots == {}
+
+
+def test_tokens_that_are_told_wrong_take_nothing_away() -> None:
+    run = Run()
+    run.probe(1, input_tokens=-7, output_tokens=1 << 60)
+    row = counted(only(folded(run.events)))
+    assert (row.get("input_tokens"), row["output_tokens"]) == (None, 1 << 40)
+
+
 def test_an_incident_is_remembered_once_it_was_named_and_then_when_it_ended() -> None:
     run = Run()
     run.diagnosis(20, "perhaps", 10)

@@ -9,8 +9,9 @@ import pytest
 from board_streams import route_info
 from history_streams import NOON_S, Run, S, probed
 
-from probes.events import Hello, Reference, SeriesReference
+from probes.events import Event, Hello, Reference, SeriesReference
 from probes.history.database import EmptyHistoryError, HistoryFile
+from probes.history.fold import HistoryFold
 from probes.history.keeper import HistoryKeeper
 from probes.history.records import Told, identity_of
 
@@ -157,3 +158,25 @@ def test_a_run_that_never_began_writes_nothing(path: Path) -> None:
     one.close()
     assert one.warm(Run().events[0]) == []  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_a_defect_in_folding_is_said_and_ends_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold, first = HistoryFold.fold, []
+
+    def broken(self: HistoryFold, event: Event) -> None:
+        if not first:
+            first.append(event)
+            raise ArithmeticError("odd")
+        fold(self, event)
+
+    monkeypatch.setattr(HistoryFold, "fold", broken)
+    told: list[str] = []
+    one = keeper(path, write_s=0.05)
+    one.start(told.append)
+    one.receive(probed([1]).events, b"")
+    one.receive(probed([2, 3]).events, b"")
+    until(lambda: path.exists() and probes(path) == 2)
+    one.close()
+    assert "ArithmeticError: odd" in told[0]

@@ -675,6 +675,8 @@ async def test_a_place_that_was_forgotten_tells_what_it_spent_in_the_hour() -> N
     ("value", "why"),
     [
         (b"\xff{", "cannot be read|malformed|invalid"),
+        (b'{"life":"a","began_s":1,"x":' + b"[" * 100_000, "cannot be read|recursion"),
+        (b'{"life":"a","began_s":1,"spent":{"r":{"1":[-5,0.0]}}}', "cannot be read|>= 0"),
         (b'{"life": "x", "began_s": 1, "version": 9}', "of a newer llmtop"),
     ],
 )

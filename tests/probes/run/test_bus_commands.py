@@ -57,6 +57,22 @@ def test_what_a_user_may_want_is_done(command: Command) -> None:
     assert asked(encode_command(command)) == ("", [command])
 
 
+@pytest.mark.parametrize("about_ns", [-1, 1 << 62, 10**40])
+def test_a_moment_that_no_engine_could_write_down_is_none(about_ns: int) -> None:
+    refusal, done = asked(b'{"type":"mark","text":"x","about_ns":%d}' % about_ns)
+    assert (refusal, done) == ("about_ns is no moment, expected Unix time in ns", [])
+
+
+@pytest.mark.parametrize(("asked_for", "given"), [("1e300", 1000.0), ("-5", 1.0)])
+def test_a_concurrency_that_is_to_find_itself_begins_within_its_range(
+    asked_for: str, given: float
+) -> None:
+    data = f'{{"type":"adapt","route":"chat@eu","on":true,"concurrency":{asked_for}}}'
+    _, (command,) = asked(data.encode())
+    assert isinstance(command, Adapt)
+    assert command.concurrency == given
+
+
 def test_the_moment_of_a_note_is_moved_to_the_engines_clock() -> None:
     told = encode_command(MarkTime(text="then", about_ns=12_000))
     assert asked(told) == ("", [MarkTime(text="then", about_ns=7_000)])

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from board_streams import START_NS
 from clocks import ManualClock, settle
-from published import Agent, MemoryBus, hello, shared, tick
+from published import OFFSET_NS, Agent, MemoryBus, hello, shared, tick
 
+from probes.bus.messages import KeptHello, encode
+from probes.bus.names import HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET
 from probes.control.commands import (
     AcceptUsual,
     Command,
@@ -18,7 +21,8 @@ from probes.control.commands import (
     SetKnob,
     WatchText,
 )
-from probes.events import Event, Hello, Notice, PlaceReport, Tick, decode_event
+from probes.control.wanted_record import WantedRecord
+from probes.events import Event, Hello, Notice, PlaceReport, Tick, decode_event, encode_event
 from probes.kit.clock import NS_PER_S
 from probes.sources import bus as bus_source
 from probes.sources.bus import BusSource
@@ -34,6 +38,7 @@ class Watched:
     bus: MemoryBus
     given: list[list[Event]] = field(default_factory=list)
     failed: list[tuple[Command, str]] = field(default_factory=list)
+    wanted: list[WantedRecord] = field(default_factory=list)
     caught_up: int = 0
     source: BusSource = field(init=False)
 
@@ -77,6 +82,7 @@ async def watching(
         since_s=since_s,
         clock=clock,
         failed=lambda command, place: watched.failed.append((command, place)),
+        wanted=watched.wanted.append,
         caught_up=watched.has_caught_up,
     )
     async with anyio.create_task_group() as tasks:
@@ -244,6 +250,52 @@ async def test_a_message_that_no_agent_wrote_costs_itself_alone(headers: dict[st
         await settle()
         assert len(watched.of(Tick)) == 1
         assert "no event of this place" in watched.of(Notice)[0].text
+
+
+@pytest.mark.parametrize("bucket", [HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET])
+async def test_a_record_that_nests_without_end_costs_itself_alone(bucket: str) -> None:
+    bomb = b'{"routes":{},"configured":{},"x":' + b"[" * 100_000
+
+    def past(watched: Watched) -> None:
+        watched.bus.put(bucket, "eu", bomb)
+        watched.agent("eu", next=7).publish(tick("eu", 0.5))
+
+    async with watching(prepare=past) as watched:
+        watched.agent("us").publish(hello("us", at_s=0.5), tick("us", 1.0))
+        await settle()
+        assert watched.of(Tick)[-1].place == "us"
+
+
+async def test_what_is_wanted_is_kept_of_so_many_places_at_most() -> None:
+    record = b'{"routes":{"chat@%s":{"concurrency":1,"interval":1,"max_tokens":1,"paused":false}},'
+    record += b'"configured":{}}'
+
+    def past(watched: Watched) -> None:
+        for number in range(300):
+            name = f"p{number}"
+            watched.bus.put(WANTED_BUCKET, name, record % name.encode())
+        watched.bus.put(WANTED_BUCKET, "EU west", record % b"EU west")
+
+    async with watching(prepare=past) as watched:
+        await settle(400)
+        assert len(watched.wanted) == 200
+
+
+@pytest.mark.parametrize(("first", "life"), [(1, ""), (5, "b"), (9, "b")])
+async def test_a_kept_greeting_has_no_life_for_what_was_before_it(first: int, life: str) -> None:
+    def past(watched: Watched) -> None:
+        kept = KeptHello(
+            run="1",
+            number=5,
+            offset_ns=OFFSET_NS,
+            hello=msgspec.Raw(encode_event(hello("eu", life="b")).rstrip()),
+        )
+        watched.bus.put(HELLOS_BUCKET, "eu", encode(kept))
+        watched.agent("eu", next=first).publish(tick("eu", 0.5))
+
+    async with watching(prepare=past) as watched:
+        (greeting,) = watched.of(Hello)
+        assert greeting.life == life
 
 
 async def test_a_name_that_is_none_is_left_out() -> None:

@@ -21,7 +21,12 @@ from probes.events import (
     decode_event,
 )
 from probes.kit.clock import NS_PER_S
-from probes.sources.place_streams import SILENT_AFTER_NS, PlaceMessage, PlaceStreams
+from probes.sources.place_streams import (
+    MOST_ROUTES,
+    SILENT_AFTER_NS,
+    PlaceMessage,
+    PlaceStreams,
+)
 
 
 def message(
@@ -96,6 +101,29 @@ def test_of_many_holes_there_is_a_notice_each_ten_seconds_with_their_sum() -> No
         "10 events lost on the way here",
         "10 events lost on the way here",
     ]
+
+
+def test_no_place_has_more_routes_than_can_be_shown() -> None:
+    streams = PlaceStreams()
+    names = [f"r{number}" for number in range(MOST_ROUTES + 5)]
+    events = taken(streams, message(hello("eu", *names)), message(hello("us"), place="us"))
+    assert [len(event.routes) for event in of(events, Hello)] == [MOST_ROUTES, 0]
+    assert [notice.text.split(":")[0] for notice in of(events, Notice)] == [
+        "5 routes left out",
+        "1 route left out",
+    ]
+
+
+def test_a_kept_greeting_of_another_places_routes_is_none() -> None:
+    foreign = hello("us")
+    assert taken(PlaceStreams(), message(tick("eu", 90.0), first=500), kept=foreign) == []
+
+
+def test_a_message_of_very_many_lines_costs_no_more_than_a_batch() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu")))
+    events = taken(streams, message(lines=b"\n" * 50_000, first=2, taken_s=20.0))
+    assert "50,000 lines left out" in of(events, Notice)[0].text
 
 
 def test_who_comes_late_has_missed_nothing_of_the_life_that_goes_on() -> None:

@@ -58,7 +58,8 @@ def plain(text: str) -> str:
 
 
 def test_every_key_is_there_with_what_it_does():
-    text, of_pages = words("keys") + words("time"), words("pages") + words("compare")
+    text = words("keys") + words("time")
+    of_pages = words("pages") + words("compare") + words("observer")
     for key in KEYS:
         if not key.id.startswith("pane_"):
             there = text if key.where >= HOME else of_pages

@@ -667,7 +667,9 @@ def changed(version: int, moved_s: float) -> Snapshot:
     rows[3] = made.route("deepseek-eu", ttft=0.7 + version / 10, model="DeepSeek-V3")
     now_ns = made.NOW_NS + int(moved_s * NS_PER_S)
     header = made.header(in_flight=20 + version, failed=20 + version)
-    return made.snapshot(version=version, now_ns=now_ns, routes=tuple(rows), header=header)
+    shown = made.snapshot(version=version, now_ns=now_ns, routes=tuple(rows), header=header)
+    details = {name: replace(one, now_ns=now_ns) for name, one in shown.details.items()}
+    return replace(shown, details=details)
 
 
 async def test_rows_written_past_textual_are_those_it_would_draw() -> None:
