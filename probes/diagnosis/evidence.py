@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
+import msgspec
+
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.seen_from import OF_THE_WAY, SeenFrom
@@ -105,7 +107,9 @@ def advice_for(
     if ill and cause in ("own_load", "rate_limited_concurrency"):
         return _lighter(ill[0], cause)
     if ill and cause in ("rate_limited_requests", "rate_limited_tokens"):
-        return _slower(ill[0])
+        # What one place leaves of a limit for all the others use.
+        detail = "at each place: they share it" if seen.scope == "everywhere" else ""
+        return msgspec.structs.replace(_slower(ill[0]), detail=detail)
     if cause in _MOVE:
         # Whether the server hangs or a connection to it, one more tells.
         detail = fresh_words() if cause == "no_answer" else ""

@@ -165,6 +165,7 @@ ROOMS: Final = {
         (
             "tests/probes/board/test_standings.py",
             "tests/probes/board/test_headroom.py",
+            "tests/probes/stats/test_packed_slices.py",
             "tests/probes/stats/test_windows.py",
             "tests/probes/stats/test_ladders.py",
             "tests/probes/stats/test_log_buckets.py",

@@ -82,7 +82,7 @@ def snapshot(
     )
     incidents: list[IncidentView] = []
     if trouble["down"]:
-        routes = tuple(one.name for one in found if one.shared_name == trouble["down"])
+        routes = tuple(one.name for one in found if one.state == "down")
         heard = tuple(sorted(one for one in places if one != trouble["silent"]))
         seen: dict[str, Any] = {"scope": "everywhere", "places": heard, "of_places": len(heard)}
         of = made.diagnosis("provider_overloaded", 104.0, routes=routes, **seen)

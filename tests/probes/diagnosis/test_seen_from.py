@@ -298,6 +298,12 @@ def test_an_alert_says_from_where_and_is_one() -> None:
     assert "chat: we exceed its request limit · from everywhere: one limit for all" in alert.text
 
 
+def test_a_limit_that_places_share_is_eased_at_each_of_them() -> None:
+    yards = well()
+    yards.seconds(40, everywhere(THROTTLED))
+    assert only(yards).text.endswith("> to 2 s; at each place: they share it")
+
+
 def test_a_429_of_one_place_is_a_limit_of_its_own() -> None:
     yards = well()
     yards.seconds(60, {"chat@eu": THROTTLED})

@@ -162,3 +162,13 @@ def test_the_share_of_a_core_is_told_every_two_seconds() -> None:
     assert meter.share() == 0.5
     used_s[0] = 2.0
     assert meter.share() == 0.5
+
+
+def test_where_a_frame_takes_long_to_make_there_are_fewer() -> None:
+    pace = Pace(10.0, 0)
+    drawn = [
+        beat for beat in range(100)
+        if pace.due(beat * NS_PER_S // 10, busy=False, slowest_s=0.0, taken_s=0.015)
+    ]  # fmt: skip
+    assert len(drawn) == 20  # 15 ms are 3 % of half a second
+    assert pace.slowed_hz is None  # the terminal is not slow
