@@ -28,11 +28,12 @@ def routes_after(known: Iterable[RouteInfo], hello: Hello) -> tuple[RouteInfo, .
 
     Without a place these are those of the hello, in its order. With one, the routes of other places
     are as they were and where they were, those of the place that are still probed keep their place
-    in the order, and new ones follow behind.
+    in the order, and new ones follow behind. What such a hello has of another place's is left out:
+    somebody hostile wrote it.
     """
     if not hello.place:
         return hello.routes
-    told = {info.name: info for info in hello.routes}
+    told = {info.name: info for info in hello.routes if speaks_of(hello, info)}
     there = {
         info.name: told.get(info.name, info)
         for info in known

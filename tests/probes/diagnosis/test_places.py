@@ -305,3 +305,10 @@ def test_another_clock_begins_anew() -> None:
     places.fold(Prober(probed("chat@eu", place="eu"), place="eu").hello())
     assert list(places.by_name) == ["eu"]
     assert list(places.infos) == ["chat@eu"]
+
+
+def test_a_hello_with_a_route_of_another_place_is_taken_for_its_own_routes() -> None:
+    places = PlaceTimes()
+    mine, other = route_info("chat@eu", place="eu"), route_info("chat@us", place="us")
+    assert places.fold(hello(mine, other, place="eu")) is places.of("chat@eu")
+    assert places.of("chat@us") is None

@@ -44,3 +44,12 @@ def test_a_route_keeps_its_place_in_the_order_and_takes_what_is_told_anew() -> N
     known = [CHAT_EU, CHAT_US]
     changed = at_place("chat", "eu", concurrency=9)
     assert routes_after(known, hello(CODE_EU, changed, place="eu")) == (changed, CHAT_US, CODE_EU)
+
+
+def test_a_hello_says_nothing_of_a_route_of_another_place() -> None:
+    forged = at_place("chat", "us", concurrency=9)
+    assert routes_after([CHAT_EU, CHAT_US], hello(CHAT_EU, forged, place="eu")) == (
+        CHAT_EU,
+        CHAT_US,
+    )
+    assert routes_after([], hello(forged, CODE_EU, place="eu")) == (CODE_EU,)
