@@ -29,10 +29,12 @@ def _bounded() -> Any:
     whole = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
     real = Annotated[float, msgspec.Meta(ge=-_LARGEST_REAL, le=_LARGEST_REAL)]
     leaf: Any = whole | real | str | bool | None
+    many: Any = list
+    named: Any = dict
     value = leaf
     for _ in range(_DEPTH):
-        value = leaf | list[value] | dict[str, value]
-    return dict[str, value]
+        value = leaf | many[value] | named[str, value]
+    return named[str, value]
 
 
 _bounds: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_bounded())

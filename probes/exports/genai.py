@@ -43,8 +43,6 @@ LATEST_USAGE: Final[Mapping[str, str]] = {
 }
 """Counters; the last two are parts of the first two."""
 
-OTHER_ERROR: Final = "_OTHER"
-"""What the conventions say where there is no word for an error."""
 _MODELS_KEPT: Final = 8
 """Models that one route's answers may name: a gateway has a few behind an alias."""
 _LONGEST_MODEL: Final = 200

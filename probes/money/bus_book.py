@@ -400,7 +400,7 @@ def report_of(book: Book, now_s: int) -> Report:
                 pid=holder.pid,
                 host=f"{holder.host} at {holder.place}",
                 command=holder.command,
-                started_s=holder.began_s,
+                started_s=min(max(0, holder.began_s), now_s),  # whatever it says: it is shown
                 alive=False if gone else True if holder.heard_s + MINUTE_S >= now_s else None,
                 tokens=spent.tokens,
                 usd=spent.usd,

@@ -13,7 +13,7 @@ who call people once it has been read, and those alone that still fire.
 
 import os
 import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -388,6 +388,7 @@ class PlacesSession:
         moved: set[str] = set()
         for event in events:
             if isinstance(event, Hello):
+                self._forget(event.place, {info.name for info in event.routes})
                 told = [info for info in event.routes if info.name not in self._kept]
                 self._reported.update((info.name, _as_configured(info)) for info in told)
                 moved.update(info.name for info in told)
@@ -407,8 +408,27 @@ class PlacesSession:
         if moved:
             self._believe(moved)
 
+    def _forget(self, place: str, probed: Set[str]) -> None:
+        """Let go of the routes of a place that are not probed: one that names others each time
+        would fill the memory."""
+        gone = {
+            name
+            for name in {*self._reported, *self._configured}
+            if name.endswith(f"@{place}") and name not in probed
+        }
+        if not gone:
+            return
+        self._kept -= gone
+        for name in gone:
+            self._reported.pop(name, None)
+            self._configured.pop(name, None)
+        routes = {name: one for name, one in self._wanted.routes.items() if name not in gone}
+        self._wanted = msgspec.structs.replace(self._wanted, routes=MappingProxyType(routes))
+
     def _keep(self, kept: WantedRecord) -> None:
         """Take what a place keeps of what is wanted of its routes."""
+        for place in {name.rpartition("@")[2] for name in kept.routes}:
+            self._forget(place, kept.routes.keys())
         self._kept |= kept.routes.keys()
         self._reported.update(kept.routes)
         self._configured.update(kept.configured)

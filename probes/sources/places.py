@@ -39,6 +39,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     PlaceState,
+    Tick,
     durable_lines,
 )
 from probes.events.placing import at_place
@@ -176,7 +177,11 @@ class _Feed:
                     version = neutralise(event.version, 40)
                     text = f"there it is llmtop {version}, here {__version__}"
                     yield Notice(at_ns=event.at_ns, route="", text=text)
-            else:
+            elif isinstance(event, Tick | Batch):
+                counts = tuple(one for one in event.routes if one.route in self._routes)
+                whole = len(counts) == len(event.routes)
+                yield event if whole else msgspec.structs.replace(event, routes=counts)
+            elif not isinstance(event, PlaceReport):  # that is ours to say
                 yield event
 
     def settle_if_due(self) -> list[Event]:

@@ -580,6 +580,10 @@ class LineSplitter:
             self.oversized += 1
 
 
+OPEN_KEPT: Final = 20_000
+"""Twenty routes at the most concurrency that settings can have."""
+
+
 class _UnfinishedProbe(msgspec.Struct, frozen=True):
     """A probe that has begun, and its attempt where one is open."""
 
@@ -590,7 +594,8 @@ class _UnfinishedProbe(msgspec.Struct, frozen=True):
 
 
 class OpenWork:
-    """Folds the stream into the probes that are open; bounded by the engine's concurrency."""
+    """Folds the stream into the probes that are open: no more of them than `OPEN_KEPT`, whatever
+    an engine says that it has begun."""
 
     def __init__(self) -> None:
         """Begin with nothing open."""
@@ -607,6 +612,8 @@ class OpenWork:
                 self.last_ns = event.at_ns
             case AttemptStarted():
                 known = self._probes.get(event.probe)
+                if known is None and len(self._probes) >= OPEN_KEPT:
+                    return
                 first = known.first if known else event
                 self._probes[event.probe] = _UnfinishedProbe(first, event.attempt + 1, event)
             case FirstToken():

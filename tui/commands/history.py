@@ -41,7 +41,6 @@ from tui.draw.history_lines import Days, jump_line, page_lines, seen_line
 from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE, Line, clip, count, left, line_text, seconds, share, usd
 
-DEFAULT_SINCE: Final = "30d"
 _IMPORT: Final = "import"
 _WIDTH: Final = 120
 """Where there is no terminal to ask."""

@@ -101,6 +101,17 @@ async def test_the_board_has_the_routes_of_all_places() -> None:
         assert run.session.status.state == "running"
 
 
+async def test_routes_that_a_place_probes_no_more_are_not_wanted_of_it() -> None:
+    async with running() as run:
+        eu = Agent(run.bus, "eu")
+        Agent(run.bus, "us").publish(hello("us", at_s=0.5))
+        for number in range(5):
+            eu.publish(hello("eu", f"r{number}", at_s=1.0 + number))
+        await settle()
+        assert set(run.session.wanted.routes) == {"r4@eu", "chat@us"}
+        assert set(run.session.wanted.configured) == {"r4@eu", "chat@us"}
+
+
 async def test_what_is_told_before_any_place_has_greeted_waits_for_it() -> None:
     def prepare(bus: MemoryBus) -> None:
         Agent(bus, "ap").is_here()  # and nobody knows its routes

@@ -35,6 +35,7 @@ from probes.events import (
     Mark,
     Notice,
     PlaceReport,
+    RouteCounts,
     Tick,
     decode_event,
 )
@@ -442,6 +443,26 @@ async def test_another_version_is_said_once_with_its_hello() -> None:
         assert notice.text.startswith("there it is llmtop 9.9")
         assert "\x1b" not in notice.text
         assert isinstance(run.heard[0], Hello)
+
+
+async def test_a_place_counts_its_own_routes_alone_and_does_not_say_that_another_is_gone() -> None:
+    run = Run(EU, HERE)
+    async with run.running() as (eu, here):
+        here.hello()
+        eu.hello()
+        await run.clock.advance(1.1)
+        counts = tuple(
+            RouteCounts(route=name, in_flight=0, target=4) for name in ("chat@eu", "chat@here")
+        )
+        now_ns = eu.now_ns
+        eu.say(
+            Tick(at_ns=now_ns, wall_ns=3, health=Health(), routes=counts),
+            PlaceReport(at_ns=now_ns, place="here", state="gone", since_ns=now_ns),
+        )
+        await run.clock.advance(0.5)
+        (tick,) = run.of(Tick)
+        assert [one.route for one in tick.routes] == ["chat@eu"]
+        assert {report.state for report in run.of(PlaceReport)} == {"heard"}
 
 
 async def test_a_place_speaks_of_its_own_routes_alone() -> None:

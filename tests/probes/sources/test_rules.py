@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from board_streams import ProbeScript
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from probes.events import (
     StampLadder,
 )
 from probes.sources.rules import HostLimits, RestartPolicy, SilenceMeter
-from probes.sources.supervised import LineSplitter, OpenWork
+from probes.sources.supervised import OPEN_KEPT, LineSplitter, OpenWork
 
 S = 1_000_000_000
 LIMITS = HostLimits()
@@ -142,3 +143,10 @@ def test_open_attempts_and_probes_are_ended_as_they_were_left() -> None:
     assert isinstance(waiting, ProbeFinished)
     assert (waiting.probe, waiting.attempts, waiting.outcome) == ("1-2", 1, "cancelled")
     assert work.end_all("engine_died") == []
+
+
+def test_no_more_is_kept_open_than_an_engine_can_have() -> None:
+    work = OpenWork()
+    for number in range(OPEN_KEPT + 10):
+        work.fold(ProbeScript(f"e1-{number}", 1.0).started())
+    assert len(work.end_all("engine_died")) == 2 * OPEN_KEPT
