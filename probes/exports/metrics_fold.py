@@ -56,6 +56,11 @@ from probes.stats.tokens import seconds_per_token
 _GAPS_KEPT: Final = 32
 """More than lie within the longest probe."""
 _INCIDENTS_KEPT: Final = 2_000
+_ROUTES_KEPT: Final = 2_000
+"""Routes with their model and place that have series of their own; what was counted stays counted,
+and other places may name others each time. Any more are `other`."""
+_BUILDS_KEPT: Final = 64
+_LONGEST_LABEL: Final = 200
 _ROUTE_LABELS: Final = ("route", "model", "place")
 _CAUSES: Final = frozenset(get_args(Cause))
 _SKIPS: Final = frozenset(get_args(SkipReason))
@@ -98,6 +103,8 @@ class MetricsFold:
         }
         self._routes: dict[str, RouteInfo] = {}
         self._where: dict[str, Where] = {}
+        self._all: set[Where] = set()
+        """All that have series."""
         self._open = OpenProbes()
         self._gaps: dict[str, deque[tuple[int, int]]] = {}
         self._skipped: dict[tuple[str, str], int] = {}
@@ -157,7 +164,8 @@ class MetricsFold:
 
     def _hello(self, event: Hello) -> None:
         build = self._values["llmtop_build_info"]
-        build[event.version[:40], event.digests[:40] or "tdigest"] = 1.0
+        version = event.version[:40], event.digests[:40] or "tdigest"
+        build[version if version in build or len(build) < _BUILDS_KEPT else (OTHER, OTHER)] = 1.0
         places = {info.place for info in event.routes}
         if not event.place:
             self._own_place = places.pop() if len(places) == 1 else ""
@@ -192,12 +200,17 @@ class MetricsFold:
 
     def _introduce(self, info: RouteInfo) -> None:
         name = info.name
-        where = (info.shared_name, info.model, info.place)
-        if self._routes.get(name) == info:
+        before, known = self._routes.get(name), self._where.get(name)
+        if before == info:
             return
-        known = self._where.get(name)
+        where = (info.shared_name[:_LONGEST_LABEL], info.model[:_LONGEST_LABEL], info.place)
+        if where not in self._all and len(self._all) >= _ROUTES_KEPT:
+            where = (OTHER, OTHER, OTHER)
+        self._all.add(where)
         if known is not None and known != where:
             self._forget_gauges(known)
+        elif before is not None:
+            self._values["llmtop_route_info"].pop(_info_labels(where, before), None)
         self._routes[name], self._where[name] = info, where
         for goal, value in (
             ("llmtop_goal_time_to_first_token_seconds", info.goal_ttft_s),
@@ -207,7 +220,7 @@ class MetricsFold:
         ):
             if value is not None:
                 self._values[goal][where] = value
-        self._values["llmtop_route_info"][*where, info.dialect, _server(info.base_url)] = 1.0
+        self._values["llmtop_route_info"][_info_labels(where, info)] = 1.0
         # From 0 on: a rate of a counter that begins at 1 misses its first.
         for counter in METRICS:
             if counter.kind == "counter" and counter.labels == _ROUTE_LABELS:
@@ -450,6 +463,10 @@ def _limit_hit(reason: str) -> str:
     if family != "rate_limit" or not kind:
         return "overloaded" if reason == "overloaded" else "unknown"
     return kind if kind in LIMIT_KINDS else OTHER
+
+
+def _info_labels(where: Where, info: RouteInfo) -> Labels:
+    return (*where, info.dialect, _server(info.base_url)[:_LONGEST_LABEL])
 
 
 def _server(base_url: str) -> str:

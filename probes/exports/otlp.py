@@ -86,6 +86,10 @@ _HEADERS_VARIABLES: Final = (
 )
 
 
+_ROUTES_KEPT: Final = 10_000
+"""Names of routes, each again where its settings changed: years of any run of ours."""
+
+
 class OtlpUrlError(ValueError):
     """A text is no URL of a receiver; it says why, without a secret."""
 
@@ -235,6 +239,8 @@ class OtlpExport:
         )
         self._routes: dict[str, RouteInfo] = {}
         self._attributes: dict[str, genai.Attributes] = {}
+        self._named = 0
+        """How many routes there were, each anew where its settings changed."""
         self._offsets: dict[str, int] = {}
         """By place, what moves its stamps to wall time, in ns."""
         self._open = OpenProbes()
@@ -285,9 +291,17 @@ class OtlpExport:
 
     def _greeted(self, event: Hello) -> None:
         for info in event.routes:
-            if self._routes.get(info.name) != info:
+            if self._routes.get(info.name) == info:
+                continue
+            # The SDK keeps a series of whatever it was ever told: other places may name others
+            # each time.
+            if self._named < _ROUTES_KEPT:
+                self._named += 1
                 self._routes[info.name] = info
                 self._attributes[info.name] = genai.attributes_of(info)
+            elif self._named == _ROUTES_KEPT:
+                self._named += 1
+                self._report(f"--otlp {self._shown}: {_ROUTES_KEPT:,} routes were named: no others")
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         attributes = self._attributes.get(event.route)

@@ -93,6 +93,27 @@ def test_probes_of_two_places_with_one_number_are_two() -> None:
         assert found == (1, ttft_s)
 
 
+def test_whoever_makes_up_routes_makes_no_more_series() -> None:
+    fold = MetricsFold()
+    for number in range(30):
+        names = [f"r{number}-{one}@eu" for one in range(100)]
+        routes = [route_info(name, place="eu", model=name * 100) for name in names]
+        fold.fold([replace(hello(*routes, place="eu"), version=str(number))])
+    assert len(values(fold, "attempts_total")) == 0
+    assert len(values(fold, "input_tokens_total")) == 2_001
+    assert len(values(fold, "route_info")) <= 100
+    assert (
+        max(len(label) for labels in values(fold, "input_tokens_total") for label in labels) == 200
+    )
+
+
+def test_a_route_that_moved_to_another_server_is_at_that_one_alone() -> None:
+    moved = route_info(base_url="http://elsewhere:2/v1")
+    fold = folded(hello(), hello(moved, at_s=5.0))
+    (labels,) = values(fold, "route_info")
+    assert labels[-1] == "elsewhere:2"
+
+
 def test_durations_are_what_users_felt_of_probes_that_were_measured() -> None:
     fold = folded(*several_probes())
     # Not the cancelled one, nor that which the engine slept through.
