@@ -200,8 +200,11 @@ class HistoryFile:
                 (_values(*hour, _hour(connection, *hour)) for hour in sorted(hours)),
             )
             for incident in told.incidents:
+                # A part of a recording may end before the incident did: what is known stays.
                 connection.execute(
-                    "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO incident VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+                    " SET since = excluded.since, ended = excluded.ended, cause = excluded.cause,"
+                    " told = excluded.told WHERE excluded.ended IS NOT NULL OR ended IS NULL",
                     (
                         *(incident.id, incident.since_s, incident.ended_s, incident.cause),
                         msgspec.json.encode(incident).decode(),

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from changed import replace
 from history_streams import DAY_S, NOON_S, S
 
 from probes.events import Reference
@@ -184,6 +185,17 @@ def test_incidents_and_references_come_back_as_they_went_in(path: Path) -> None:
         assert file.incidents(NOON_S) == [incident]
         assert file.incidents(NOON_S + 1) == []
         assert file.references() == [(CHAT, later)]
+
+
+def test_who_heard_less_of_an_incident_does_not_take_its_end_away(path: Path) -> None:
+    on = PastIncident(
+        id="x", cause="dns", names=("chat",), scope="", routes=("chat",), since_s=NOON_S
+    )
+    over = replace(on, ended_s=NOON_S + 60.0)
+    with HistoryFile(path, writes=True) as file:
+        for told, known in ((on, on), (over, over), (on, over)):
+            file.write(Told({}, (told,)))
+            assert file.incidents(NOON_S) == [known]
 
 
 def test_a_newer_file_is_refused_and_left_as_it_is(path: Path) -> None:
