@@ -437,9 +437,14 @@ class HistoryFile:
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Make sure that it is a history of this schema; make one of an empty file."""
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        # Of one moment: another run may be making it just now.
+        connection.execute("BEGIN")
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            connection.execute("COMMIT")
         if not tables and not version:
             if not self._writes:
                 raise EmptyHistoryError(f"the history {self._path} is empty")

@@ -198,6 +198,31 @@ def test_who_heard_less_of_an_incident_does_not_take_its_end_away(path: Path) ->
             assert file.incidents(NOON_S) == [known]
 
 
+def test_a_file_that_another_run_is_making_is_not_broken(tmp_path: Path) -> None:
+    made, broken = threading.Event(), list[Exception]()
+
+    def read(path: Path) -> None:
+        while not made.is_set():
+            try:
+                with HistoryFile(path, writes=False) as file:
+                    file.series()
+            except BrokenHistoryError as error:
+                broken.append(error)
+            except HistoryError:
+                pass  # there is none yet
+
+    for number in range(30):
+        path = tmp_path / f"{number}.sqlite3"
+        made.clear()
+        reader = threading.Thread(target=read, args=(path,))
+        reader.start()
+        with HistoryFile(path, writes=True) as file:
+            file.write(told(1))
+        made.set()
+        reader.join()
+    assert broken == []
+
+
 def test_a_newer_file_is_refused_and_left_as_it_is(path: Path) -> None:
     with HistoryFile(path, writes=True) as file:
         file.write(told())
