@@ -339,7 +339,7 @@ class BusSource:
         messages: float = last.sequence - first.sequence + 1
         if len(self._asked) == 1:
             # Other places' messages are counted too; of one place its events are numbered.
-            with suppress(KeyError, ValueError):
+            with suppress(KeyError, ValueError, OverflowError):
                 if first.headers[RUN_HEADER] == last.headers[RUN_HEADER]:
                     numbers = [int(one.headers[FIRST_HEADER]) for one in (first, last)]
                     messages = 1 + (numbers[1] - numbers[0]) / max(1, last.data.count(b"\n"))

@@ -13,7 +13,7 @@ from clocks import ManualClock, settle
 from published import OFFSET_NS, Agent, MemoryBus, hello, shared, tick
 
 from probes.bus.messages import KeptHello, encode
-from probes.bus.names import HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET
+from probes.bus.names import FIRST_HEADER, HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET
 from probes.control.commands import (
     AcceptUsual,
     Command,
@@ -296,6 +296,17 @@ async def test_a_kept_greeting_has_no_life_for_what_was_before_it(first: int, li
     async with watching(prepare=past) as watched:
         (greeting,) = watched.of(Hello)
         assert greeting.life == life
+
+
+async def test_a_number_of_very_many_digits_costs_its_message_alone() -> None:
+    def past(watched: Watched) -> None:
+        agent = watched.agent("eu")
+        agent.publish(hello("eu", at_s=-9.0))
+        agent.publish_lines(b"{}\n", 1, -8.0, **{FIRST_HEADER: "9" * 400})
+
+    async with watching("eu", prepare=past) as watched:
+        assert watched.caught_up == 1
+        assert len(watched.of(Hello)) == 1
 
 
 async def test_a_name_that_is_none_is_left_out() -> None:
