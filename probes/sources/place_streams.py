@@ -282,8 +282,13 @@ class PlaceStreams:
         if isinstance(event, Tick):
             return all(counts.route.endswith(suffix) for counts in event.routes)
         if isinstance(event, Hello):
+            # A name goes on into labels, commands and files: no settings have one with controls.
             return all(
-                info.place == place.name and info.name.endswith(suffix) for info in event.routes
+                info.place == place.name
+                and info.name.endswith(suffix)
+                and info.name != suffix
+                and info.name.isprintable()
+                for info in event.routes
             )
         return type(event) not in _NOT_OF_A_PLACE
 

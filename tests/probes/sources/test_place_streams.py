@@ -114,6 +114,12 @@ def test_no_place_has_more_routes_than_can_be_shown() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["", "\x1b[2Jchat", "chat\n"])
+def test_a_route_with_no_name_of_ours_is_not_greeted(name: str) -> None:
+    events = taken(PlaceStreams(), message(hello("eu", name)), message(hello("us"), place="us"))
+    assert [event.place for event in of(events, Hello)] == ["us"]
+
+
 def test_a_kept_greeting_of_another_places_routes_is_none() -> None:
     foreign = hello("us")
     assert taken(PlaceStreams(), message(tick("eu", 90.0), first=500), kept=foreign) == []
