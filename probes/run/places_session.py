@@ -117,10 +117,12 @@ class PlacesSession:
         clock: Clock | None = None,
         diagnostician: Diagnostician | None = None,
         history: "HistoryKeeper | None" = None,
+        goes_back: bool = True,
     ) -> None:
         """Prepare; of `config` what is done about alerts is taken, and nothing else. `history`
         keeps what comes of it for weeks: of the past it is told what another cockpit may have kept
-        already, which doubles nothing."""
+        already, which doubles nothing. Without `goes_back` nothing is kept for who would look at
+        its past."""
         self._clock = clock or SystemClock()
         self._recorder = recorder
         self._history = history
@@ -138,7 +140,9 @@ class PlacesSession:
         self._ours: dict[tuple[str, str], int] = {}
         """Route and field of our newest commands → until when reports of it are not believed."""
         self._timeline = (
-            None if recorder is None else RunTimeline(self._board, recorder, aside=in_a_thread)
+            RunTimeline(self._board, recorder, aside=in_a_thread)
+            if goes_back and recorder is not None
+            else None
         )
         self._sinks: list[Sink] = [
             # In the order of `Session`, for its reasons.

@@ -99,6 +99,7 @@ class Session:
         compare: "Callable[[], Comparisons] | None" = None,
         sweep: "Callable[[], Sweeps] | None" = None,
         history: "HistoryKeeper | None" = None,
+        goes_back: bool = True,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`; or
         of one at each of `places`, to which `config` has its routes (`config_at`).
@@ -108,7 +109,7 @@ class Session:
         the ledger that takes what the shared one does not at the end; `diagnostician` judges the
         run in the place of a new one of ours; `compare` and `sweep` make what compares and sweeps
         its routes for a screen; `history` keeps what comes of it for weeks, and tells what
-        was usual before.
+        was usual before; without `goes_back` nothing is kept for who would look at its past.
         """
         self._config = config
         self._compare = compare
@@ -131,7 +132,9 @@ class Session:
         self._board.expect(self._routes)
         self._wanted = WantedState(config.routes)
         self._timeline = (
-            None if recorder is None else RunTimeline(self._board, recorder, aside=in_a_thread)
+            RunTimeline(self._board, recorder, aside=in_a_thread)
+            if goes_back and recorder is not None
+            else None
         )
         self._sinks: list[Sink] = [
             # Whoever comes later and looks at the board sees the batch that it is called with.

@@ -56,6 +56,7 @@ def run(arguments: Namespace) -> int:
             in_process=arguments.in_process,
             engines=arguments.engines,
             include_text=config.recording.text,
+            goes_back=False,
             history=history_of(config, arguments),
         )
         export(made, arguments)

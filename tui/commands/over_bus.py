@@ -59,6 +59,7 @@ def run(arguments: Namespace) -> int:
     session = PlacesSession(
         partial(_source, address, places, arguments.since or SINCE_S),
         config=config,
+        goes_back=not arguments.headless,
         recorder=recorder_of(config, arguments),
         history=history_of(config, arguments),
     )

@@ -104,6 +104,7 @@ def watch(
         # They have engines of their own, on this machine.
         compare=None if places else compare,
         sweep=None if places else sweep,
+        goes_back=not arguments.headless,
         history=history_of(config, arguments) if keeps_history else None,
     )
     if accompany is not None:

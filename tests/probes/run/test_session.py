@@ -515,3 +515,13 @@ def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledge
     assert [type(event) for event in heard] == [Hello, Mark, Notice]
     assert b"".join(lines) == b"".join(map(encode_event, heard))
     assert heard[-1].at_ns == hello.at_ns
+
+
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_only_a_run_that_is_looked_at_keeps_a_way_back(
+    goes_back: bool, ledger: Ledger, tmp_path: Path
+) -> None:
+    recorder = Recorder.to_folder(tmp_path, max_mb=1, max_days=1)
+    config = Config(routes=(ROUTE,))
+    session = Session(config, {}, recorder=recorder, ledger=ledger, goes_back=goes_back)
+    assert (session.timeline is not None) == goes_back
