@@ -336,6 +336,8 @@ class PlaceAgent:
             wanted = self._session.wanted
             data = wanted_record(wanted, self._held.run)
             await self._connection.wait_connected()
+            if not self._has_place:
+                return  # what is wanted there is for whoever has it to keep
             try:
                 if data != self._wanted_written:  # a cool-down is none of it
                     await bucket.put(self._place, data)

@@ -139,9 +139,12 @@ async def test_the_first_engine_is_told_what_was_wanted_before_it_begins(tmp_pat
     assert "1 setting as turned before; one that you change in the file counts again" in yard.said
 
 
-async def test_a_record_of_what_was_wanted_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("record", [b'{"routes": 3}', b'{"x":' + b"[" * 100_000])
+async def test_a_record_of_what_was_wanted_that_cannot_be_read_is_said(
+    tmp_path: Path, record: bytes
+) -> None:
     yard = Yard(tmp_path)
-    await yard.bus.bucket(WANTED_BUCKET).put("eu", b'{"routes": 3}')
+    await yard.bus.bucket(WANTED_BUCKET).put("eu", record)
     async with yard.running():
         await until(lambda: bool(yard.sent))
     assert any("what was wanted of eu cannot be read" in line for line in yard.said)
