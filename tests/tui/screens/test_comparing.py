@@ -7,7 +7,7 @@ import made
 import made_comparison
 import pytest
 from changed import replace
-from fakes import FakeSession, FakeTimeline
+from fakes import FakeReplayed, FakeSession, FakeTimeline
 from made_comparison import FakeComparison, FakeComparisons
 from test_home_screen import Cockpit, cockpit
 
@@ -187,9 +187,15 @@ async def test_prices_that_are_not_known_are_told_before_it_begins() -> None:
 
 
 async def test_a_recording_asks_nothing() -> None:
-    async with cockpit() as it:
+    async with cockpit((160, 50), FakeSession(replayed=FakeReplayed())) as it:
         await it.press("C")
         assert "A recording asks nothing" in toasts(it)
+
+
+async def test_what_is_probed_from_elsewhere_is_compared_there() -> None:
+    async with cockpit() as it:
+        await it.press("C")
+        assert "These routes are probed from other places" in toasts(it)
 
 
 # The menu.

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import made_sweep
 import pytest
 from changed import replace
-from fakes import FakeSession
+from fakes import FakeReplayed, FakeSession
 from made_sweep import FakeSweep, FakeSweeps
 from test_comparing import marks, question, strip, toasts
 from test_home_screen import Cockpit, cockpit
@@ -221,9 +221,15 @@ async def test_what_cannot_be_swept_so_is_told() -> None:
 
 
 async def test_a_recording_asks_nothing() -> None:
-    async with cockpit((160, 50), FakeSession()) as it:
+    async with cockpit((160, 50), FakeSession(replayed=FakeReplayed())) as it:
         await it.press("g", "K")
         assert "A recording asks nothing" in toasts(it)
+
+
+async def test_what_is_probed_from_elsewhere_is_swept_there() -> None:
+    async with cockpit((160, 50), FakeSession()) as it:
+        await it.press("g", "K")
+        assert "This route is probed from another place" in toasts(it)
 
 
 async def test_one_that_breaks_is_told() -> None:
