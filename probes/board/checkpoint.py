@@ -149,14 +149,16 @@ class _SharingPickler(pickle.Pickler):
 
     def __init__(self, file: _Pieces) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self.shared: list[_InCommon] = []
-        self.dispatch_table = dict.fromkeys(
-            (FrozenArray, Points, Shared, KeptTogether), self._share
-        )
+        shared: list[_InCommon] = []
 
-    def _share(self, one: _InCommon) -> tuple[Callable[..., object], tuple[int]]:
-        self.shared.append(one)
-        return _of_shared, (len(self.shared) - 1,)
+        # No method: a pickler that refers to itself stays, with its memo of all that it has seen,
+        # ten times the pickle, until the collector comes by.
+        def share(one: _InCommon) -> tuple[Callable[..., object], tuple[int]]:
+            shared.append(one)
+            return _of_shared, (len(shared) - 1,)
+
+        self.shared = shared
+        self.dispatch_table = dict.fromkeys((FrozenArray, Points, Shared, KeptTogether), share)
 
 
 class _SharingUnpickler(pickle.Unpickler):

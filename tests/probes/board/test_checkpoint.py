@@ -1,11 +1,13 @@
 """A board that is made of a checkpoint goes on as the first one did, to the last digit."""
 
+import gc
 import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from bench.flat import Traffic
+from board_streams import hello, route_info
 from msgspec.structs import replace
 
 from probes.board import Board
@@ -95,3 +97,17 @@ def test_it_takes_little_beside_the_one_before_it() -> None:
             sizes.append(checkpoint.size_beside(before))
             before = checkpoint
     assert max(sizes) < 200_000
+
+
+def test_nothing_of_the_taking_and_opening_waits_for_the_collector() -> None:
+    board = Board()
+    board.fold(hello(route_info("alpha")))
+    gc.collect()
+    gc.disable()
+    try:
+        Checkpoint(board).board()
+        left = [type(one).__name__ for one in gc.get_objects()]
+    finally:
+        gc.enable()
+    # Each holds a memo of all that it has seen.
+    assert not {"_SharingPickler", "_SharingUnpickler"}.intersection(left)
