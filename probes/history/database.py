@@ -11,7 +11,6 @@ Rule 4. Slots go after `SLOT_DAYS`, everything after `max_days`, and the oldest 
 where there is no room: what was deleted is used again, and given back to the disk.
 """
 
-import errno
 import os
 import secrets
 import sqlite3
@@ -33,11 +32,11 @@ from probes.history.records import (
     SLOT_S,
     PastIncident,
     RouteIdentity,
-    Row,
+    SlotRow,
     Told,
     summed,
 )
-from probes.kit.file_lock import take_lock
+from probes.kit.file_lock import alone
 from probes.kit.words import plainly
 
 _Result = TypeVar("_Result")
@@ -123,7 +122,7 @@ class StoredRow(NamedTuple):
 
     series: int
     begins_s: int
-    row: Row
+    row: SlotRow
 
 
 class StoredSeries(NamedTuple):
@@ -362,7 +361,9 @@ class HistoryFile:
                     (one, -(-begin_s // span_s), -(-end_s // span_s)),
                 )
                 found += [
-                    StoredRow(one, at * span_s, Row(tuple(held[:n]), held[n], tuple(held[n + 1 :])))
+                    StoredRow(
+                        one, at * span_s, SlotRow(tuple(held[:n]), held[n], tuple(held[n + 1 :]))
+                    )
                     for at, *held in rows
                 ]
             return found
@@ -478,7 +479,7 @@ class HistoryFile:
         """Keep a broken file under a dated name, unless another run has done that meanwhile."""
         self.close()
         try:
-            with _alone(self._path.with_name(f"{self._path.name}.lock")):
+            with alone(self._path.with_name(f"{self._path.name}.lock"), _MEND_S):
                 if self._inode != _inode_of(self._path):
                     return
                 moment = time.gmtime(self._wall_ns() / 1e9)
@@ -506,7 +507,7 @@ def _inode_of(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _hour(connection: sqlite3.Connection, series: int, hour: int, life: int) -> Row:
+def _hour(connection: sqlite3.Connection, series: int, hour: int, life: int) -> SlotRow:
     """Return an hour, made of its slots."""
     first = hour * _HOUR_SLOTS
     n = len(COUNTS)
@@ -514,14 +515,14 @@ def _hour(connection: sqlite3.Connection, series: int, hour: int, life: int) -> 
         f"SELECT {_HELD} FROM slot WHERE series = ? AND life = ? AND at >= ? AND at < ?",  # noqa: S608
         (series, life, first, first + _HOUR_SLOTS),
     ).fetchall()
-    return Row(
+    return SlotRow(
         summed(held[:n] for held in found),
         sum(held[n] for held in found),
         tuple(union(tuple(held[n + 1 + at] for held in found)) for at in range(len(DIGESTS))),
     )
 
 
-def _values(series: int, at: int, life: int, row: Row) -> tuple[object, ...]:
+def _values(series: int, at: int, life: int, row: SlotRow) -> tuple[object, ...]:
     return (series, at, life, *row.counts, row.usd, *row.digests)
 
 
@@ -545,22 +546,6 @@ def _changing(connection: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Be the one who mends. Raises OSError."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        deadline = time.monotonic() + _MEND_S
-        while take_lock(descriptor) is False:
-            if time.monotonic() > deadline:
-                raise OSError(errno.EBUSY, "it is being mended by another run", str(path))
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_broken(error: Exception) -> bool:

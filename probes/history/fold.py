@@ -33,8 +33,8 @@ from probes.history.records import (
     SLOT_S,
     PastIncident,
     RouteIdentity,
-    Row,
     SlotKey,
+    SlotRow,
     Told,
     identity_of,
 )
@@ -73,10 +73,10 @@ class _Slot:
         self.is_new = True
         """It holds what its row does not."""
 
-    def row(self) -> Row:
+    def row(self) -> SlotRow:
         digests = (self.ttft, self.e2e, self.per_token)
         packed = tuple(pack(digest.centroids()) for digest in digests)
-        return Row(tuple(self.counts), self.usd, packed)
+        return SlotRow(tuple(self.counts), self.usd, packed)
 
 
 class _Route:
@@ -100,7 +100,7 @@ class HistoryFold:
         self._places: dict[str, tuple[int, bool]] = {}
         """By place, what makes Unix time of its stamps, in ns, and whether that is settled."""
         self._clock = ("", "")
-        self._closed: dict[SlotKey, Row] = {}
+        self._closed: dict[SlotKey, SlotRow] = {}
         self._incidents: dict[str, PastIncident] = {}
         self._changed: dict[str, PastIncident] = {}
         self._last_s = 0.0

@@ -60,7 +60,7 @@ class SlotKey(NamedTuple):
     """Its number since 1970: it begins at `slot * SLOT_S`."""
 
 
-class Row(NamedTuple):
+class SlotRow(NamedTuple):
     """A slot, or several together."""
 
     counts: tuple[int, ...]
@@ -105,7 +105,7 @@ class PastIncident(msgspec.Struct, frozen=True, kw_only=True):
 class Told(NamedTuple):
     """What the fold has to be written down, since it was asked last."""
 
-    slots: dict[SlotKey, Row]
+    slots: dict[SlotKey, SlotRow]
     incidents: tuple[PastIncident, ...]
     references: tuple[tuple[RouteIdentity, Reference], ...] = ()
 

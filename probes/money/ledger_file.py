@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from probes.kit.file_lock import take_lock
+from probes.kit.file_lock import FileBusyError, alone
 from probes.kit.short_figures import counted
 from probes.kit.words import plainly
 from probes.money.lease_rules import HOUR_S
@@ -224,7 +224,7 @@ class LedgerFile:
     def _replace(self, path: Path) -> None:
         """Put a new ledger where none or a broken one is, unless another has done it meanwhile."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(path.with_name(f"{path.name}.lock")):
+        with _being_mended(path):
             try:
                 self._open_file(path).close()
             except FileNotFoundError:
@@ -449,22 +449,6 @@ def _changing(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Be the one who makes or mends; where there are no locks, `_put` lets one alone win."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        deadline = time.monotonic() + _MEND_S
-        while take_lock(descriptor) is False:
-            if time.monotonic() > deadline:
-                raise LedgerError(f"the spending ledger is being mended by another run: {path}")
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _put(fresh: Path, path: Path) -> None:
     """Move a new file to its place; never over one that is there."""
     try:
@@ -484,3 +468,16 @@ def _code(error: Exception) -> int:
 
 def _is_busy(error: Exception) -> bool:
     return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+@contextmanager
+def _being_mended(path: Path) -> Iterator[None]:
+    """Be the one who makes or mends a ledger; where there are no locks, `_put` lets one alone
+    win."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        with alone(lock, _MEND_S):
+            yield
+    except FileBusyError:
+        told = f"the spending ledger is being mended by another run: {lock}"
+        raise LedgerError(told) from None

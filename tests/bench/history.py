@@ -43,8 +43,8 @@ from probes.history.records import (  # noqa: E402
     HOUR_S,
     SLOT_S,
     RouteIdentity,
-    Row,
     SlotKey,
+    SlotRow,
     Told,
 )
 from probes.stats.centroids import point  # noqa: E402
@@ -209,7 +209,7 @@ def fill(path: Path, routes: int, days: int) -> None:
                         counts |= {"throttled": 9, "server_error": 8, "retries": 12}
                         counts |= {"input_tokens": 487_200 + slot % 999, "input_counted": 600}
                         counts |= {"output_tokens": 24_600, "output_counted": 600}
-                        row = Row(tuple(counts.values()), 0.06123, digests[which])
+                        row = SlotRow(tuple(counts.values()), 0.06123, digests[which])
                         slots[SlotKey(life, name, cohort, slot)] = row
                 if slot % 6 == 5:  # as a run writes: hour by hour, all routes together
                     file.write(Told(slots, ()))

@@ -62,7 +62,7 @@ _UNKNOWN: Final = frozenset(("silent", "starting", "paused", "held"))
 """Nobody knows by such a cell whether the route hurts from there."""
 
 
-class Grid(NamedTuple):
+class PlacesGrid(NamedTuple):
     """What stands in the grid of a frame, before there is a size."""
 
     names: tuple[str, ...]
@@ -94,7 +94,7 @@ class GridPart(NamedTuple):
     footed: bool
 
 
-def grid_of(snapshot: Snapshot, view: ViewState) -> Grid | None:
+def grid_of(snapshot: Snapshot, view: ViewState) -> PlacesGrid | None:
     """Return the grid of a frame; None where there is one place alone."""
     # Where rows are named, they are those of the table: what is closed there is none of them.
     everything = view.rows is not None
@@ -104,7 +104,7 @@ def grid_of(snapshot: Snapshot, view: ViewState) -> Grid | None:
         return None
     names = dict.fromkeys(route.shared_name for route in rows)
     by_cell = {(route.shared_name, route.place): route for route in rows}
-    return Grid(tuple(names), tuple(every), by_cell)
+    return PlacesGrid(tuple(names), tuple(every), by_cell)
 
 
 def grid_lines(
@@ -144,7 +144,7 @@ def grid_lines(
     return lines[:height]
 
 
-def part_of(grid: Grid, view: ViewState, width: int, height: int) -> GridPart:
+def part_of(grid: PlacesGrid, view: ViewState, width: int, height: int) -> GridPart:
     """Return which rows and columns have room, and how wide they are."""
     longest = max((cells(neutralise(name, _NAME_LIMIT)) for name in grid.names), default=0)
     name = min(max(longest, _LEAST_NAME), _MOST_NAME)
@@ -174,7 +174,7 @@ def part_of(grid: Grid, view: ViewState, width: int, height: int) -> GridPart:
     return GridPart(grid.names[first : first + body], first, places, cell, name, heads, footed)
 
 
-def selected_cell(grid: Grid, view: ViewState) -> tuple[str, str] | None:
+def selected_cell(grid: PlacesGrid, view: ViewState) -> tuple[str, str] | None:
     """Return the route and the place under the cursor: the worst until the user moves it."""
     wanted = next((key for key, route in grid.by_cell.items() if route.name == view.selected), None)
     return wanted or next(iter(grid.by_cell), None)
@@ -355,7 +355,7 @@ def _detail(route: RouteView) -> str:
     return f"{seconds(median.value)} s"
 
 
-def _foot(grid: Grid, part: GridPart, bad: set[str], width: int) -> Line:
+def _foot(grid: PlacesGrid, part: GridPart, bad: set[str], width: int) -> Line:
     spans: list[Span] = [(left(" hurt", part.name + 1), "head")]
     for place in part.places:
         hurt, known = grid.hurt_in_column(place)

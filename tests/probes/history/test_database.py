@@ -20,17 +20,25 @@ from probes.history.database import (
     NewerHistoryError,
 )
 from probes.history.packed import Union, pack
-from probes.history.records import COUNTS, SLOT_S, PastIncident, RouteIdentity, Row, SlotKey, Told
+from probes.history.records import (
+    COUNTS,
+    SLOT_S,
+    PastIncident,
+    RouteIdentity,
+    SlotKey,
+    SlotRow,
+    Told,
+)
 from probes.stats.centroids import point
 
 CHAT = RouteIdentity("chat", "http://h/v1", "m", "")
 NOON = NOON_S // SLOT_S
 
 
-def row(probes: int, value: float = 1.0) -> Row:
+def row(probes: int, value: float = 1.0) -> SlotRow:
     counts = dict.fromkeys(COUNTS, 0) | {"probes": probes, "attempts": probes}
     digest = pack([point(value)] * probes)
-    return Row(tuple(counts.values()), probes / 1000, (digest, digest, b""))
+    return SlotRow(tuple(counts.values()), probes / 1000, (digest, digest, b""))
 
 
 def told(

@@ -10,7 +10,7 @@ from probes.events import Event, RetryPlan
 from probes.events.placing import at_place
 from probes.history.fold import HistoryFold
 from probes.history.packed import unpack
-from probes.history.records import COUNTS, SLOT_S, RouteIdentity, Row, SlotKey, Told
+from probes.history.records import COUNTS, SLOT_S, RouteIdentity, SlotKey, SlotRow, Told
 
 NOON = NOON_S // SLOT_S
 
@@ -22,16 +22,16 @@ def folded(events: Iterable[Event]) -> Told:
     return fold.told()
 
 
-def only(told: Told) -> Row:
+def only(told: Told) -> SlotRow:
     (row,) = told.slots.values()
     return row
 
 
-def counted(row: Row) -> dict[str, int]:
+def counted(row: SlotRow) -> dict[str, int]:
     return {name: n for name, n in zip(COUNTS, row.counts, strict=True) if n}
 
 
-def samples(row: Row) -> tuple[int, ...]:
+def samples(row: SlotRow) -> tuple[int, ...]:
     return tuple(int(sum(one[1] for one in unpack(digest))) for digest in row.digests)
 
 
