@@ -76,6 +76,14 @@ class RestartPolicy:
         doublings = min(self._in_a_row - 1, 16)
         return min(self.limits.backoff_max_s, self.limits.backoff_first_s * 2.0**doublings)
 
+    def renewed(self, lived_s: float) -> float:
+        """Return the seconds to wait before an engine that was ended on purpose is begun anew: none
+        the first time. Where what was wrong with it is wrong with the next one, too, as after a
+        loss."""
+        is_first = not self._in_a_row or lived_s >= self.limits.deaths_window_s
+        wait_s = self.lost(lived_s)
+        return 0.0 if is_first else wait_s
+
     def died(self, now_ns: int, lived_s: float) -> float | None:
         """Return the seconds to wait before the next start; None to give up."""
         wait_s = self.lost(lived_s)

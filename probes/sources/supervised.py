@@ -164,7 +164,8 @@ class SupervisedEngine:
         self._in_order = True
         self._refusal = ""
         """Why the engine that lives is not listened to; empty where it is."""
-        self._renewing = False
+        self._renewing = ""
+        """Why the engine that lives is to be followed by another; empty where it is not."""
 
     @property
     def in_order(self) -> bool:
@@ -213,10 +214,10 @@ class SupervisedEngine:
         self._policy.forget()
         self._retry.set()
 
-    def renew(self) -> None:
-        """End the engine in order and start another at once."""
+    def renew(self, why: str) -> None:
+        """End the engine in order and start another, at once unless that one has hardly lived."""
         if self._life is not None and not self._renewing:
-            self._renewing = True
+            self._renewing = why
             self._life.stop()
 
     def stop(self) -> None:
@@ -261,7 +262,7 @@ class SupervisedEngine:
             self._in_order = life.in_order
             self._noise += life.oversized
             self._last_words = self._presentable(life.last_words)[-_LAST_WORDS_CHARACTERS:]
-            ends = self._stopping.is_set() or self._renewing
+            ends = self._stopping.is_set() or bool(self._renewing)
             endings = self._open.end_all("stopped" if ends else "engine_died")
             if endings:
                 self._deliver(endings)
@@ -289,8 +290,8 @@ class SupervisedEngine:
         """Return after how many seconds the next engine is due, None for never, and how this one
         ended."""
         if self._renewing:
-            self._renewing = False
-            return 0.0, "the engine begins anew"
+            why, self._renewing = self._renewing, ""
+            return self._policy.renewed(lived_s), f"the engine begins anew: {why}"
         if self._refusal:
             return None, self._refusal
         end = self._explain(how, self._last_words)

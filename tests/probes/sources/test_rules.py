@@ -57,6 +57,13 @@ def test_an_engine_that_lived_long_starts_again_at_once() -> None:
     assert policy.died(100 * S, lived_s=89.0) == 1.0
 
 
+def test_what_is_begun_anew_on_purpose_waits_only_where_that_does_not_last() -> None:
+    policy = RestartPolicy(LIMITS)
+    assert [policy.renewed(lived_s=2.0) for _ in range(6)] == [0.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert policy.renewed(lived_s=61.0) == 0.0
+    assert policy.renewed(lived_s=2.0) == 2.0
+
+
 def test_three_deaths_in_a_minute_are_given_up_until_forgotten() -> None:
     policy = RestartPolicy(LIMITS)
     assert [policy.died(at * S, lived_s=1.0) for at in (1, 30, 59)] == [1.0, 2.0, None]

@@ -488,14 +488,29 @@ async def test_a_newer_schema_is_refused_before_anything_of_it_is_believed() -> 
 async def test_an_engine_begins_anew_in_order_and_without_a_wait() -> None:
     async with hosted("good", limits=replace(PATIENT, backoff_first_s=60.0)) as (host, heard):
         await until(lambda: len(heard.events) > 3)
-        host.renew()
-        host.renew()  # it is under way
+        host.renew("it slept")
+        host.renew("it slept")  # it is under way
         await until(lambda: len(heard.pids) == 2)
         assert "stopping" in heard.marks
         assert host.in_order
         (held, released) = heard.of(Held)
-        assert (held.detail, released.released) == ("the engine begins anew", True)
+        assert (held.detail, released.released) == ("the engine begins anew: it slept", True)
     assert len(heard.pids) == 2
+
+
+async def test_an_engine_that_is_begun_anew_again_and_again_waits_longer_each_time() -> None:
+    limits = replace(PATIENT, backoff_first_s=60.0, backoff_max_s=600.0)
+    async with hosted("good", limits=limits) as (host, heard):
+        await until(lambda: len(heard.events) > 3)
+        host.renew("its stamps run away")
+        await until(lambda: len(heard.pids) == 2 and host.status.state == "running")
+        host.renew("its stamps run away")
+        await until(lambda: host.status.state == "restarting")
+        assert host.status.detail == (
+            "the engine begins anew: its stamps run away; restart in 120 s"
+        )
+        host.retry()
+        await until(lambda: len(heard.pids) == 3)
 
 
 def test_what_a_dead_engine_left_is_dated_by_its_own_clock_after_a_boot() -> None:
