@@ -399,6 +399,8 @@ class SeveralPlaces:
                 since_ns = back_ns
             # Not when the next try is due: that is of the moment, and this is kept.
             detail = status.end if state in ("unknown", "gone") else ""
+            if status.state == "starting" and state == "unknown":
+                detail = detail or status.detail  # what it says in the place of a hello
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,

@@ -30,8 +30,10 @@ ALIVE_MISSED: Final = 3
 """So many questions without an answer and the way is cut: after 15 to 20 s, before an engine that
 says nothing is killed for its silence."""
 CONNECT_S: Final = 10
-LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0)
-"""An engine ends within half a second of being told; the rest is the way there and back."""
+LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0, bytes_per_s=8e6, hello_within_s=60.0)
+"""An engine ends within half a second of being told; the rest is the way there and back. One that
+has as much to do as a core can writes 4,000 events a second of 1 KB. Key commands there are run
+before it says hello, each for 10 s at most."""
 _OPTIONS: Final = (
     "BatchMode=yes",
     f"ConnectTimeout={CONNECT_S}",

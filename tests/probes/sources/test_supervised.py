@@ -26,6 +26,7 @@ from probes.events import (
     Held,
     Hello,
     Mark,
+    Notice,
     ProbeFinished,
     decode_event,
     encode_event,
@@ -470,6 +471,31 @@ async def test_the_loop_stays_free_while_an_engine_floods() -> None:
             await asyncio.sleep(0)
             longest = max(longest, asyncio.get_running_loop().time() - before)
     assert longest < 0.5
+
+
+async def test_an_engine_that_floods_is_read_no_faster_than_it_may_and_that_is_said() -> None:
+    rate = 100_000.0
+    async with hosted("flood", limits=replace(PATIENT, bytes_per_s=rate)) as (_, heard):
+        await until(lambda: len(heard.of(Notice)) > 0)
+        before = len(heard.events)
+        await anyio.sleep(1.0)  # a rate is one of real time: pipes have no other
+        # A line has some 1,050 bytes, and counts for half as much again.
+        assert len(heard.events) - before <= 2 * rate / 1_500
+        (notice,) = heard.of(Notice)
+        assert notice.text == ("the engine says more than 0.1 MB a second: it is read no faster")
+
+
+async def test_who_talks_and_never_says_hello_is_killed_and_tried_again_with_a_back_off() -> None:
+    limits = replace(
+        PATIENT, hello_within_s=0.3, check_s=0.05, backoff_first_s=60.0, backoff_max_s=60.0
+    )
+    async with hosted("babble", limits=limits) as (host, heard):
+        await until(lambda: host.status.noise > 0)
+        assert host.status.state == "starting"
+        assert host.status.detail == "not an event: Welcome!"
+        await until(lambda: host.status.state == "restarting")
+        assert "killed: no hello within 0.3 s; restart in 60 s" in host.status.detail
+        assert [type(event) for event in heard.events] == [Held]
 
 
 async def test_a_newer_schema_is_refused_before_anything_of_it_is_believed() -> None:
