@@ -36,7 +36,9 @@ def run(arguments: Namespace) -> int:
     url = arguments.bus or os.environ.get("LLMTOP_BUS", "")
     if not url:
         raise UsageError("which bus? --bus nats://HOST:4222, or the variable LLMTOP_BUS")
-    address = bus_address(url, arguments.bus_credentials)
+    address = bus_address(
+        url, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     config = config_at(needed_settings(arguments, os.environ), place)
     headers = resolve_headers(config, os.environ)
     clock = SystemClock()

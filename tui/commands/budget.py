@@ -85,7 +85,9 @@ def _tell_of_bus(budget: Budget, arguments: Namespace) -> int:
     from probes.kit.clock import SystemClock
     from probes.money.bus_ledger import report_of_bus
 
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    address = bus_address(
+        arguments.bus, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     clock = SystemClock()
 
     async def read() -> Report:

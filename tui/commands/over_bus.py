@@ -45,7 +45,9 @@ def run(arguments: Namespace) -> int:
                 "place is named alone"
             )
     places = tuple(place.name for place in arguments.place)
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    address = bus_address(
+        arguments.bus, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     need_face(arguments, "llmtop --bus URL")
     config, problems = display_settings(os.environ)
     if arguments.window is not None:
