@@ -127,6 +127,8 @@ class Session:
         self._thickening = Thickening({route.name for route in config.routes if route.evidence})
         self._adaptive = AdaptiveLimits()
         self._routes = tuple(route_info(route) for route in config.routes)
+        self._begun: set[str] = set()
+        """Routes of which an engine has spoken."""
         self._board = Board()
         # A screen that is there before its engine shows what is about to be probed.
         self._board.expect(self._routes)
@@ -282,9 +284,12 @@ class Session:
             self._tell_adaptive(command, before[command.route].adaptive)
 
     def _tell_adaptive(self, command: Adapt | SetKnob, was: bool) -> None:
-        """Tell where a command has changed whether the concurrency of a route finds itself."""
+        """Tell where a command has changed whether the concurrency of a route finds itself.
+
+        Before an engine of the route has spoken there is nothing to change: its hello will be
+        followed by that."""
         now = self._wanted.now.routes[command.route].adaptive
-        if now != was:
+        if now != was and command.route in self._begun:
             reason = "" if isinstance(command, Adapt) else "CONC was set by hand"
             self._deliver([self._switched(command.route, now, command.who, reason)])
 
@@ -471,6 +476,7 @@ class Session:
             # An engine that begins knows the settings alone, and nothing of what is ours to know.
             # Of several places it says nothing of the routes of another.
             begun = {i.name for i in self._routes if any(speaks_of(one, i) for one in hellos)}
+            self._begun |= begun
             wanted = self._wanted.now
             switched: list[Event] = [
                 self._switched(name, route.adaptive, "restart")
