@@ -511,7 +511,7 @@ def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledge
         hello,
         Mark(at_ns=8, text="m"),
     ]
-    session._receive(batch, b"".join(map(encode_event, batch)))
+    session._stream.receive(batch, b"".join(map(encode_event, batch)))
     assert [type(event) for event in heard] == [Hello, Mark, Notice]
     assert b"".join(lines) == b"".join(map(encode_event, heard))
     assert heard[-1].at_ns == hello.at_ns
