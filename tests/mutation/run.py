@@ -285,10 +285,12 @@ ROOMS: Final = {
             "probes/sources/*.py",
             "probes/run/funded.py",
             "probes/run/sinks.py",
+            "probes/run/run_stream.py",
             "probes/run/session.py",
             "probes/run/places_session.py",
             "probes/control/knobs.py",
             "probes/control/wanted.py",
+            "probes/control/wanted_elsewhere.py",
             "probes/engine/watchdog.py",
         ),
         (
