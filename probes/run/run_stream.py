@@ -112,7 +112,7 @@ class RunStream:
 
     @property
     def now_ns(self) -> int:
-        """The present on its clock, as far as that can be known here."""
+        """The present on its clock: its newest stamp, and the time since that came."""
         return self.newest_ns + self._clock.monotonic_ns() - self._heard_ns
 
     @property
@@ -153,8 +153,9 @@ class RunStream:
             self._hello_came.set()
             self._early = []
         events, lines = self._with_usual(events, lines)
-        self.newest_ns = max([self.newest_ns, *(event.at_ns for event in events)])
-        self._heard_ns = self._clock.monotonic_ns()
+        newest_ns = max((event.at_ns for event in events), default=0)
+        if newest_ns > self.newest_ns:  # what is told of a dead engine has its last stamp
+            self.newest_ns, self._heard_ns = newest_ns, self._clock.monotonic_ns()
         events, lines = self._sinks.give(events, lines)
         self._follow(events, lines)
         self.tell_notes()

@@ -252,10 +252,8 @@ class Session:
             self._tell_adaptive(command, before[command.route].adaptive)
 
     def _tell_adaptive(self, command: Adapt | SetKnob, was: bool) -> None:
-        """Tell where a command has changed whether the concurrency of a route finds itself.
-
-        Before an engine of the route has spoken there is nothing to change: its hello will be
-        followed by that."""
+        """Tell where a command has changed whether the concurrency of a route finds itself. Before
+        an engine of the route has spoken that is not told: it will stand behind its hello."""
         now = self._wanted.now.routes[command.route].adaptive
         if now != was and command.route in self._begun:
             reason = "" if isinstance(command, Adapt) else "CONC was set by hand"
@@ -322,6 +320,7 @@ class Session:
             await self._source.run()
         finally:
             with anyio.CancelScope(shield=True):
+                # Before exports take their seconds: what is not given back counts as spent.
                 try:
                     await self._ledger.close()
                 except LedgerError as error:

@@ -296,6 +296,7 @@ ROOMS: Final = {
         (
             "tests/probes/sources/test_*.py",
             "tests/probes/control/test_status.py",
+            "tests/probes/run/test_run_stream.py",
             "tests/probes/run/test_session.py",
             "tests/probes/run/test_places_session.py",
             "tests/probes/run/test_funded.py",
