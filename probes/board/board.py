@@ -191,10 +191,11 @@ class Board:
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
         *,
+        leaders: bool = False,
         anew: bool = False,
     ) -> Snapshot:
         """Return one frame: figures over `window`, details of the routes asked for, and of those in
-        `pages` all that their page shows.
+        `pages` all that their page shows; with `leaders` also the standings.
 
         Names that are not known are left out. What is looked at for the first
         time is read now, and at the turns of its routes from then on; `anew` reads all of it now,
@@ -238,7 +239,7 @@ class Board:
             recoveries=recovery_views(run.incidents, now_ns),
             alerts=run.alerts.view(),
             happenings=self.happenings,
-            standings=self.standings(),
+            standings=self.standings() if leaders else (),
         )
 
     def standings(self) -> tuple[LeaderView, ...]:

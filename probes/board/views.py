@@ -108,7 +108,7 @@ class PaceView(msgspec.Struct, frozen=True, kw_only=True):
     """In the run, most first."""
 
 
-class RouteView(msgspec.Struct, frozen=True, kw_only=True):
+class RouteView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
 
     Over the shortest window they begin no earlier than the onset of what is wrong: they say how it
@@ -872,7 +872,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     happenings: tuple[Happening, ...] = ()
     """What happened, newest first, at most 500."""
     standings: tuple[LeaderView, ...] = ()
-    """Each route by what it was asked, in no order."""
+    """Each route by what it was asked, in no order; empty where nobody asked for them."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

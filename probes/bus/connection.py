@@ -17,7 +17,7 @@ import logging
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +38,7 @@ from probes.bus.names import (
     WANTED_BUCKET,
 )
 from probes.config.tls import no_password
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.tls_failures import tls_error, tls_words
 
@@ -72,8 +73,8 @@ _PING_S: Final = 5.0
 _PINGS: Final = 2
 """A server that is gone without a word, such as behind a cut cable, is lost after three pings."""
 _BACK_OFF_S: Final = (0.25, 5.0)
-"""Before the first try after a loss, doubling up to the second: a server that starts again takes a
-second or two, and one that is down for a night is not in a hurry."""
+"""Before the first try after a loss, and at last: a server that starts again takes a second or two,
+and one that is down for a night is not in a hurry."""
 _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
@@ -202,19 +203,16 @@ class BusConnection:
 
     async def run(self) -> None:
         """Keep connected until cancelled; connects first where that was not done."""
-        first_s, longest_s = _BACK_OFF_S
-        wait_s = first_s
+        tries = self._tries()
         while True:
             link = self._link
             if link is None:
                 with suppress(BusError):  # `state` says why
                     await self.connect()
                     continue
-                # Agents that lost one server must not come back all at once.
-                await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
-                wait_s = min(longest_s, 2 * wait_s)
+                await self._clock.sleep(next(tries))
                 continue
-            wait_s = first_s
+            tries = self._tries()
             while not link.is_lost:
                 with anyio.move_on_after(_LOOK_S):
                     await link.lost.wait()
@@ -229,7 +227,11 @@ class BusConnection:
                 await link.close()
             # Also after a loss: a server that takes us and throws us out at once is not asked anew
             # without a pause.
-            await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
+            await self._clock.sleep(next(self._tries()))
+
+    def _tries(self) -> Iterator[float]:
+        """Give the waits between tries: agents that lost one server must not come back at once."""
+        return waits(*_BACK_OFF_S, spread=0.25, chance=self._jitter)
 
     async def wait_connected(self) -> None:
         """Return when there is a connection; lets others run in any case."""

@@ -26,6 +26,7 @@ import msgspec
 from probes.bus.connection import BusError, Entry, WrongRevisionError
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.kit.short_figures import counted
 from probes.money.bus_book import (
@@ -86,8 +87,8 @@ CLOCK_S: Final = 60.0
 CROWDED_S: Final = 30.0
 """A place that has lost all races for so long cannot reach the book, whatever the reason."""
 _BACK_OFF_S: Final = (0.02, 0.64)
-"""After the first lost race up to so long, doubling: a round trip near by, and one around the
-world."""
+"""After the first lost race, and at last: a round trip near by, and one around the world. Half as
+long or half as much again, by chance: who is far away must win, too."""
 _RATE_S: Final = 5.0
 """Over about so long a place's rate is taken."""
 
@@ -381,7 +382,7 @@ class BusLedger:
 
     async def _change_it(self, *, ended: bool) -> None:
         deadline_ns = self._clock.monotonic_ns() + round(TURN_S * NS_PER_S)
-        wait_s, longest_s = _BACK_OFF_S
+        tries = waits(*_BACK_OFF_S, spread=0.5, chance=self._jitter)
         while True:
             began_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
             await self._read_clock()
@@ -403,9 +404,7 @@ class BusLedger:
                     await self._bucket.update(BOOK_KEY, value, entry.revision)
             except WrongRevisionError:
                 self.conflicts += 1
-                # By chance, and twice as long each time: who is far away must win, too.
-                pause_s = wait_s * (0.5 + self._jitter())
-                wait_s = min(longest_s, 2 * wait_s)
+                pause_s = next(tries)
                 if self._clock.monotonic_ns() + pause_s * NS_PER_S > deadline_ns:
                     raise
                 await self._clock.sleep(pause_s)

@@ -2,11 +2,13 @@
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, seconds
 
 
@@ -102,20 +104,25 @@ class RestartPolicy:
 
     limits: HostLimits
     _deaths_ns: deque[int] = field(default_factory=deque, init=False)
-    _in_a_row: int = field(default=0, init=False)
+    _waits: Iterator[float] = field(init=False)
+    _has_waited: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._waits = self._from_the_first()
 
     def lost(self, lived_s: float) -> float:
         """Return the seconds to wait before the next try, where the way to an engine failed: it
         may come back at any time, and is never given up."""
-        self._in_a_row = 1 if lived_s >= self.limits.deaths_window_s else self._in_a_row + 1
-        doublings = min(self._in_a_row - 1, 16)
-        return min(self.limits.backoff_max_s, self.limits.backoff_first_s * 2.0**doublings)
+        if lived_s >= self.limits.deaths_window_s:
+            self._waits = self._from_the_first()
+        self._has_waited = True
+        return next(self._waits)
 
     def renewed(self, lived_s: float) -> float:
         """Return the seconds to wait before an engine that was ended on purpose is begun anew: none
         the first time. Where what was wrong with it is wrong with the next one, too, as after a
         loss."""
-        is_first = not self._in_a_row or lived_s >= self.limits.deaths_window_s
+        is_first = not self._has_waited or lived_s >= self.limits.deaths_window_s
         wait_s = self.lost(lived_s)
         return 0.0 if is_first else wait_s
 
@@ -132,4 +139,8 @@ class RestartPolicy:
     def forget(self) -> None:
         """A person asked for another try: earlier deaths no longer count."""
         self._deaths_ns.clear()
-        self._in_a_row = 0
+        self._waits = self._from_the_first()
+        self._has_waited = False
+
+    def _from_the_first(self) -> Iterator[float]:
+        return waits(self.limits.backoff_first_s, self.limits.backoff_max_s)

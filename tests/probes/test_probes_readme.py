@@ -30,9 +30,9 @@ from probes.history.keeper import _OLDEST_S, WRITE_S
 from probes.history.packed import GRID
 from probes.kit.clock import NS_PER_S
 from probes.run import timeline
-from probes.sources.merged_stream import PATIENCE_NS
 from probes.sources.places import DRIFT_NS, SETTLE_NS
 from probes.sources.ssh import ALIVE_EVERY_S, ALIVE_MISSED, LIMITS_THERE
+from probes.sources.time_merge import PATIENCE_NS
 from probes.stats import ladders
 from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL
 from probes.stats.log_buckets import (

@@ -19,7 +19,7 @@ from judges import SuspiciousDiagnostician
 from recorded import recorded_events
 
 from probes.config import Budget, Config, Route, Tls
-from probes.control.commands import Command, MarkTime, Pause, SetKnob, Thicken
+from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, Thicken
 from probes.diagnosis import Diagnostician
 from probes.events import (
     SCHEMA_VERSION,
@@ -511,10 +511,36 @@ def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledge
         hello,
         Mark(at_ns=8, text="m"),
     ]
-    session._receive(batch, b"".join(map(encode_event, batch)))
+    session._stream.receive(batch, b"".join(map(encode_event, batch)))
     assert [type(event) for event in heard] == [Hello, Mark, Notice]
     assert b"".join(lines) == b"".join(map(encode_event, heard))
     assert heard[-1].at_ns == hello.at_ns
+
+
+def switched(heard: list[Event]) -> list[tuple[float, float, str]]:
+    """Return what was told of a concurrency that finds itself."""
+    knobs = [one for one in heard if isinstance(one, Knob) and one.knob == "auto"]
+    return [(one.before, one.after, one.who) for one in knobs]
+
+
+async def test_what_was_switched_before_the_engine_spoke_is_told_once_behind_its_hello(
+    ledger: Ledger,
+) -> None:
+    session = fake_session("good", ledger)
+    session.command(Adapt(route="r", on=True, who="user"))
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+    assert isinstance(heard[0], Hello)
+    assert switched(heard) == [(0, 1, "restart")]
+
+
+async def test_what_was_switched_back_before_the_engine_spoke_is_not_told(ledger: Ledger) -> None:
+    session = fake_session("good", ledger)
+    for on in (True, False):
+        session.command(Adapt(route="r", on=on))
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+    assert switched(heard) == []
 
 
 @pytest.mark.parametrize("goes_back", [True, False])
