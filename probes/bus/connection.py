@@ -773,8 +773,8 @@ async def _ensure(link: _Link) -> None:
     buckets = (
         _bucket_config(PLACES_BUCKET, "who probes where", most_mb=4, age_s=PRESENCE_TTL_S),
         _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
-        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place", most_mb=64),
-        _bucket_config(BUDGETS_BUCKET, "what all places may spend", most_mb=64),
+        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
+        _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -802,7 +802,9 @@ async def _ensure(link: _Link) -> None:
             await link.stream.stream_info(name)
 
 
-def _bucket_config(name: str, what: str, *, most_mb: int, age_s: float = 0.0) -> "StreamConfig":
+def _bucket_config(
+    name: str, what: str, *, most_mb: int = 64, age_s: float = 0.0
+) -> "StreamConfig":
     """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream, but
     with a bound, and without roll-ups: by one header whoever may set one key would delete all."""
     from nats.js.api import DiscardPolicy, StorageType, StreamConfig
