@@ -119,6 +119,14 @@ def bus_address(
     return address
 
 
+def listed_password(text: str, address: BusAddress) -> str:
+    """Return what a person should know who wrote an address into a command line; empty where that
+    is nothing."""
+    if not address.secrets or named_variable(text) is not None:
+        return ""
+    return "--bus: whoever can list processes reads its password; --bus env:NAME hides it"
+
+
 def _check_files(address: BusAddress, option: str, environ: Mapping[str, str]) -> None:
     """Look at the files of TLS. Raises ConfigError."""
     problems = Problems(lambda path: path[0])

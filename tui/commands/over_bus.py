@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from probes.bus.address import BusAddress, bus_address
+from probes.bus.address import BusAddress, bus_address, listed_password
 from probes.bus.connection import BusConnection, BusError
 from probes.kit.clock import SystemClock
 from probes.kit.paths import state_complaint
@@ -65,8 +65,8 @@ def run(arguments: Namespace) -> int:
         recorder=recorder_of(config, arguments),
         history=history_of(config, arguments),
     )
-    complaint = state_complaint()
-    for problem in (*problems, *([complaint] if complaint is not None else [])):
+    told = (*problems, state_complaint(), listed_password(arguments.bus, address))
+    for problem in filter(None, told):
         session.note(problem)
     export(session, arguments)
     # Boards of many places are large, and events hold no circles: of a screen its own collector
