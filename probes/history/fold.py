@@ -16,6 +16,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from probes.events import (
     AttemptFinished,
     Diagnosis,
@@ -82,12 +84,14 @@ class _Slot:
 class _Route:
     """One route as the last `hello` of its place announced it."""
 
-    __slots__ = ("cohorts", "identity", "info", "life")
+    __slots__ = ("cohorts", "identity", "info", "last_s", "life")
 
     def __init__(self, info: RouteInfo, life: str) -> None:
         self.info = info
         self.identity = identity_of(info)
         self.life = life
+        self.last_s = 0.0
+        """Unix time of what was heard of it last."""
         self.cohorts: dict[str, list[_Slot]] = {}
         """Open slots of each, the newest last."""
 
@@ -137,8 +141,19 @@ class HistoryFold:
                     if slot.is_new:
                         slot.is_new = False
                         slots[self._key(route, cohort, slot)] = slot.row()
+        self._see_what_goes_on()
         changed, self._changed = self._changed, {}
         return Told(slots, tuple(changed.values()))
+
+    def _see_what_goes_on(self) -> None:
+        """Note of incidents that are open that they still are: this run may be killed."""
+        for name, one in self._incidents.items():
+            if one.ended_s is None:
+                hit = (self._routes.get(route) for route in one.routes)
+                seen_s = max((route.last_s for route in hit if route is not None), default=0.0)
+                if seen_s > one.seen_s:
+                    open_one = msgspec.structs.replace(one, seen_s=seen_s)
+                    self._incidents[name] = self._changed[name] = open_one
 
     def identities(
         self, references: Iterable[Reference]
@@ -159,6 +174,7 @@ class HistoryFold:
         if self._clock != (clock := (hello.clock_name, hello.boot_id)):
             # Who judges begins anew, too, and counts incidents from one.
             self._clock = clock
+            self._see_what_goes_on()
             self._incidents.clear()
         announced = {info.name: info for info in hello.routes}
         if hello.place and not hello.life:
@@ -218,38 +234,34 @@ class HistoryFold:
         if is_ok and event.done_ns is not None:
             slot.e2e.add(max(0, event.done_ns - event.started_ns) / NS_PER_S)
 
+    def incident_of(self, event: Diagnosis) -> PastIncident:
+        """Return what is wrong by now as it would be remembered, with all that it ever hit."""
+        known = self._incidents.get(event.id)
+        anchor_ns = self._anchor_of(event.routes)
+        hit = [self._routes[name] for name in event.routes if name in self._routes]
+        routes = {*event.routes, *(known.routes if known else ())}
+        names = {route.identity.name for route in hit} or set(event.routes)
+        return PastIncident(
+            id=known.id if known else _incident_id(event, anchor_ns),
+            cause=event.cause,
+            names=tuple(sorted(names | set(known.names if known else ()))),
+            scope=self._scope(hit) if hit else "",
+            routes=tuple(sorted(routes)),
+            since_s=(event.since_ns + anchor_ns) / NS_PER_S,
+            seen_s=(event.at_ns + anchor_ns) / NS_PER_S,
+            size=event.size,
+            text=event.text[:_LONGEST_TEXT],
+        )
+
     def _diagnosed(self, event: Diagnosis) -> None:
         known = self._incidents.get(event.id)
         if known is None and event.state != "named":
             return  # what was only perhaps so is nothing to remember
-        anchor_ns = self._anchor_of(event.routes)
         if event.state in ("named", "perhaps"):
-            hit = [self._routes[name] for name in event.routes if name in self._routes]
-            routes = {*event.routes, *(known.routes if known else ())}
-            names = {route.identity.name for route in hit} or set(event.routes)
-            incident = PastIncident(
-                id=known.id if known else _incident_id(event, anchor_ns),
-                cause=event.cause,
-                names=tuple(sorted(names | set(known.names if known else ()))),
-                scope=self._scope(hit) if hit else "",
-                routes=tuple(sorted(routes)),
-                since_s=(event.since_ns + anchor_ns) / NS_PER_S,
-                size=event.size,
-                text=event.text[:_LONGEST_TEXT],
-            )
+            incident = self.incident_of(event)
         elif known is not None:
-            ended_s = (event.at_ns + anchor_ns) / NS_PER_S
-            incident = PastIncident(
-                id=known.id,
-                cause=known.cause,
-                names=known.names,
-                scope=known.scope,
-                routes=known.routes,
-                since_s=known.since_s,
-                ended_s=ended_s,
-                size=known.size,
-                text=known.text,
-            )
+            ended_s = (event.at_ns + self._anchor_of(event.routes)) / NS_PER_S
+            incident = msgspec.structs.replace(known, ended_s=ended_s)
         else:
             return
         self._incidents[event.id] = self._changed[event.id] = incident
@@ -284,7 +296,7 @@ class HistoryFold:
         if route is None:
             return None
         wall_ns = at_ns + self._anchor_at(route.info.place)
-        self._last_s = wall_ns / NS_PER_S
+        self._last_s = route.last_s = wall_ns / NS_PER_S
         number = wall_ns // (SLOT_S * NS_PER_S)
         kept = route.cohorts.get(cohort)
         if kept is not None and kept[-1].number == number:  # nearly always

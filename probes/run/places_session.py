@@ -370,6 +370,8 @@ class PlacesSession:
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._learn(events)
         self._tell_problems()
+        if self._history is not None and (seen := self._history.seen(self._event_ns)):
+            self._deliver(seen)
 
     def _note_alerts(self, firing: dict[str, Alert], events: Sequence[Event]) -> None:
         for event in events:

@@ -6,7 +6,8 @@ Rule 2: each engine has a lease of its own on the one ledger; several are merged
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
 Rule 4: right behind the first hello, of several places of each, stands what an earlier run had
-found to be usual: it is part of the stream, so that a replay judges as the run did.
+found to be usual: it is part of the stream, so that a replay judges as the run did. So is what was
+seen before of what is wrong, as soon as it is found.
 Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """
@@ -479,6 +480,8 @@ class Session:
             ]
             if switched:
                 self._deliver(switched)
+        if self._history is not None and (seen := self._history.seen(self._event_ns)):
+            self._deliver(seen)
 
     def _with_references(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
         """Return a batch with what was usual before right behind the first hello of each place."""
