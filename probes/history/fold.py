@@ -13,6 +13,7 @@ reads the same stream, now or later, gives it the same.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,6 +23,7 @@ from probes.events import (
     AttemptFinished,
     Diagnosis,
     Event,
+    Gap,
     Hello,
     ProbeFinished,
     Reference,
@@ -44,13 +46,15 @@ from probes.kit.clock import NS_PER_S
 from probes.stats.digest import Digest
 from probes.stats.tokens import seconds_per_token
 
-KINDS: Final = (Hello, Tick, AttemptFinished, ProbeFinished, Diagnosis)
+KINDS: Final = (Hello, Tick, Gap, AttemptFinished, ProbeFinished, Diagnosis)
 """Events that it has a need of."""
 _OPEN_SLOTS: Final = 2
 """Of a route and cohort; see rule 3."""
 _COHORTS_OPEN: Final = 8
 """Of a route at once: shapes of a mix, and a knob that turns the answer cap."""
 _INCIDENTS_OPEN: Final = 1_000
+_GAPS_KEPT: Final = 32
+"""Of a place: more than lie within the longest probe."""
 _LONGEST_TEXT: Final = 300
 _PLACE: Final = {name: at for at, name in enumerate(COUNTS)}
 _PROBES, _OK, _CANCELLED = _PLACE["probes"], _PLACE["probes_ok"], _PLACE["probes_cancelled"]
@@ -103,6 +107,8 @@ class HistoryFold:
         self._routes: dict[str, _Route] = {}
         self._places: dict[str, tuple[int, bool]] = {}
         """By place, what makes Unix time of its stamps, in ns, and whether that is settled."""
+        self._gaps: dict[str, deque[Gap]] = {}
+        """By place, the newest times that its engine did not run."""
         self._clock = ("", "")
         self._closed: dict[SlotKey, SlotRow] = {}
         self._incidents: dict[str, PastIncident] = {}
@@ -131,6 +137,8 @@ class HistoryFold:
             self._greet(event)
         elif isinstance(event, Diagnosis):
             self._diagnosed(event)
+        elif isinstance(event, Gap):
+            self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT)).append(event)
 
     def told(self) -> Told:
         """Return all that has changed since it was asked last; open slots as they stand."""
@@ -176,6 +184,7 @@ class HistoryFold:
             self._clock = clock
             self._see_what_goes_on()
             self._incidents.clear()
+            self._gaps.clear()
         announced = {info.name: info for info in hello.routes}
         if hello.place and not hello.life:
             # Who came in the middle does not know which life it hears, nor what was kept of it
@@ -227,12 +236,22 @@ class HistoryFold:
         slot.counts[_PROBES] += 1
         is_ok = event.outcome == "ok"
         slot.counts[_OK] += is_ok
-        if event.flagged:
+        info = self._routes[event.route].info
+        if event.flagged or not self._engine_ran(info.place, event):
             return
-        if event.first_token_ns is not None and self._routes[event.route].info.streamed:
+        if event.first_token_ns is not None and info.streamed:
             slot.ttft.add(max(0, event.first_token_ns - event.started_ns) / NS_PER_S)
         if is_ok and event.done_ns is not None:
             slot.e2e.add(max(0, event.done_ns - event.started_ns) / NS_PER_S)
+
+    def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
+        """Whether it did all the time that a probe took, its waits between attempts included."""
+        # What names no place is said of all of them.
+        return not any(
+            gap.started_ns < event.at_ns and event.started_ns < gap.at_ns
+            for name in {place, ""}
+            for gap in self._gaps.get(name, ())
+        )
 
     def incident_of(self, event: Diagnosis) -> PastIncident:
         """Return what is wrong by now as it would be remembered, with all that it ever hit."""

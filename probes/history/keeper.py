@@ -26,6 +26,7 @@ from probes.events import (
     AttemptFinished,
     Diagnosis,
     Event,
+    Gap,
     Hello,
     ProbeFinished,
     Reference,
@@ -60,7 +61,8 @@ _OLDEST_S: Final = 30 * 86_400
 """Age at which what an earlier run had learnt says nothing any more."""
 _OPEN_MOST: Final = 1_000
 """Incidents that are open; more than any run has at once."""
-_KINDS: Final = frozenset((Hello, Tick, AttemptFinished, ProbeFinished, Diagnosis))
+_KINDS: Final = frozenset((Hello, Tick, Gap, AttemptFinished, ProbeFinished, Diagnosis))
+"""As `fold.KINDS`, which no start should wait for."""
 
 References = Callable[[], Sequence[Reference]]
 """Gives what is usual of each route by now, to be asked in the event loop's thread."""

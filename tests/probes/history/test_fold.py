@@ -6,7 +6,7 @@ import pytest
 from board_streams import route_info
 from history_streams import NOON_S, Run, probed
 
-from probes.events import Diagnosis, Event, RetryPlan
+from probes.events import Diagnosis, Event, Gap, RetryPlan
 from probes.events.placing import at_place
 from probes.history.fold import HistoryFold
 from probes.history.packed import unpack
@@ -78,6 +78,20 @@ def test_failures_429s_and_retries_have_counts_of_their_own() -> None:
         "cancelled": 1,
     }
     assert samples(row) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("began_s", "place", "n"), [(3.5, "", 0), (3.5, "us", 1), (1.0, "", 1)])
+def test_a_probe_in_whose_wait_the_engine_slept_is_counted_and_not_measured(
+    began_s: float, place: str, n: int
+) -> None:
+    """None of its attempts is flagged: it slept between them."""
+    run = Run(place="eu")
+    gap = Gap(at_ns=run.at(began_s + 1), started_ns=run.at(began_s), place=place)
+    run.events.append(gap)
+    run.probe(6, route="chat", e2e_s=3.0)
+    row = only(folded(run.events))
+    assert counted(row)["probes_ok"] == 1
+    assert samples(row)[:2] == (n, n)
 
 
 def test_what_a_gap_has_spoilt_is_counted_and_not_measured() -> None:
