@@ -23,6 +23,7 @@ from probes.events import (
     PlaceState,
     PriceInfo,
     ProbeFinished,
+    SeenBefore,
     Shortage,
     SkipReason,
 )
@@ -260,6 +261,8 @@ class IncidentView(msgspec.Struct, frozen=True):
     idle_since_ns: int | None = None
     """Since when none of its routes is probed, paused or held, so that nobody knows whether it goes
     on; None while one is."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it."""
 
 
 class AlertView(msgspec.Struct, frozen=True):

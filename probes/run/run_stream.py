@@ -7,7 +7,7 @@ Rule 2: a batch is judged before anybody hears it, and its verdicts are part of 
 which sinks hear it stands here, with its reasons.
 Rule 3: where the run begins from what is kept of earlier ones, what was usual then stands right
 behind the first hello, of several places of each: it is part of the stream, so that a replay judges
-as the run did.
+as the run did. So is what was seen before of what is wrong, as soon as it is found.
 Rule 4: what the recorder, the history and exports cannot do is told in the stream, behind the batch
 that came next; before the hello it waits like all else.
 Rule 5: at the end exports go first and the recorder last: what is told until then is recorded, too.
@@ -159,6 +159,8 @@ class RunStream:
         events, lines = self._sinks.give(events, lines)
         self._follow(events, lines)
         self.tell_notes()
+        if self._history is not None and (seen := self._history.seen(self.newest_ns)):
+            self.deliver(seen)
 
     def deliver(self, events: list[Event]) -> None:
         """Put events of our own into the stream."""
