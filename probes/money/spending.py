@@ -100,6 +100,7 @@ class Spending:
                 used_usd=allowance.used_usd,
                 limit_usd=allowance.limit_usd,
                 doubt=allowance.doubt,
+                doubt_kind=allowance.doubt_kind,
             )
             for allowance in self._allowances.values()
         )

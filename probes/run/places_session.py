@@ -26,7 +26,7 @@ from probes.board import Board
 from probes.config import Config
 from probes.config.settings import Alerting
 from probes.control.attention import Attention
-from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, WatchText
+from probes.control.commands import Adapt, Command, Lift, MarkTime, Pause, SetKnob, WatchText
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted, WantedRoute
 from probes.control.wanted_record import WantedRecord
@@ -289,10 +289,8 @@ class PlacesSession:
         self._source.retry()
 
     def lift(self) -> None:
-        """Say that this is done where the budgets are held."""
-        self._emit(
-            "budgets are held where the probes are sent: they are lifted there, not from here"
-        )
+        """Have it done where the budgets are held."""
+        self._source.send(Lift())
 
     async def outlast(self, duration_s: float) -> None:
         """Return so many seconds after the first hello, or after that is given up."""

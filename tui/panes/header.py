@@ -12,7 +12,7 @@ from typing import Final, get_args
 
 import msgspec
 
-from probes.board.views import HeaderView, RouteState, Snapshot
+from probes.board.views import HeaderView, RouteState, RouteView, Snapshot
 from probes.comparing.views import ComparisonView
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
@@ -102,9 +102,10 @@ class Strips:
         return [_strip(figures, snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the banner, red over the whole width: of now, whatever is shown."""
+        """Return the banner, over the whole width: of now, whatever is shown."""
         line = clip(self.banner_text(self.present or snapshot, view.keys) or (), width)
-        return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
+        role: Role = line[-1][1] if line else "alert"
+        return [(*line, (" " * max(0, width - line_width(line)), role))]
 
     def of_screen(
         self, snapshot: Snapshot, view: ViewState, width: int, parts: Sequence[tuple[Line, float]]
@@ -198,13 +199,17 @@ def _fitting(
 def banner_line(
     snapshot: Snapshot, status: HostStatus, keys: Sequence[Hotkey] = KEYS
 ) -> Line | None:
-    """Return what must not be overlooked, on red; None where there is nothing of the kind."""
+    """Return what must not be overlooked, on red, or what is held for a moment and is no alarm;
+    None where there is nothing of the kind."""
     engine = _ENGINE_BANNERS.get(status.state)
     if engine is not None:
         text = _engine_text((engine[0], with_keys(engine[1], keys)), status)
     else:
         text = _money_text(snapshot, keys) or _held_text(snapshot, keys) or _restarted_text(status)
-    return ((f" {text} ", "alert"),) if text else None
+    if text:
+        return ((f" {text} ", "alert"),)
+    waiting = _new_budget_text(snapshot, keys)
+    return ((f" {waiting} ", "past"),) if waiting else None
 
 
 def _places_of(status: HostStatus) -> str:
@@ -254,29 +259,58 @@ def _last_words(status: HostStatus) -> str:
 
 def _money_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return that nobody knows what was spent, and what is held back meanwhile."""
-    doubt = neutralise(snapshot.header.budget_doubt, _WORDS_LIMIT)
-    if not doubt:
+    header = snapshot.header
+    doubt = neutralise(header.budget_doubt, _WORDS_LIMIT)
+    if not doubt or header.budget_doubt_kind == "new":
         return ""
-    told = with_keys("BUDGET UNKNOWN · emergency part only · {lift} counts on", keys)
+    told = "BUDGET UNKNOWN"
+    if header.budget_doubt_kind == "unknown":
+        told += with_keys(" · emergency part only · {lift} counts on", keys)
     parts = (told, _held_text(snapshot, keys), doubt)
     return " · ".join(part for part in parts if part)
 
 
 def _held_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return which routes are held back by us, and why, as far as a view knows."""
-    routes = snapshot.routes
-    held = [route for route in routes if route.state == "held"]
+    routes, header = snapshot.routes, snapshot.header
+    held = [
+        route for route in routes if route.state == "held" and not _is_new_budget(route, header)
+    ]
     if held:
-        names = ", ".join(neutralise(route.name, 30) for route in held[:_MOST_NAMED])
-        more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
         reasons = frozenset(reason for route in held for reason in route.held)
-        return f"HELD {names}{more} · {_held_why(reasons, snapshot.header)}"
+        return f"HELD {_named(held)} · {_held_why(reasons, header)}"
     if routes and all(route.state == "paused" for route in routes):
         return with_keys("ALL ROUTES PAUSED · {panic} goes on", keys)
     return ""
 
 
+def _new_budget_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
+    """Return which routes wait until the budgets of a new bus may be spent whole."""
+    header = snapshot.header
+    waiting = [route for route in snapshot.routes if _is_new_budget(route, header)]
+    if not waiting:
+        return ""
+    doubt = neutralise(header.budget_doubt, _WORDS_LIMIT)
+    lifts = with_keys("{lift} lifts that now", keys)
+    return f"held {_named(waiting)} · {doubt} · {lifts}"
+
+
+def _is_new_budget(route: RouteView, header: HeaderView) -> bool:
+    """Return whether a route is held back because its budget is new: it is not for long, and
+    nothing is wrong."""
+    is_new = bool(header.budget_doubt) and header.budget_doubt_kind == "new"
+    return is_new and route.state == "held" and set(route.held) == {"budget"}
+
+
+def _named(routes: Sequence[RouteView]) -> str:
+    names = ", ".join(neutralise(route.name, 30) for route in routes[:_MOST_NAMED])
+    more = len(routes) - _MOST_NAMED
+    return f"{names} and {more} more" if more > 0 else names
+
+
 def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
+    if "budget" in reasons and header.budget_doubt and header.budget_doubt_kind == "away":
+        return "what may be spent is spent"  # how much that is, the doubt says
     if "budget" in reasons:
         return f"budget spent: {neutralise(header.budget_text, 60)}"
     if "reader_stalled" in reasons:
@@ -439,6 +473,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_trouble(header.throttled, "429", "429s", "throttled"), 1),
         _Part(_trouble(header.retries, "retry", "retries", "slow"), 3),
         *([_Part((*bar, *money), 6.4)] if (money := _money(header)) else []),
+        *_new_budgets(header),
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
@@ -539,6 +574,13 @@ def _trouble(number: int, one: str, several: str, role: Role) -> Line:
     text = count(number)
     # The blanks before it are not its own: without colours it may be reversed.
     return ((" " * (6 - len(text)), "dim"), (text, role), (f" {name}", "dim"))
+
+
+def _new_budgets(header: HeaderView) -> list[_Part]:
+    """Return that places have just begun to share their budgets; the log says until when."""
+    if not header.budget_doubt or header.budget_doubt_kind != "new":
+        return []
+    return [_Part((("  new budgets: emergency part", "dim"),), 6.45)]
 
 
 def _money(header: HeaderView) -> Line:
