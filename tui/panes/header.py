@@ -53,6 +53,8 @@ _MOST_NAMED: Final = 3
 FIRES: Final[Span] = ("⚑", "missed")
 """An alert that nobody has acknowledged."""
 
+_UNKNOWN: Final[tuple[RouteState, ...]] = ("silent", "held")
+"""Nothing is heard of them, or we hold them back: nobody knows whether they hurt."""
 _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 """Neither well nor hurt: nobody asks them, or they have not answered yet."""
 
@@ -430,10 +432,17 @@ def _elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
 
 
-def worst_state(snapshot: Snapshot, but: RouteState | None = None) -> RouteState | None:
-    """Return the worst state of a route that hurts, but one; None where none does."""
-    order = get_args(RouteState)
-    states = [route.state for route in snapshot.routes if hurts(route) and route.state != but]
+def worst_state(snapshot: Snapshot, but: Sequence[RouteState] = ()) -> RouteState | None:
+    """Return the worst state of a route that hurts, but some; None where none does.
+
+    What waits for a new budget does not hurt: it goes on by itself.
+    """
+    order, header = get_args(RouteState), snapshot.header
+    states = [
+        route.state
+        for route in snapshot.routes
+        if hurts(route) and route.state not in but and not _is_new_budget(route, header)
+    ]
     return min(states, key=order.index, default=None)
 
 
@@ -503,20 +512,23 @@ def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
 
 
 def _routes(snapshot: Snapshot) -> Line:
-    """Return how many routes there are, and how many of them hurt."""
-    header, worst = snapshot.header, worst_state(snapshot, but="silent")
-    silent = sum(route.state == "silent" for route in snapshot.routes)
+    """Return how many routes there are, and how many of them hurt, or nobody knows how they are."""
+    header, worst = snapshot.header, worst_state(snapshot, but=_UNKNOWN)
     routes = f"  {counted(header.routes, 'route', short=True)}"
-    if worst is None and not silent:
+    unknown = {state: sum(row.state == state for row in snapshot.routes) for state in _UNKNOWN}
+    if worst is None and not any(unknown.values()):
         return ((f"{routes}", "dim"),)
     loud: list[Span] = []
     if worst is not None:
         loud.append((f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)))
-    if silent:
-        told = f"{STATE_GLYPHS['silent']} {count(silent)} silent"
-        loud.append(((", " if loud else "") + told, STATE_ROLES["silent"]))
+    waits = all(_is_new_budget(row, header) for row in snapshot.routes if row.state == "held")
+    for state, number in unknown.items():
+        if number:
+            told = f"{STATE_GLYPHS[state]} {count(number)} {state}"
+            role: Role = "accent" if state == "held" and waits else _loud(state)
+            loud.append(((", " if loud else "") + told, role))
     resting = sum(route.state in _RESTING for route in snapshot.routes)
-    well = header.routes - header.hurt - resting - silent
+    well = header.routes - header.hurt - resting - sum(unknown.values())
     rest = [f"{count(well)} ok"] if well > 0 else []
     rest += [f"{count(resting)} idle"] if resting > 0 else []
     return (
@@ -580,7 +592,7 @@ def _new_budgets(header: HeaderView) -> list[_Part]:
     """Return that places have just begun to share their budgets; the log says until when."""
     if not header.budget_doubt or header.budget_doubt_kind != "new":
         return []
-    return [_Part((("  new budgets: emergency part", "dim"),), 6.45)]
+    return [_Part((("  new budgets", "dim"),), 6.45)]
 
 
 def _money(header: HeaderView) -> Line:

@@ -186,9 +186,25 @@ def test_new_budgets_are_no_alarm_and_stand_in_the_strip_where_there_is_room() -
     shown = made.snapshot(header=header)
     assert banner_line(shown, RUNNING) is None
     wide = strip_of(shown, ViewState(), 200)
-    assert ("  new budgets: emergency part", "dim") in wide
+    assert ("  new budgets", "dim") in wide
     for width in (60, 80, 120):
         assert strip_of(shown, ViewState(), width) == strip_of(made.snapshot(), ViewState(), width)
+
+
+def test_what_we_hold_back_is_neither_ok_nor_hurt() -> None:
+    rows = made.routes()
+    held = tuple(replace(row, state="held", held=("budget",)) for row in rows[:2])
+    well = tuple(replace(row, state="ok") for row in rows[2:])
+    shown = made.snapshot(routes=(*held, *well), header=made.header(hurt=0, routes=len(rows)))
+    line = strip_of(shown, ViewState(), 160)
+    assert f"{len(rows)} routes: ■ 2 held, {len(well)} ok" in line_text(line)
+    assert ("■ 2 held", "missed") in line
+    assert terminal_title(shown, RUNNING) == "■ 2 held · llmtop"  # type: ignore[arg-type]
+    header = made.header(hurt=0, routes=len(rows), budget_doubt=NEW, budget_doubt_kind="new")
+    calm = made.snapshot(routes=(*held, *well), header=header)
+    assert ("■ 2 held", "accent") in strip_of(calm, ViewState(), 160)
+    assert ("●", "good") in [(text[:1], role) for text, role in strip_of(calm, ViewState(), 160)]
+    assert terminal_title(calm, RUNNING) == "llmtop"  # type: ignore[arg-type]
 
 
 def test_what_new_budgets_hold_back_is_said_calmly_with_its_end_and_its_key() -> None:
