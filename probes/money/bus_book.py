@@ -42,7 +42,7 @@ from probes.money.lease_rules import (
     topped_up,
 )
 from probes.money.ledger import Report, RouteSpending, RunSpending, Struck, run_called
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger_file import BrokenLedgerError, LedgerError
 
 MINUTE_S: Final = 60
 """Spending is kept by slices of so many seconds: 61 of a route are about a kilobyte."""
@@ -234,12 +234,13 @@ def decoded(value: bytes) -> Book:
     """Return the book that stands on the bus.
 
     Raises:
-        LedgerError: it is none, or of a newer llmtop: it is left as it is.
+        BrokenLedgerError: it is none.
+        LedgerError: it is of a newer llmtop, and is left as it is.
     """
     try:
         book = msgspec.json.decode(value, type=Book)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LedgerError(
+        raise BrokenLedgerError(
             f"the budgets on the bus cannot be read: {error}", f"they cannot be read: {error}"
         ) from None
     if book.version > _VERSION:

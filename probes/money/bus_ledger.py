@@ -60,7 +60,7 @@ from probes.money.lease_rules import (
     topped_up,
 )
 from probes.money.ledger import Report, Struck, new_run
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from probes.money.shared_ledger import STRIKES
 
 BOOK_KEY: Final = "book"
@@ -623,13 +623,14 @@ async def strike_on_bus(
     """
     told = False
 
-    def strike(book: Book, now_s: int) -> Struck:
+    def strike(value: bytes, now_s: int) -> tuple[Book, Struck]:
         nonlocal told
+        book = decoded(value)
         done = struck(book, run, now_s)
         if not told:
             tell(done)
         told = True
-        return done
+        return book, done
 
     done = await _mended(bucket, clock, strike)
     if done is None:
@@ -637,24 +638,41 @@ async def strike_on_bus(
     return done
 
 
-async def lift_on_bus(bucket: BudgetBucket, clock: Clock) -> str:
-    """Let a new book count as all there is, for all places; return the doubt that this has ended.
+class Lifted(msgspec.Struct, frozen=True):
+    """What has been done about a doubt of the budgets on a bus."""
+
+    doubt: str = ""
+    """The one that this has ended; empty where there was none."""
+    is_anew: bool = False
+    """What stood there was no book: another was begun, of which this is a doubt again, until all
+    places that live have told what they know."""
+
+
+async def lift_on_bus(bucket: BudgetBucket, clock: Clock) -> Lifted:
+    """Let a new book count as all there is, for all places; begin one anew that cannot be read.
 
     Raises:
         BusError: the bus cannot be reached.
-        LedgerError: what stands there cannot be read, or others were always faster.
+        LedgerError: what stands there is of a newer llmtop, or others were always faster.
     """
 
-    def lift(book: Book, now_s: int) -> str | None:
+    def lift(value: bytes, now_s: int) -> tuple[Book, Lifted] | None:
+        try:
+            book = decoded(value)
+        except BrokenLedgerError as error:
+            # As one that is lost: who has seen it brings back what it said.
+            return Book(new_run(), began_s=now_s), Lifted(str(error), is_anew=True)
         doubt = report_of(book, now_s).doubt
         book.lift(now_s)
-        return doubt or None
+        return (book, Lifted(doubt)) if doubt else None
 
-    return await _mended(bucket, clock, lift) or ""
+    return await _mended(bucket, clock, lift) or Lifted()
 
 
 async def _mended(
-    bucket: BudgetBucket, clock: Clock, mend: Callable[[Book, int], _Result | None]
+    bucket: BudgetBucket,
+    clock: Clock,
+    mend: Callable[[bytes, int], tuple[Book, _Result] | None],
 ) -> _Result | None:
     """Change the book for a person; None where there is none, or nothing to be changed in it."""
     ahead_ns = await clock_ahead_ns(bucket, clock)
@@ -663,10 +681,10 @@ async def _mended(
         entry = await bucket.get(BOOK_KEY)
         if entry is None:
             return None
-        book = decoded(entry.value)
-        done = mend(book, (clock.monotonic_ns() + ahead_ns) // NS_PER_S)
-        if done is None:
+        mended = mend(entry.value, (clock.monotonic_ns() + ahead_ns) // NS_PER_S)
+        if mended is None:
             return None
+        book, done = mended
         try:
             await bucket.update(BOOK_KEY, book.encoded(), entry.revision)
         except WrongRevisionError:

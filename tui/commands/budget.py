@@ -82,12 +82,12 @@ def _on_bus(budget: Budget, arguments: Namespace) -> int:
     from probes.bus.connection import BusConnection, BusError
     from probes.bus.names import BUDGETS_BUCKET
     from probes.kit.clock import SystemClock
-    from probes.money.bus_ledger import lift_on_bus, report_of_bus, strike_on_bus
+    from probes.money.bus_ledger import Lifted, lift_on_bus, report_of_bus, strike_on_bus
 
     address = bus_address(arguments.bus, arguments.bus_credentials)
     clock = SystemClock()
 
-    async def ask() -> Report | Struck | str:
+    async def ask() -> Report | Struck | Lifted:
         connection = BusConnection(address, clock=clock, name="llmtop budget")
         try:
             await connection.connect()
@@ -105,14 +105,17 @@ def _on_bus(budget: Budget, arguments: Namespace) -> int:
         answer = anyio.run(ask)
     except KeyError:
         raise _unknown_run(arguments) from None
+    except BrokenLedgerError as error:
+        complain([f"{error}; until --lift begins them anew, places hold back"])
+        return FAILED
     except (BusError, LedgerError) as error:
         complain([str(error)])
         return FAILED
     match answer:
         case Struck():
             return _tell_struck(answer, arguments)
-        case str():
-            return _tell_lifted(answer, arguments)
+        case Lifted():
+            return _tell_lifted(answer.doubt, arguments, is_anew=answer.is_anew)
         case _:
             return _tell(answer, budget, arguments)
 
@@ -304,11 +307,13 @@ def _lift(ledger: Ledger, arguments: Namespace) -> int:
     return _tell_lifted(doubt, arguments)
 
 
-def _tell_lifted(doubt: str, arguments: Namespace) -> int:
+def _tell_lifted(doubt: str, arguments: Namespace, *, is_anew: bool = False) -> int:
     of = "the ledger knows" if arguments.bus is None else "is known on the bus"
     in_doubt = "the ledger is" if arguments.bus is None else "the budgets on the bus are"
     if arguments.json:
         say([_json({"lifted": doubt})])
+    elif is_anew:
+        say([f"{doubt}; begun anew, of what the places that live know"])
     else:
         lifted = f"lifted: the budgets count from what {of}"
         say([lifted if doubt else f"{in_doubt} not in doubt"])

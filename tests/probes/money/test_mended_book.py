@@ -1,23 +1,26 @@
 """What a person may mend in the budgets that places share: a record is struck, a doubt lifted."""
 
 import anyio
+import msgspec
 import pytest
 from bucket_of_budgets import FakeBucket
 from test_bus_ledger import PART, Bus, Place
 
 from probes.bus.connection import Entry
+from probes.money.bus_book import GRACE_S
 from probes.money.bus_ledger import (
     BOOK_KEY,
     FENCE_S,
     RENEW_S,
     SETTLE_S,
     SHORT_S,
+    Lifted,
     lift_on_bus,
     strike_on_bus,
 )
 from probes.money.lease_rules import HOUR_S, LEASE_S
 from probes.money.ledger import RunSpending, Struck
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger_file import BrokenLedgerError, LedgerError
 
 pytestmark = pytest.mark.anyio
 
@@ -192,24 +195,44 @@ async def test_who_is_never_fast_enough_says_so() -> None:
 
 async def test_a_new_book_is_lifted_for_all_and_one_that_is_not_new_is_left() -> None:
     bus = Bus(new=True)
-    assert await lift_on_bus(bus.server.bucket(), bus.clock) == ""
+    assert await lift_on_bus(bus.server.bucket(), bus.clock) == Lifted()
     assert BOOK_KEY not in bus.server.entries
     place = Place(bus, "eu")
     assert await place.ask(1_000) == PART
-    doubt = await lift_on_bus(bus.server.bucket(), bus.clock)
-    assert doubt.startswith("the budgets on the bus are new")
+    lifted = await lift_on_bus(bus.server.bucket(), bus.clock)
+    assert lifted.doubt.startswith("the budgets on the bus are new")
     assert bus.report.doubt == ""
     assert await place.after(SHORT_S, 1_000) == 1_000
     before = bus.server.revision
-    assert await lift_on_bus(bus.server.bucket(), bus.clock) == ""
+    assert await lift_on_bus(bus.server.bucket(), bus.clock) == Lifted()
     assert bus.server.entries[BOOK_KEY].revision <= before
 
 
-async def test_a_book_that_cannot_be_read_is_left_as_it_is() -> None:
+async def test_a_book_that_cannot_be_read_is_begun_anew_and_what_places_know_comes_back() -> None:
     bus = Bus()
-    bus.server.set(BOOK_KEY, b"[]", 1)
-    with pytest.raises(LedgerError, match="cannot be read"):
-        await lift_on_bus(bus.server.bucket(), bus.clock)
-    with pytest.raises(LedgerError, match="cannot be read"):
+    eu = Place(bus, "eu")
+    await eu.ask(1_000)
+    await eu.after(SETTLE_S, 1_000, spent=400)
+    bus.server.set(BOOK_KEY, b"[]", None)
+    with pytest.raises(BrokenLedgerError):
         await strike_on_bus(bus.server.bucket(), bus.clock, "a", tell=print)
-    assert bus.server.entries[BOOK_KEY].value == b"[]"
+    lifted = await lift_on_bus(bus.server.bucket(), bus.clock)
+    assert lifted.is_anew
+    assert "cannot be read" in lifted.doubt
+    assert bus.report.doubt.startswith("the budgets on the bus are new")
+    await eu.after(RENEW_S, 1_000)
+    assert spent(bus) == {"r": 400}
+    assert await Place(bus, "us").ask(1_000) == 0  # eu holds more than the emergency part
+    await bus.clock.advance(GRACE_S)
+    assert bus.report.doubt == ""
+
+
+async def test_a_book_of_a_newer_llmtop_is_left_as_it_is() -> None:
+    bus = Bus()
+    book = bus.book
+    book.version += 1
+    newer = msgspec.json.encode(book)
+    bus.server.set(BOOK_KEY, newer, None)
+    with pytest.raises(LedgerError, match="of a newer llmtop"):
+        await lift_on_bus(bus.server.bucket(), bus.clock)
+    assert bus.server.entries[BOOK_KEY].value == newer
