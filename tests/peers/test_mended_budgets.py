@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -46,7 +47,7 @@ def test_the_budgets_of_a_bus_are_told_struck_and_lifted(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
-    def told(*options: str) -> tuple[str, str]:
+    def told(*options: str) -> Any:
         assert main(["budget", "--bus", bus.url, *options]) == 0
         return capsys.readouterr()
 
