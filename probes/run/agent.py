@@ -358,6 +358,7 @@ class PlaceAgent:
             wanted=self._session.wanted,
             command=self._session.command,
             offset_ns=self._events.offset_ns,
+            unliftable=self._session.unliftable,
         )
         self._wanted_bell.ring()
         return encode(reply)

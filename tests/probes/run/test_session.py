@@ -19,7 +19,7 @@ from judges import SuspiciousDiagnostician
 from recorded import recorded_events
 
 from probes.config import Budget, Config, Route, Tls
-from probes.control.commands import Adapt, Command, MarkTime, Pause, SetKnob, Thicken
+from probes.control.commands import Adapt, Command, Lift, MarkTime, Pause, SetKnob, Thicken
 from probes.diagnosis import Diagnostician
 from probes.events import (
     SCHEMA_VERSION,
@@ -212,8 +212,9 @@ async def test_a_route_that_believes_any_certificate_is_said_to(ledger: Ledger) 
     assert (notice.route, "certificates are not verified" in notice.text) == ("r", True)
 
 
+@pytest.mark.parametrize("lift", [Session.lift, lambda session: session.command(Lift())])
 async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_be_spent(
-    tmp_path: Path,
+    tmp_path: Path, lift: Callable[[Session], None]
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
@@ -223,7 +224,8 @@ async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_b
         assert session.status.state == "running"
         assert 0 < told(heard)[0][0]["allowances"][1]["tokens"] <= 5_000
         assert told(heard)[0][0]["allowances"][0]["doubt"]
-        session.lift()
+        assert session.unliftable == ""
+        lift(session)
         await until(lambda: sum(isinstance(event, Notice) for event in heard) == 2)
     ledger.close()
     assert isinstance(heard[0], Hello)
