@@ -227,6 +227,10 @@ class MetricsFold:
                 self._count(counter.name, where, 0)
         for outcome in OUTCOMES:
             self._count("llmtop_probes_total", (*where, outcome), 0)
+        self._count("llmtop_attempts_total", (*where, "ok", ""), 0)
+        self._spread_of("llmtop_probe_duration_seconds", (*where, "ok"))
+        if info.streamed:
+            self._spread_of("llmtop_time_to_first_token_seconds", (*where, "ok"))
 
     def _forget_gauges(self, where: Where) -> None:
         """A route is probed no longer, or another model has come under its name: what was said of
@@ -259,16 +263,16 @@ class MetricsFold:
             self._open.probe(event).planned = event.retry.reason or OTHER
         if outcome == "throttled":
             self._count("llmtop_throttled_attempts_total", (*where, _limit_hit(event.reason)), 1)
-        if event.stalls:
-            self._count("llmtop_stalls_total", where, event.stalls)
         for counter, more in (
+            ("llmtop_stalls_total", event.stalls),
             ("llmtop_input_tokens_total", event.input_tokens),
             ("llmtop_cached_input_tokens_total", event.cached_tokens),
             ("llmtop_output_tokens_total", event.output_tokens),
             ("llmtop_reasoning_tokens_total", event.reasoning_tokens),
             ("llmtop_cost_usd_total", event.cost_usd),
         ):
-            if more:
+            # Other places and edited recordings may say anything: what counts never goes back.
+            if more is not None and more > 0:
                 self._count(counter, where, more)
         if outcome != "cancelled" and not event.flagged:
             per_token_s = seconds_per_token(event)
@@ -292,7 +296,8 @@ class MetricsFold:
         if felt_s is not None:
             self._spread("llmtop_time_to_first_token_seconds", labels, felt_s)
         ended_ns = event.at_ns if event.done_ns is None else event.done_ns
-        self._spread("llmtop_probe_duration_seconds", labels, seconds(ended_ns - event.started_ns))
+        lasted_s = max(0.0, seconds(ended_ns - event.started_ns))
+        self._spread("llmtop_probe_duration_seconds", labels, lasted_s)
 
     def _limit(self, event: LimitReading) -> None:
         where = self._where.get(event.route)
@@ -426,13 +431,17 @@ class MetricsFold:
         series[labels] = series.get(labels, 0.0) + more
 
     def _spread(self, name: str, labels: Labels, value: float) -> None:
-        buckets = METRIC[name].buckets
+        spread = self._spread_of(name, labels)
+        spread.counts[bisect_left(METRIC[name].buckets, value)] += 1
+        spread.sum += value
+
+    def _spread_of(self, name: str, labels: Labels) -> HistogramCounts:
+        """Return what a histogram holds of a series, which begins with nothing."""
         series = self._spreads[name]
         spread = series.get(labels)
         if spread is None:
-            spread = series[labels] = HistogramCounts(len(buckets))
-        spread.counts[bisect_left(buckets, value)] += 1
-        spread.sum += value
+            spread = series[labels] = HistogramCounts(len(METRIC[name].buckets))
+        return spread
 
     def _enter(self, name: str, entered: Iterable[Labels]) -> None:
         for labels in entered:
