@@ -240,7 +240,8 @@ METRICS: Final[tuple[MetricFamily, ...]] = (
         "llmtop_budget_used_tokens",
         "gauge",
         ("route", "place"),
-        "Tokens of a budget that the last hour used; the overall budget has no route.",
+        "Tokens of a budget that the last hour used, at all places that share it; "
+        "the overall budget has no route.",
     ),
     MetricFamily(
         "llmtop_budget_limit_tokens",

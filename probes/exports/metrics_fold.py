@@ -62,6 +62,19 @@ and other places may name others each time. Any more are `other`."""
 _BUILDS_KEPT: Final = 64
 _LONGEST_LABEL: Final = 200
 _ROUTE_LABELS: Final = ("route", "model", "place")
+_OF_NOW: Final = tuple(
+    metric
+    for metric in METRICS
+    if metric.kind == "gauge"
+    and metric.name.startswith(
+        (
+            *("llmtop_requests_in_flight", "llmtop_concurrency_target"),
+            *("llmtop_oldest_request_age", "llmtop_budget_", "llmtop_engine_"),
+        )
+    )
+    and metric.name != "llmtop_engine_last_tick_timestamp_seconds"
+)
+"""What each tick tells anew; not when the last one came, which says since when nothing is known."""
 _CAUSES: Final = frozenset(get_args(Cause))
 _SKIPS: Final = frozenset(get_args(SkipReason))
 _HELD: Final = frozenset(get_args(HeldReason))
@@ -170,6 +183,7 @@ class MetricsFold:
         if not event.place:
             self._own_place = places.pop() if len(places) == 1 else ""
         self._count("llmtop_engine_starts_total", self._at(event.place), 1)
+        self._begin(("place",), self._at(event.place))
         there = {info.name for info in routes_after(self._routes.values(), event)}
         for name in self._routes.keys() - there:
             self._forget_gauges(self._where.pop(name))
@@ -221,10 +235,7 @@ class MetricsFold:
             if value is not None:
                 self._values[goal][where] = value
         self._values["llmtop_route_info"][_info_labels(where, info)] = 1.0
-        # From 0 on: a rate of a counter that begins at 1 misses its first.
-        for counter in METRICS:
-            if counter.kind == "counter" and counter.labels == _ROUTE_LABELS:
-                self._count(counter.name, where, 0)
+        self._begin(_ROUTE_LABELS, where)
         for outcome in OUTCOMES:
             self._count("llmtop_probes_total", (*where, outcome), 0)
         self._count("llmtop_attempts_total", (*where, "ok", ""), 0)
@@ -346,6 +357,13 @@ class MetricsFold:
 
     def _place(self, event: PlaceReport) -> None:
         self._values["llmtop_place_heard"][event.place,] = float(event.state == "heard")
+        if event.state == "heard":
+            return
+        # It would stand still and look well, while nobody knows how things are there.
+        for metric in _OF_NOW:
+            series, at = self._values[metric.name], metric.labels.index("place")
+            for labels in [labels for labels in series if labels[at] == event.place]:
+                del series[labels]
 
     def _fault(self, event: Fault) -> None:
         where = self._where.get(event.route)
@@ -425,6 +443,13 @@ class MetricsFold:
         """Return the label of an engine's place: of an agent's own events none is told, but its
         routes all have it."""
         return (place or self._own_place,)
+
+    def _begin(self, names: tuple[str, ...], labels: Labels) -> None:
+        """Let the counters with these labels begin, from 0 on: a rate of one that begins at 1
+        misses its first."""
+        for counter in METRICS:
+            if counter.kind == "counter" and counter.labels == names:
+                self._count(counter.name, labels, 0)
 
     def _count(self, name: str, labels: Labels, more: float) -> None:
         series = self._values[name]

@@ -316,6 +316,33 @@ def test_places_are_told_apart_by_their_label() -> None:
     assert values(fold, "place_heard") == {("eu",): 1}
 
 
+@pytest.mark.parametrize("state", ["silent", "gone", "unknown"])
+def test_of_a_place_that_is_not_heard_nothing_stands_still_and_looks_well(state: Any) -> None:
+    eu, us = route_info("alpha@eu", place="eu"), route_info("alpha@us", place="us")
+    fold = folded(hello(eu, place="eu"), hello(us, place="us"))
+    budget = BudgetState(route="", used_tokens=1, limit_tokens=2, used_usd=1.0, limit_usd=2.0)
+    for name in ("eu", "us"):
+        counts = RouteCounts(route=f"alpha@{name}", in_flight=2, target=4, oldest_open_ns=1)
+        fold.fold([replace(tick(2.0, counts, budgets=(budget,)), place=name)])
+    of_all = {name for name, series in fold.read()[0].items() if series}
+    fold.fold([PlaceReport(at_ns=at(3.0), place="eu", state=state, since_ns=at(2.0))])
+    told = fold.read()[0]
+    assert {name for name, series in told.items() if series} == of_all | {"llmtop_place_heard"}
+    stands = {
+        name
+        for name, series in told.items()
+        if METRIC[name].kind == "gauge" and any("eu" in labels for labels in series)
+    }
+    assert stands == {
+        *("llmtop_place_heard", "llmtop_route_info", "llmtop_route_held"),
+        *("llmtop_goal_time_to_first_token_seconds", "llmtop_goal_probe_duration_seconds"),
+        *("llmtop_goal_success_ratio", "llmtop_goal_good_ratio"),
+        "llmtop_engine_last_tick_timestamp_seconds",
+    }
+    fold.fold([replace(tick(4.0, counts), place="eu")])
+    assert ("eu",) in values(fold, "engine_lag_p99_seconds")
+
+
 def test_what_an_agent_says_of_itself_is_said_of_its_place() -> None:
     """Its stream names no place; its routes do."""
     route = route_info("alpha@eu", place="eu")
@@ -363,6 +390,8 @@ def test_counters_are_there_from_the_hello_on() -> None:
     assert values(fold, "attempts_total") == {(*ALPHA, "ok", ""): 0}
     assert spread(fold, "time_to_first_token_seconds", *ALPHA, "ok") == (0, 0)
     assert spread(fold, "probe_duration_seconds", *ALPHA, "ok") == (0, 0)
+    assert values(fold, "engine_gaps_total") == {("",): 0}
+    assert values(fold, "engine_gap_seconds_total") == {("",): 0}
 
 
 def test_a_route_that_answers_whole_has_no_ttft_from_the_hello_on() -> None:
