@@ -10,7 +10,6 @@ Rule 4: who folds and who reads are two threads: both hold the lock, for as shor
 
 import threading
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, get_args
 
@@ -53,8 +52,6 @@ from probes.exports.open_probes import OpenProbes
 from probes.kit.clock import NS_PER_S, seconds
 from probes.stats.tokens import seconds_per_token
 
-_GAPS_KEPT: Final = 32
-"""More than lie within the longest probe."""
 _INCIDENTS_KEPT: Final = 2_000
 _ROUTES_KEPT: Final = 2_000
 """Routes with their model and place that have series of their own; what was counted stays counted,
@@ -119,7 +116,6 @@ class MetricsFold:
         self._all: set[Where] = set()
         """All that have series."""
         self._open = OpenProbes()
-        self._gaps: dict[str, deque[tuple[int, int]]] = {}
         self._skipped: dict[tuple[str, str], int] = {}
         """By route and reason, as the engine counts them since it began."""
         self._drops: dict[str, int] = {}
@@ -298,7 +294,7 @@ class MetricsFold:
             return
         labels = (*where, event.outcome)
         self._count("llmtop_probes_total", labels, 1)
-        is_measured = not event.flagged and self._engine_ran(info.place, event)
+        is_measured = self._open.is_measured(event, info.place)
         goal_s = e2e_goal_of(info, event.cohort)
         if is_good_probe(event, info, goal_s, is_measured=is_measured):
             self._count("llmtop_good_probes_total", where, 1)
@@ -349,8 +345,7 @@ class MetricsFold:
 
     def _gap(self, event: Gap) -> None:
         labels = self._at(event.place)
-        gaps = self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT))
-        gaps.append((event.started_ns, event.at_ns))
+        self._open.slept(event)
         self._count("llmtop_engine_gaps_total", labels, 1)
         lasted_s = max(0.0, seconds(event.at_ns - event.started_ns))
         self._count("llmtop_engine_gap_seconds_total", labels, lasted_s)
@@ -480,11 +475,6 @@ class MetricsFold:
     def _all_where(self, routes: Iterable[str]) -> list[Where]:
         """Return the labels of routes that are known; none at all where none is named."""
         return [self._where[name] for name in routes if name in self._where] or [("", "", "")]
-
-    def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
-        # What names no place is said of all of them.
-        gaps = (*self._gaps.get(place, ()), *(self._gaps.get("", ()) if place else ()))
-        return not any(began < event.at_ns and event.started_ns < ended for began, ended in gaps)
 
 
 def _reason(reason: str) -> str:
