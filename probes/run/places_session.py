@@ -146,7 +146,7 @@ class PlacesSession:
         )
         self._sinks: list[Sink] = [
             # In the order of `Session`, for its reasons.
-            board_sink(self._board),
+            board_sink(self._board) if self._timeline is None else self._timeline.fold,
             *([] if recorder is None else [recorder_sink(recorder)]),
             *([] if self._timeline is None else [self._timeline.receive]),
             *([] if history is None else [history.receive]),
@@ -311,7 +311,10 @@ class PlacesSession:
         if self._history is not None:
             self._history.start(self._problems.put)
         try:
-            await self._source.run()
+            if self._timeline is None:
+                await self._source.run()
+            else:
+                await self._timeline.during(self._source.run)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._finish()

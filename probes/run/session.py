@@ -137,8 +137,9 @@ class Session:
             else None
         )
         self._sinks: list[Sink] = [
-            # Whoever comes later and looks at the board sees the batch that it is called with.
-            board_sink(self._board),
+            # Whoever comes later and looks at the board sees the batch that it is called with, but
+            # while a checkpoint is taken for who goes back.
+            board_sink(self._board) if self._timeline is None else self._timeline.fold,
             # A subscriber that commands in answer to an event changes what is wanted after it.
             self._wanted.receive,
             # What a subscriber prints, or fails at, is on record already.
@@ -348,7 +349,10 @@ class Session:
         if self._history is not None:
             self._history.start(self._problems.put, self._judge.diagnostician.references)
         try:
-            await self._source.run()
+            if self._timeline is None:
+                await self._source.run()
+            else:
+                await self._timeline.during(self._source.run)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._finish()
