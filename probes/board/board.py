@@ -142,6 +142,12 @@ class Board:
         """Names of all routes, in the order they were announced."""
         return tuple(self._routes)
 
+    def parts(self) -> tuple[tuple[RouteBoard, ...], tuple[RunState | PlaceBoard, ...]]:
+        """Return its routes, and what several of them know in common. What was put off is drawn: no
+        frame changes anything from here to the next event."""
+        self._catch_up(len(self._unseen))
+        return tuple(self._routes.values()), (self._run, *self._places.values())
+
     def fold(self, event: Event) -> None:  # noqa: C901 - hot: a call for each would cost more
         """Take one event, in the order of the stream.
 

@@ -247,7 +247,7 @@ class PlacesSession:
         """Run until `stop`."""
         self._stream.start()
         try:
-            await self._source.run()
+            await self._stream.during(self._source.run)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._stream.close(self._own_hello)

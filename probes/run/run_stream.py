@@ -15,7 +15,7 @@ Rule 5: at the end exports go first and the recorder last: what is told until th
 
 import os
 import queue
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -89,8 +89,9 @@ class RunStream:
         self._begins_from_history = begins_from_history
         self._sinks = JudgedSinks(
             Judge(diagnostician),
-            # Whoever comes later and looks at the board sees the batch that it is called with.
-            board_sink(self.board),
+            # Whoever comes later and looks at the board sees the batch that it is called with, but
+            # while a checkpoint is taken for who goes back.
+            board_sink(self.board) if self.timeline is None else self.timeline.fold,
             # A subscriber that commands in answer to an event changes what is wanted after it.
             learn,
             # What a subscriber prints, or fails at, is on record already.
@@ -195,6 +196,13 @@ class RunStream:
             self._history.start(self.note, self._diagnostician.references)
         else:
             self._history.start(self.note)
+
+    async def during(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what the batches come from, and in turns of the loop what takes long of them."""
+        if self.timeline is None:
+            await work()
+        else:
+            await self.timeline.during(work)
 
     async def close(self, hello: Callable[[], Event]) -> None:
         """End it, and return when all is written; `hello` makes ours, where nobody's came."""

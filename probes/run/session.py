@@ -325,7 +325,7 @@ class Session:
             self._stream.note(text, route)
         self._stream.start()
         try:
-            await self._source.run()
+            await self._stream.during(self._source.run)
         finally:
             with anyio.CancelScope(shield=True):
                 # Before exports take their seconds: what is not given back counts as spent.
