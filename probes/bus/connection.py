@@ -28,6 +28,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from probes.bus.address import BusAddress
+from probes.bus.messages import LONGEST_COMMAND
 from probes.bus.names import (
     BUDGETS_BUCKET,
     COCKPIT_INBOX,
@@ -79,6 +80,8 @@ _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
+_REQUESTS_WAITING: Final = 500
+"""Of one subject: more than a person sends, and no more of one who floods it."""
 _NOT_READY: Final = 10008
 """JetStream's code for "temporarily unavailable": it reads its files, or votes for a leader."""
 _WRONG_REVISION: Final = (10071, 10164)
@@ -650,7 +653,13 @@ class _Link:
             if message.reply:
                 await self.client.publish(message.reply, reply)
 
-        await self.client.subscribe(subject, cb=take)
+        # What waits is bounded: of a flood the client drops what comes beyond, and tells nobody.
+        await self.client.subscribe(
+            subject,
+            cb=take,
+            pending_msgs_limit=_REQUESTS_WAITING,
+            pending_bytes_limit=_REQUESTS_WAITING * LONGEST_COMMAND,
+        )
 
 
 def _of_jetstream(error: "APIError", where: str) -> BusError:

@@ -55,7 +55,7 @@ from probes.kit.process_identity import current_identity
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
-from probes.run.bus_commands import obey
+from probes.run.bus_commands import TOO_MANY, CommandRate, obey
 from probes.run.printing import LOOK_S
 from probes.run.session import Session
 from probes.store.recording import Recorder
@@ -235,6 +235,7 @@ class PlaceAgent:
             report=self._report,
         )
         self._life = RecordedLife(place, connection.shown, held.run)
+        self._commands = CommandRate()
         self._wanted_bell = Signal()
         self._wanted_written = b""
         self._all_sent = anyio.Event()
@@ -353,11 +354,14 @@ class PlaceAgent:
             await self._clock.sleep(_WANTED_S)
 
     async def _answer(self, request: bytes) -> bytes:
+        if not self._commands.takes(self._clock.monotonic_ns()):
+            return encode(TOO_MANY)
         reply = obey(
             request,
             wanted=self._session.wanted,
             command=self._session.command,
             offset_ns=self._events.offset_ns,
+            unliftable=self._session.unliftable,
         )
         self._wanted_bell.ring()
         return encode(reply)
