@@ -29,6 +29,7 @@ from anyio.lowlevel import checkpoint
 from probes.bus.address import BusAddress
 from probes.bus.names import (
     BUDGETS_BUCKET,
+    COCKPIT_INBOX,
     EVENTS_OF_ALL,
     HELLOS_BUCKET,
     PLACES_BUCKET,
@@ -158,14 +159,16 @@ class BusConnection:
         *,
         clock: Clock,
         name: str = "llmtop",
+        inbox: str = COCKPIT_INBOX,
         changed: Callable[[BusState], object] = lambda _state: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Prepare; `name` is what the server's monitoring shows, `changed` hears of each change of
-        `state`, `jitter` gives numbers from 0 to 1."""
+        """Prepare; `name` is what the server's monitoring shows, answers come below `inbox`,
+        `changed` hears of each change of `state`, `jitter` gives numbers from 0 to 1."""
         self._address = address
         self._clock = clock
         self._name = name
+        self._inbox = inbox
         self._changed = changed
         self._jitter = jitter
         self._link: _Link | None = None
@@ -439,6 +442,7 @@ class BusConnection:
                 await link.client.connect(
                     list(address.servers),
                     name=self._name,
+                    inbox_prefix=self._inbox,
                     error_cb=link.note,
                     closed_cb=link.closed,
                     allow_reconnect=False,
@@ -710,10 +714,10 @@ async def _ensure(link: _Link) -> None:
         duplicate_window=_DUPLICATES_S,
     )
     buckets = (
-        _bucket_config(PLACES_BUCKET, "who probes where", age_s=PRESENCE_TTL_S),
-        _bucket_config(HELLOS_BUCKET, "the newest engine of each place"),
-        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
-        _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
+        _bucket_config(PLACES_BUCKET, "who probes where", most_mb=4, age_s=PRESENCE_TTL_S),
+        _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
+        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place", most_mb=64),
+        _bucket_config(BUDGETS_BUCKET, "what all places may spend", most_mb=64),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -724,15 +728,26 @@ async def _ensure(link: _Link) -> None:
             with suppress(BadRequestError):
                 try:
                     await link.stream.add_stream(config)
-                except APIError as error:
-                    if config is not events or error.err_code != _NO_ROOM:
+                except TimeoutError:
+                    if "stream.create" not in link.refusal.lower():
                         raise
-                    await link.stream.add_stream(config, max_bytes=LEAST_EVENTS_BYTES)
+                    # Who may will make it: that is waited for.
+                    raise NoAnswerError(
+                        f"the bus has no stream {name} yet, and this user may not make it: "
+                        "`llmtop --bus` as one who may makes all that is needed"
+                    ) from None
+                except APIError as error:
+                    if error.err_code != _NO_ROOM:
+                        raise
+                    # Little is ever in a bucket; where no room is left to be promised, no bound is.
+                    least = LEAST_EVENTS_BYTES if config is events else -1
+                    await link.stream.add_stream(config, max_bytes=least)
             await link.stream.stream_info(name)
 
 
-def _bucket_config(name: str, what: str, *, age_s: float = 0.0) -> "StreamConfig":
-    """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream."""
+def _bucket_config(name: str, what: str, *, most_mb: int, age_s: float = 0.0) -> "StreamConfig":
+    """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream, but
+    with a bound, and without roll-ups: by one header whoever may set one key would delete all."""
     from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
     return StreamConfig(
@@ -741,8 +756,9 @@ def _bucket_config(name: str, what: str, *, age_s: float = 0.0) -> "StreamConfig
         subjects=[f"$KV.{name}.>"],
         max_msgs_per_subject=1,
         max_age=age_s,
+        max_bytes=most_mb << 20,
         duplicate_window=min(age_s, _DUPLICATES_S) or _DUPLICATES_S,
-        allow_rollup_hdrs=True,
+        allow_rollup_hdrs=False,
         allow_direct=True,
         deny_delete=True,
         # A bucket that is full refuses; it never forgets what somebody set.

@@ -11,7 +11,7 @@ known the engine's events wait. An engine of this machine stamps with our own cl
 known.
 Rule 3: an engine whose stamps are no longer where the constant puts them, since either machine
 slept or its clock runs fast, is begun anew: two constants in one life would be a measurement that
-nobody made.
+nobody made. One after the other of such engines each waits twice as long.
 Rule 4: places know nothing of each other. A command goes to the place of its route, or to all where
 it names none; one that cannot be reached is said to be so, with since when, and the others go on.
 Rule 5: who may send a key to whom is decided here: headers go to engines of this machine alone.
@@ -63,8 +63,8 @@ _STOOD_NS: Final = 2 * NS_PER_S
 class RenewableSource(Source, Protocol):
     """A source whose engine can be begun anew."""
 
-    def renew(self) -> None:
-        """End the engine in order and start another at once."""
+    def renew(self, why: str) -> None:
+        """End the engine in order and start another, later each time where that does not last."""
         ...
 
 
@@ -320,9 +320,11 @@ class SeveralPlaces(MergedSources[RenewableSource]):
         which places are heard."""
         has_leapt = self._line.catch_up()
         for feed, engine in zip(self._feeds, self._engines, strict=True):
-            if feed.drifted or has_leapt:
-                feed.drifted = False
-                engine.renew()
+            if has_leapt:
+                engine.renew("this machine slept, or its clock was set")
+            elif feed.drifted:
+                engine.renew("its stamps run away from the time here")
+            feed.drifted = False
         for number, feed in enumerate(self._feeds):
             self._add(number, feed.settle_if_due())
         self._tell_places()
@@ -346,6 +348,8 @@ class SeveralPlaces(MergedSources[RenewableSource]):
                 since_ns = back_ns
             # Not when the next try is due: that is of the moment, and this is kept.
             detail = status.end if state in ("unknown", "gone") else ""
+            if status.state == "starting" and state == "unknown":
+                detail = detail or status.detail  # what it says in the place of a hello
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,
