@@ -509,7 +509,9 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
     command.add_argument(
-        "--lift", action="store_true", help="count from what is known, after a broken ledger"
+        "--lift",
+        action="store_true",
+        help="count from what is known, after a broken ledger or on a new bus",
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
 

@@ -21,11 +21,10 @@ from typing import Final, NamedTuple, TypeAlias
 from msgspec.structs import replace
 
 from probes.board.good_probe import e2e_goal_of, is_good_probe
-from probes.board.views import Happening, RouteState, RouteView, Snapshot
+from probes.board.views import Happening, IncidentView, RouteState, RouteView, Snapshot
 from probes.events import (
     Alert,
     AttemptFinished,
-    Diagnosis,
     Event,
     Gap,
     Health,
@@ -348,7 +347,7 @@ class _Reading:
         # What was said before the stretch knows when it was named.
         records |= {record.word.id: record for record in known if _touches(record, stretch)}
         for view in snapshot.incidents:
-            records.setdefault(view.diagnosis.id, _record_of(view.diagnosis, self._anchor_ns))
+            records.setdefault(view.diagnosis.id, _record_of(view, self._anchor_ns))
         told = records.pop(incident, None)
         hit = frozenset(() if told is None else told.routes)
         slice_ns = _slice_ns(stretch)
@@ -447,8 +446,9 @@ def _touches(record: IncidentRecord, stretch: Stretch) -> bool:
     return record.since_ns <= stretch.end_ns and end_ns >= stretch.begin_ns
 
 
-def _record_of(word: Diagnosis, anchor_ns: int) -> IncidentRecord:
+def _record_of(view: IncidentView, anchor_ns: int) -> IncidentRecord:
     """Return what is known of an incident that was first spoken of before the stretch."""
+    word = view.diagnosis
     return IncidentRecord(
         word,
         word.since_ns,
@@ -456,6 +456,7 @@ def _record_of(word: Diagnosis, anchor_ns: int) -> IncidentRecord:
         routes=word.routes,
         causes=[(word.since_ns, word.cause)],
         anchor_ns=anchor_ns,
+        seen=view.seen,
     )
 
 

@@ -322,6 +322,7 @@ class PlaceAgent:
             wanted=self._session.wanted,
             command=self._session.command,
             offset_ns=self._events.offset_ns,
+            unliftable=self._session.unliftable,
         )
         self._wanted.look()
         return encode(reply)

@@ -18,7 +18,7 @@ from probes.board import Board
 from probes.config import Config
 from probes.config.settings import Alerting
 from probes.control.attention import Attention
-from probes.control.commands import Command, MarkTime, WatchText
+from probes.control.commands import Command, Lift, MarkTime, WatchText
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
 from probes.control.wanted_elsewhere import WantedElsewhere
@@ -232,10 +232,8 @@ class PlacesSession:
         self._source.retry()
 
     def lift(self) -> None:
-        """Say that this is done where the budgets are held."""
-        self._stream.emit(
-            "budgets are held where the probes are sent: they are lifted there, not from here"
-        )
+        """Have it done where the budgets are held."""
+        self._source.send(Lift())
 
     async def outlast(self, duration_s: float) -> None:
         """Return so many seconds after the first hello, or after that is given up."""
@@ -249,7 +247,7 @@ class PlacesSession:
         """Run until `stop`."""
         self._stream.start()
         try:
-            await self._source.run()
+            await self._stream.during(self._source.run)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._stream.close(self._own_hello)

@@ -7,7 +7,7 @@ Rule 2: a batch is judged before anybody hears it, and its verdicts are part of 
 which sinks hear it stands here, with its reasons.
 Rule 3: where the run begins from what is kept of earlier ones, what was usual then stands right
 behind the first hello, of several places of each: it is part of the stream, so that a replay judges
-as the run did.
+as the run did. So is what was seen before of what is wrong, as soon as it is found.
 Rule 4: what the recorder, the history and exports cannot do is told in the stream, behind the batch
 that came next; before the hello it waits like all else.
 Rule 5: at the end exports go first and the recorder last: what is told until then is recorded, too.
@@ -15,7 +15,7 @@ Rule 5: at the end exports go first and the recorder last: what is told until th
 
 import os
 import queue
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -89,8 +89,9 @@ class RunStream:
         self._begins_from_history = begins_from_history
         self._sinks = JudgedSinks(
             Judge(diagnostician),
-            # Whoever comes later and looks at the board sees the batch that it is called with.
-            board_sink(self.board),
+            # Whoever comes later and looks at the board sees the batch that it is called with, but
+            # while a checkpoint is taken for who goes back.
+            board_sink(self.board) if self.timeline is None else self.timeline.fold,
             # A subscriber that commands in answer to an event changes what is wanted after it.
             learn,
             # What a subscriber prints, or fails at, is on record already.
@@ -159,6 +160,8 @@ class RunStream:
         events, lines = self._sinks.give(events, lines)
         self._follow(events, lines)
         self.tell_notes()
+        if self._history is not None and (seen := self._history.seen(self.newest_ns)):
+            self.deliver(seen)
 
     def deliver(self, events: list[Event]) -> None:
         """Put events of our own into the stream."""
@@ -193,6 +196,13 @@ class RunStream:
             self._history.start(self.note, self._diagnostician.references)
         else:
             self._history.start(self.note)
+
+    async def during(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what the batches come from, and in turns of the loop what takes long of them."""
+        if self.timeline is None:
+            await work()
+        else:
+            await self.timeline.during(work)
 
     async def close(self, hello: Callable[[], Event]) -> None:
         """End it, and return when all is written; `hello` makes ours, where nobody's came."""

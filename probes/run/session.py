@@ -23,7 +23,7 @@ from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
 from probes.control.attention import Attention
-from probes.control.commands import Adapt, Command, Configure, Go, SetKnob
+from probes.control.commands import Adapt, Command, Configure, Go, Lift, SetKnob
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
@@ -239,6 +239,9 @@ class Session:
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
+        if isinstance(command, Lift):
+            self.lift()
+            return
         before = self._wanted.now.routes
         self._wanted.command(command)
         if isinstance(command, Adapt):
@@ -297,6 +300,11 @@ class Session:
         for engine in self._funded:
             engine.top_up()
 
+    @property
+    def unliftable(self) -> str:
+        """What is in doubt of the budgets and cannot be lifted; empty where nothing is."""
+        return self._ledger.doubt if self._ledger.doubt_kind == "away" else ""
+
     async def outlast(self, duration_s: float) -> None:
         """Return so many seconds after the first hello: what a run's duration counts from.
 
@@ -317,7 +325,7 @@ class Session:
             self._stream.note(text, route)
         self._stream.start()
         try:
-            await self._source.run()
+            await self._stream.during(self._source.run)
         finally:
             with anyio.CancelScope(shield=True):
                 # Before exports take their seconds: what is not given back counts as spent.

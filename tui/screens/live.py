@@ -821,8 +821,15 @@ class LiveScreen(Screen[None]):
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        doubt = self.cockpit.frames.present().header.budget_doubt
-        if doubt and not self._is_over():
+        header = self.cockpit.frames.present().header
+        if not header.budget_doubt or self._is_over():
+            return
+        if header.budget_doubt_kind == "away":
+            self.notify(
+                "Other places spend of these budgets, too: until they can be read again nobody"
+                " knows what is left, and nothing lifts that."
+            )
+        else:
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:
