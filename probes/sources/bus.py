@@ -7,30 +7,26 @@ at its number: a bus that lost its store numbers anew. What comes twice is dropp
 numbers.
 Rule 3: that a place is silent is judged while everything that came was read, and never while the
 bus is lost: then nobody knows.
-Rule 4: a command goes to the place of its route, those of one place one after the other. One that
-was refused or had no answer is told in the stream; it is not sent again, for it may have been done.
+Rule 4: a command goes to the place of its route (`PlaceCommands`). One that was not done, or may
+not have been, is told in the stream.
 Rule 5: the present is the bus's: places and readers compare with that alone.
 """
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, Protocol
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
 from probes.bus.connection import (
     PRESENCE_TTL_S,
     BusError,
-    BusLostError,
     BusState,
     Entry,
-    NoAnswerError,
     StreamMessage,
 )
-from probes.bus.messages import decode_hello, decode_reply
+from probes.bus.messages import decode_hello
 from probes.bus.names import (
     EVENTS_OF_ALL,
     FIRST_HEADER,
@@ -39,12 +35,11 @@ from probes.bus.names import (
     PLACES_BUCKET,
     RUN_HEADER,
     WANTED_BUCKET,
-    commands_of,
     events_of,
 )
 from probes.config.errors import ConfigError
 from probes.config.places import check_place
-from probes.control.commands import Command, Lift, Pause, encode_command
+from probes.control.commands import Command, Lift, Pause
 from probes.control.status import HostStatus
 from probes.control.wanted_record import WantedRecord, decode_wanted
 from probes.events import Hello, Notice
@@ -52,6 +47,7 @@ from probes.events.foreign import decode_foreign
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import time_of_day
+from probes.sources.place_commands import PlaceCommands
 from probes.sources.place_streams import MOST_ROUTES, SILENT_AFTER_NS, PlaceMessage, PlaceStreams
 from probes.sources.source import Receive
 
@@ -71,10 +67,6 @@ _AGAIN_S: Final = 0.5
 """Before what failed is tried again while there is a connection."""
 _ASK_HELLO_NS: Final = 2 * NS_PER_S
 """Between two times that a greeting which was not there is asked for."""
-_ANSWER_S: Final = 3.0
-"""What an agent has to answer a command in: it does so between two batches."""
-_MOST_WAITING: Final = 100
-"""Commands that wait for a place."""
 _MOST_PLACES: Final = 200
 """More are left out: whoever may publish can make up names without end."""
 _LONGEST_RUN: Final = 64
@@ -174,8 +166,7 @@ class BusSource:
         self._released.set()
         self._stopping = anyio.Event()
         self._is_stopped = False
-        self._tasks: TaskGroup | None = None
-        self._outgoing: dict[str, deque[Command]] = {}
+        self._commands = PlaceCommands(bus, self._tell_not_done)
 
     # What a source is asked.
 
@@ -226,14 +217,7 @@ class BusSource:
     def send(self, command: Command) -> None:
         """Pass a command on to the place of its route, or to all; returns at once."""
         for place in self._places_of(command):
-            waiting = self._outgoing.get(place)
-            if waiting is None and self._tasks is not None:
-                waiting = self._outgoing[place] = deque()
-                self._tasks.start_soon(self._deliver, place, waiting)
-            if waiting is None or len(waiting) >= _MOST_WAITING:
-                self._tell_failed(place, command, "it was not sent: too many wait, or none can")
-            else:
-                waiting.append(command)
+            self._commands.send(place, command)
 
     def hold(self) -> None:
         """Read no further until `release`; the bus keeps what comes."""
@@ -260,7 +244,7 @@ class BusSource:
         """Give events until `stop`."""
         try:
             async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
+                self._commands.tasks = tasks
                 tasks.start_soon(self._bus.run)
                 tasks.start_soon(self._read)
                 tasks.start_soon(self._mind, PLACES_BUCKET, self._note_presence)
@@ -269,7 +253,7 @@ class BusSource:
                 await self._stopping.wait()
                 tasks.cancel_scope.cancel()
         finally:
-            self._tasks = None
+            self._commands.tasks = None
             self._is_stopped = True
             with anyio.CancelScope(shield=True):
                 await self._bus.close()
@@ -517,49 +501,11 @@ class BusSource:
         place = route.rpartition("@")[2]
         return (place,) if place in self.places else ()
 
-    async def _deliver(self, place: str, waiting: deque[Command]) -> None:
-        """Send what waits for a place, one after the other."""
-        while waiting:
-            command = waiting[0]
-            why = await self._ask(place, command)
-            if why:
-                self._tell_failed(place, command, why)
-            waiting.popleft()
-        del self._outgoing[place]
-
-    async def _ask(self, place: str, command: Command) -> str:
-        """Have a place obey; return why it did not, or may not have; empty where it did."""
-        try:
-            reply = await self._bus.request(
-                commands_of(place), encode_command(command), timeout_s=_ANSWER_S
-            )
-            return neutralise(decode_reply(reply).refusal, _WORDS_LIMIT)
-        except NoAnswerError:
-            return "no agent answers there"
-        except BusLostError:
-            return "the bus is lost"
-        except BusError as error:
-            return neutralise(str(error), _WORDS_LIMIT)
-        except msgspec.DecodeError:
-            return "its answer was none"
-
-    def _tell_failed(self, place: str, command: Command, why: str) -> None:
+    def _tell_not_done(self, place: str, command: Command, words: str) -> None:
         route = getattr(command, "route", "")
-        told = f"{command_words(command)} not done at {place}: {why}"
-        at_ns = max(self.now_ns, self._streams.newest_ns)
-        self._streams.tell(Notice(at_ns=at_ns, route=route, text=told))
+        self._streams.tell(Notice(at_ns=self.now_ns, route=route, text=words))
         self._failed(command, place)
         self._give()
-
-
-def command_words(command: Command) -> str:
-    """Return what a command asks for, in a few words."""
-    kind = str(command.__struct_config__.tag)
-    if isinstance(command, Pause):
-        return "pause" if command.paused else "resume"
-    if knob := getattr(command, "knob", ""):
-        return f"{knob} {getattr(command, 'value', 0.0):g}"
-    return kind.replace("_", " ")
 
 
 def _is_place(name: str) -> bool:
