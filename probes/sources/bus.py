@@ -107,6 +107,35 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[StreamMessage]]: ...
 
 
+class _BusTime:
+    """The bus's clock, by when it took what is here now."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead_ns: int | None = None
+        """It minus ours, as near as a message has told it."""
+        self._is_timed = False
+        """That was told by one that had just been taken."""
+
+    def note(self, taken_ns: int, *, is_new: bool) -> None:
+        """Compare it with ours."""
+        ahead_ns = taken_ns - self._clock.monotonic_ns()
+        if self._ahead_ns is None or ahead_ns > self._ahead_ns:
+            self._ahead_ns = ahead_ns  # what was on its way for the shortest time knows best
+        self._is_timed = self._is_timed or is_new
+
+    @property
+    def now_ns(self) -> int:
+        """The present on it; until anything has told that, our own wall clock's."""
+        now_ns = 0
+        if self._ahead_ns is not None:
+            now_ns = self._ahead_ns + self._clock.monotonic_ns()
+        if not self._is_timed:
+            # What was taken long before it was read says only that it is later by now.
+            now_ns = max(now_ns, self._clock.wall_ns())
+        return now_ns
+
+
 class BusSource:
     """Gives the events of all places on a bus, or of those that are asked for."""
 
@@ -141,10 +170,7 @@ class BusSource:
         self._asked_hello_ns: dict[str, int] = {}
         self._wanted_of: set[str] = set()
         """Places that keep something of what is wanted of their routes."""
-        self._ahead_ns: int | None = None
-        """The bus's clock minus ours, as near as a message has told it."""
-        self._is_timed = False
-        """That was told by one that had just been taken."""
+        self._time = _BusTime(self._clock)
         self._taken_ns = 0
         """When the bus took the last message that was read."""
         self._until = 0
@@ -173,13 +199,7 @@ class BusSource:
     @property
     def now_ns(self) -> int:
         """The present on the line of time that all places share."""
-        now_ns = 0
-        if self._ahead_ns is not None:
-            now_ns = self._ahead_ns + self._clock.monotonic_ns()
-        if not self._is_timed:
-            # What was taken long before it was read says only that it is later by now.
-            now_ns = max(now_ns, self._clock.wall_ns())
-        return max(now_ns, self._streams.newest_ns)
+        return max(self._time.now_ns, self._streams.newest_ns)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -351,7 +371,7 @@ class BusSource:
 
     async def _take(self, message: StreamMessage) -> None:
         """Take one message of the stream."""
-        self._note_time(message.at_ns, is_new=message.sequence > self._until)
+        self._time.note(message.at_ns, is_new=message.sequence > self._until)
         self._taken_ns = max(self._taken_ns, message.at_ns)
         place = self._place_of(message.subject)
         if place is None:
@@ -367,13 +387,6 @@ class BusSource:
             at_ns, text = self._streams.newest_ns, self._began_late
             self._streams.tell(Notice(at_ns=at_ns, route="", text=text))
             self._began_late = ""
-
-    def _note_time(self, taken_ns: int, *, is_new: bool) -> None:
-        """Compare the bus's clock with ours, by when it took something that is here now."""
-        ahead_ns = taken_ns - self._clock.monotonic_ns()
-        if self._ahead_ns is None or ahead_ns > self._ahead_ns:
-            self._ahead_ns = ahead_ns  # what was on its way for the shortest time knows best
-        self._is_timed = self._is_timed or is_new
 
     def _place_of(self, subject: str) -> str | None:
         """Return whose a message is; None where it is to be left out."""
@@ -442,7 +455,7 @@ class BusSource:
     def _note_presence(self, entry: Entry) -> None:
         place = entry.key
         # It is renewed each few seconds: no entry is old.
-        self._note_time(entry.at_ns, is_new=True)
+        self._time.note(entry.at_ns, is_new=True)
         if not entry.value:
             self._present.pop(place, None)
         elif place in self._present or (len(self._present) < _MOST_PLACES and _is_place(place)):
