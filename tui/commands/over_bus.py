@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import msgspec
 
 from probes.bus.address import BusAddress, bus_address, listed_password
 from probes.bus.connection import BusConnection, BusError
@@ -18,6 +17,7 @@ from probes.sources.source import Receive
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
+from tui.commands.settings import with_window
 from tui.commands.watch import history_of, need_face, recorder_of, show
 from tui.terminal.collector import passes_seldom
 
@@ -50,9 +50,7 @@ def run(arguments: Namespace) -> int:
     )
     need_face(arguments, "llmtop --bus URL")
     config, problems = display_settings(os.environ)
-    if arguments.window is not None:
-        display = msgspec.structs.replace(config.display, window=arguments.window)
-        config = msgspec.structs.replace(config, display=display)
+    config = with_window(config, arguments)
     try:
         anyio.run(_try, address)
     except BusError as error:
