@@ -158,6 +158,11 @@ class HistoryKeeper:
         self._queue.put(tuple(self._references()))
         self._queue.put(None)
         self._thread.join(_CLOSE_S)
+        if self._thread.is_alive():
+            self._report(
+                f"the history {self._path} was not written in {_CLOSE_S:g} s, and is left: `llmtop"
+                " history import` of the run's recording brings back what it lacks"
+            )
 
     # In the thread.
 
@@ -197,6 +202,12 @@ class HistoryKeeper:
                 self._report(news)
             file.news.clear()
         file.close()
+        if waits.slots:
+            what = counted(len(waits.slots), "slot")
+            self._report(
+                f"the history lacks {what} of this run, which `llmtop history import` of its"
+                " recording brings back"
+            )
 
     def _gather(self, fold: "HistoryFold") -> tuple[bool, Sequence[Reference]]:
         """Fold what comes within a second; return whether that is the end, and what is usual."""

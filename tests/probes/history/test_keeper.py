@@ -142,6 +142,21 @@ def test_a_file_that_takes_nothing_is_told_once_and_tried_again(tmp_path: Path) 
     assert probes(folder / "history.sqlite3") == 2
 
 
+def test_what_a_run_could_never_write_is_told_at_its_end_with_what_brings_it_back(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in the way").write_bytes(b"")
+    told: list[str] = []
+    one = keeper(tmp_path / "in the way" / "history.sqlite3")
+    one.start(told.append)
+    one.receive(probed([1, 2]).events, b"")
+    one.close()
+    assert told[-1] == (
+        "the history lacks 1 slot of this run, which `llmtop history import` of its recording"
+        " brings back"
+    )
+
+
 def test_a_broken_file_is_told_and_the_run_is_kept_in_a_new_one(path: Path) -> None:
     path.write_bytes(b"junk" * 5000)
     told = list[str]()
