@@ -18,7 +18,6 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from probes.board.views import Happening
-from probes.control.commands import Command
 from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
 from tui.panes.happenings import happening_at, next_filter, route_of
@@ -300,16 +299,6 @@ class HomeScreen(LiveScreen):
             self.action_move(direction * SCROLL_STEP)
         else:
             super().action_scroll_pane(direction)
-
-    def action_only_hurt(self) -> None:
-        """Show only routes that hurt, or all of them."""
-        self.look(replace(self.view, only_hurt=not self.view.only_hurt, offsets={}))
-
-    def send(self, command: Command | None) -> None:
-        """Hand a command to the engine; its route is the user's from now on."""
-        if self.view.selected is None and (name := getattr(command, "route", "")):
-            self.view = replace(self.view, selected=name)
-        super().send(command)
 
     def action_sort(self) -> None:
         """Sort by the next column."""

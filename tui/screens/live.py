@@ -333,6 +333,8 @@ class LiveScreen(Screen[None]):
 
         In the past only brakes and marks are, and what they do is said.
         """
+        if self.view.selected is None and (name := getattr(command, "route", "")):
+            self.view = replace(self.view, selected=name)  # its route is the user's from now on
         if command is None or self._is_over():
             return
         past = self.view.past
@@ -552,6 +554,10 @@ class LiveScreen(Screen[None]):
         name = pane.spec.name
         offset = min(max(0, self.view.offset(name) + by), _MOST_SCROLLED)
         self.look(replace(self.view, offsets={**self.view.offsets, name: offset}))
+
+    def action_only_hurt(self) -> None:
+        """Show only routes that hurt, or all of them."""
+        self.look(replace(self.view, only_hurt=not self.view.only_hurt, offsets={}))
 
     def action_window(self) -> None:
         """Take the next window of time; a frozen screen has only its own."""

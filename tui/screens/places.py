@@ -5,14 +5,23 @@ from typing import Final
 from msgspec.structs import replace
 from textual.app import ComposeResult
 
-from probes.board.views import Snapshot
+from probes.board.views import RouteView, Snapshot
 from tui.draw.text import Line
 from tui.keys import bindings
 from tui.panes.footer import footer_pane
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, PaneSpec
-from tui.panes.places import cell_at, grid_lines, grid_subtitle, grid_title, moved_cell
-from tui.panes.routes import Trends
+from tui.panes.places import (
+    cell_at,
+    edge_cell,
+    grid_lines,
+    grid_subtitle,
+    grid_title,
+    moved_cell,
+    route_of_cell,
+    troubled_cell,
+)
+from tui.panes.routes import Trends, following
 from tui.panes.verdicts import verdict_count
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
@@ -80,6 +89,10 @@ class PlacesScreen(LiveScreen):
 
     # Keys.
 
+    def route(self) -> RouteView | None:
+        """Return the route that knobs turn: the one under the cursor here."""
+        return route_of_cell(self.latest, self.view)
+
     def on_pane_pointed(self, event: Pane.Pointed) -> None:
         """Select the cell that was pointed at; twice: open its page."""
         if event.pane.spec.number != 1:
@@ -98,6 +111,30 @@ class PlacesScreen(LiveScreen):
         name = moved_cell(self.latest, self.view, down, on)
         if name is not None:
             self.look(replace(self.view, selected=name))
+
+    def action_trouble(self, step: int) -> None:
+        """Go to the next cell that hurts, row by row, or to the one before."""
+        name = troubled_cell(self.latest, self.view, step)
+        if name is None:
+            self.notify("No other route hurts.")
+        else:
+            self.look(replace(self.view, selected=name))
+
+    def action_edge(self, last: bool) -> None:
+        """Move the cursor to the last row, or give it back to the worst."""
+        if not last:
+            self.look(following(self.view))
+        elif name := edge_cell(self.latest, self.view):
+            self.look(replace(self.view, selected=name))
+
+    async def action_filter(self) -> None:
+        """Ask which routes are rows."""
+
+        def take(text: str) -> None:
+            self.look(replace(self.view, filter=text.strip().lower()))
+
+        words = "words that a name, model, tag or state in a row must contain; none: all rows"
+        await self.ask("/", take, hint=lambda _: words)
 
     def action_scroll_pane(self, direction: int) -> None:
         """Move the cursor by some rows."""
