@@ -318,7 +318,12 @@ class HomeScreen(LiveScreen):
 
     def action_preview(self) -> None:
         """Show the text of the selected route's oldest stream, or stop."""
-        self.look(replace(self.view, preview=not self.view.preview))
+        if "preview" not in self.view.idle:
+            self.look(replace(self.view, preview=not self.view.preview))
+        elif self.cockpit.session.replayed is not None:
+            self.notify("A recording has no text of open streams.")
+        else:
+            self.notify("The text of a stream stays where it is probed.")
 
 
 def _put(widget: Widget, x: int, y: int, width: int, height: int) -> None:

@@ -681,8 +681,11 @@ class LiveScreen(Screen[None]):
 
     # Comparing.
 
-    def action_tag(self, name: str = "") -> None:
+    async def action_tag(self, name: str = "") -> None:
         """Tag a route for a comparison, the selected one without a name; or take its tag away."""
+        if "tag" in self.view.idle:
+            await self.action_compare()  # which says why not
+            return
         route, tagged = self.route(), self.view.tagged
         name = name or (route.name if route is not None else "")
         if name in tagged:
