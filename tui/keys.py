@@ -115,7 +115,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("pane_5", "5", "5", "fifth pane", "Go to the fifth pane; again: the whole screen.",
         "move", "pane(5)", where=HOME),
     Hotkey("pane_6", "6", "6", "what happened", "Go to what happened; again: the whole screen.",
-        "move", "pane(6)", where=HOME),
+        "move", "pane(6)", where=HOME | PLACES),
     Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route.", "move", "open", 5,
         where=HOME),
     Hotkey("open_probe", "enter", "⏎", "probe", "Open the page of the selected probe.", "move",
@@ -165,7 +165,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "look", "window", 13, where=ROUTES),
     Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
-        where=HOME),
+        where=HOME | PLACES),
     Hotkey("alerts", "a", "a", "alerts", "List what somebody had to know: what fires, what is "
         "over, who has seen it.", "look", "alerts", 18, where=EVERYWHERE),
     Hotkey("acknowledge", "A", "A", "acknowledge", "Acknowledge the newest alert; again: mute its "

@@ -57,6 +57,10 @@ _MOST_NAME: Final = 26
 _NAME_LIMIT: Final = 120
 _COUNT: Final = 7  # " 20/20!"
 _MORE: Final = 4  # " +15"
+_BORDER: Final = 4
+"""Of a border's line: what stands beside its words."""
+_MOST_AROUND: Final = 3
+"""Lines above and below the rows."""
 _WHOLE: Final = "!"
 """Beside the count of a row or a column that hurts as a whole."""
 _WELL: Final = "·"
@@ -162,6 +166,15 @@ def grid_lines(
     if part.footed:
         lines.append(_foot(grid, part, bad, width))
     return lines[:height]
+
+
+def grid_height(snapshot: Snapshot, view: ViewState, width: int) -> int:
+    """Return how many lines all of the grid takes."""
+    grid = grid_of(snapshot, view)
+    if grid is None or not grid.names:
+        return 1
+    part = part_of(grid, view, width, len(grid.names) + _MOST_AROUND)
+    return part.heads + len(part.names) + part.footed
 
 
 def part_of(grid: PlacesGrid, view: ViewState, width: int, height: int) -> GridPart:
@@ -310,9 +323,12 @@ def grid_subtitle(snapshot: Snapshot, view: ViewState, width: int, height: int) 
         since = "" if route.since_s is None else f" {lasting(route.since_s)}"
         told = f"{neutralise(route.name, 40)} {route.state}{since}"
         parts.append(f"{told}: {why}" if why else told)
-        parts.append(f"CONC {route.target} · {pace_of(route)}")  # what knobs turn here
-    parts.append(hints(view.keys, ("open_cell", "its page"), ("leave", "back")))
-    return " · ".join(filter(None, parts))
+        knobs = f"CONC {route.target} · {pace_of(route)}"  # what keys turn here
+        keys = hints(view.keys, ("open_cell", "its page"), ("leave", "back"))
+        for more in (knobs, keys):  # the footer has the keys, too
+            if more and cells(" · ".join((*parts, more))) <= width - _BORDER:
+                parts.append(more)
+    return " · ".join(parts)
 
 
 def cell_figure(route: RouteView) -> str:

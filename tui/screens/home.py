@@ -20,7 +20,7 @@ from textual.widgets import Input
 from probes.board.views import Happening
 from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
-from tui.panes.happenings import happening_at, next_filter, route_of
+from tui.panes.happenings import happening_at, route_of
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, Want
 from tui.panes.routes import (
@@ -249,12 +249,6 @@ class HomeScreen(LiveScreen):
             return False
         self.view = replace(self.view, selected=name)
         return True
-
-    def action_log_filter(self) -> None:
-        """Show less, or all, of what happened."""
-        chosen = next_filter(self.view.log_filter)
-        offsets = {**self.view.offsets, "happenings": 0}
-        self.look(replace(self.view, log_filter=chosen, offsets=offsets))
 
     def go_to(self, name: str) -> None:
         """Select a route and open its page."""

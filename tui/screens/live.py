@@ -26,6 +26,7 @@ from probes.kit.short_figures import age
 from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.footer import key_at
+from tui.panes.happenings import next_filter
 from tui.panes.moment import moment_words
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -554,6 +555,12 @@ class LiveScreen(Screen[None]):
         name = pane.spec.name
         offset = min(max(0, self.view.offset(name) + by), _MOST_SCROLLED)
         self.look(replace(self.view, offsets={**self.view.offsets, name: offset}))
+
+    def action_log_filter(self) -> None:
+        """Show less, or all, of what happened."""
+        chosen = next_filter(self.view.log_filter)
+        offsets = {**self.view.offsets, "happenings": 0}
+        self.look(replace(self.view, log_filter=chosen, offsets=offsets))
 
     def action_only_hurt(self) -> None:
         """Show only routes that hurt, or all of them."""

@@ -1,5 +1,6 @@
 """The grid of places on the screen: its key, its cursor, its way to a page and back."""
 
+import made_happenings
 import made_places
 import pytest
 from fakes import FakeBoard, FakeSession, FakeStatus
@@ -19,6 +20,7 @@ from tui.screens.route import RouteScreen
 pytestmark = pytest.mark.anyio
 
 FAR = made_places.snapshot(far="eu-west")
+MANY = made_places.snapshot(made_places.NAMES, made_places.MANY)
 
 
 def session_of(shown: Snapshot) -> FakeSession:
@@ -285,3 +287,34 @@ async def test_keys_that_do_nothing_over_places_are_not_offered_and_say_what_doe
         assert "`llmtop sweep ROUTE`" in told.message
         assert "chat" not in told.message
         assert "eu-west" not in told.message
+
+
+async def test_what_happened_stands_below_the_grid_where_there_is_room() -> None:
+    happened = replace(FAR, happenings=made_happenings.HAPPENINGS)
+    async with cockpit((120, 40), session_of(happened)) as it:
+        screen = await on_the_grid(it)
+        grid, log = screen.panes["places"], screen.panes["happenings"]
+        assert grid.size.height == len(made_places.NAMES[:4]) + 2
+        assert log.region.y == grid.region.bottom
+        assert log.region.bottom == 39
+        assert "what happened · all routes" in str(log.border_title)
+        await it.press("f")
+        assert "what happened · chat@eu-west" in str(log.border_title)
+    async with cockpit(
+        (80, 24), session_of(replace(MANY, happenings=made_happenings.HAPPENINGS))
+    ) as it:
+        screen = await on_the_grid(it)
+        grid, log = screen.panes["places"], screen.panes["happenings"]
+        assert (grid.display, log.display) == (True, False)
+        await it.press("6")
+        assert (grid.display, log.display) == (False, True)
+        before = text(it, "#happenings")
+        await it.press("j", "pagedown")
+        assert text(it, "#happenings") != before
+        assert it.board.view.selected is None
+        await it.press("escape")
+        assert (grid.display, log.display) == (True, False)
+        await it.press("6", "6")
+        assert (grid.display, log.display) == (True, False)
+        await it.press("escape")
+        assert isinstance(it.app.screen, HomeScreen)
