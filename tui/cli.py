@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "nats", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32

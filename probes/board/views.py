@@ -24,6 +24,7 @@ from probes.events import (
     PlaceState,
     PriceInfo,
     ProbeFinished,
+    SeenBefore,
     Shortage,
     SkipReason,
 )
@@ -109,7 +110,7 @@ class PaceView(msgspec.Struct, frozen=True, kw_only=True):
     """In the run, most first."""
 
 
-class RouteView(msgspec.Struct, frozen=True, kw_only=True):
+class RouteView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
 
     Over the shortest window they begin no earlier than the onset of what is wrong: they say how it
@@ -261,6 +262,8 @@ class IncidentView(msgspec.Struct, frozen=True):
     idle_since_ns: int | None = None
     """Since when none of its routes is probed, paused or held, so that nobody knows whether it goes
     on; None while one is."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it."""
 
 
 class AlertView(msgspec.Struct, frozen=True):
@@ -875,7 +878,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     happenings: tuple[Happening, ...] = ()
     """What happened, newest first, at most 500."""
     standings: tuple[LeaderView, ...] = ()
-    """Each route by what it was asked, in no order."""
+    """Each route by what it was asked, in no order; empty where nobody asked for them."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

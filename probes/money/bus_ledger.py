@@ -18,6 +18,7 @@ import os
 import platform
 import random
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final, Protocol, TypeVar
 
 import anyio
@@ -27,6 +28,7 @@ from probes.bus.connection import BusError, Entry, WrongRevisionError
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.events import DoubtKind
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.kit.short_figures import counted
 from probes.money.bus_book import (
@@ -88,8 +90,8 @@ CLOCK_S: Final = 60.0
 CROWDED_S: Final = 30.0
 """A place that has lost all races for so long cannot reach the book, whatever the reason."""
 _BACK_OFF_S: Final = (0.02, 0.64)
-"""After the first lost race up to so long, doubling: a round trip near by, and one around the
-world."""
+"""After the first lost race, and at last: a round trip near by, and one around the world. Half as
+long or half as much again, by chance: who is far away must win, too."""
 _TRIES: Final = 10
 """Of a person's change: twenty places change the book four times a second, and this one may be far
 away; with the waits between them four seconds."""
@@ -410,7 +412,7 @@ class BusLedger:
 
     async def _change_it(self, *, ended: bool, lifted: bool) -> None:
         deadline_ns = self._clock.monotonic_ns() + round(TURN_S * NS_PER_S)
-        wait_s, longest_s = _BACK_OFF_S
+        tries = waits(*_BACK_OFF_S, spread=0.5, chance=self._jitter)
         while True:
             began_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
             await self._read_clock()
@@ -434,9 +436,7 @@ class BusLedger:
                     await self._bucket.update(BOOK_KEY, value, entry.revision)
             except WrongRevisionError:
                 self.conflicts += 1
-                # By chance, and twice as long each time: who is far away must win, too.
-                pause_s = wait_s * (0.5 + self._jitter())
-                wait_s = min(longest_s, 2 * wait_s)
+                pause_s = next(tries)
                 if self._clock.monotonic_ns() + pause_s * NS_PER_S > deadline_ns:
                     raise
                 await self._clock.sleep(pause_s)
@@ -676,8 +676,7 @@ async def _mended(
 ) -> _Result | None:
     """Change the book for a person; None where there is none, or nothing to be changed in it."""
     ahead_ns = await clock_ahead_ns(bucket, clock)
-    wait_s, longest_s = _BACK_OFF_S
-    for _ in range(_TRIES):
+    for wait_s in islice(waits(*_BACK_OFF_S), _TRIES):
         entry = await bucket.get(BOOK_KEY)
         if entry is None:
             return None
@@ -689,7 +688,6 @@ async def _mended(
             await bucket.update(BOOK_KEY, book.encoded(), entry.revision)
         except WrongRevisionError:
             await clock.sleep(wait_s)
-            wait_s = min(longest_s, 2 * wait_s)
         else:
             return done
     raise LedgerError("the budgets on the bus were not changed: places were always faster")
