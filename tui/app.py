@@ -230,6 +230,8 @@ class LlmtopApp(TerminalApp[None]):
         yield from super().get_system_commands(screen)
         if isinstance(screen, LiveScreen):
             for key in keys_of(screen.NAME, self._keys):
+                if key.id in screen.view.idle:
+                    continue
                 title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
 
