@@ -15,8 +15,8 @@ from probes.events import Event, Hello
 from probes.exports.json_lines import JsonLines
 from probes.run.pass_or_fail import PassOrFail
 from probes.run.printing import Printing
-from probes.run.sinks import Sink, board_sink
-from probes.run.verdicts import Judge, with_verdicts
+from probes.run.sinks import JudgedSinks, board_sink
+from probes.run.verdicts import Judge
 from probes.sources.recording import RecordingSource
 from probes.stats.sketch import BACKEND
 from probes.store.recording_reader import RecordingError, Report, recorded_parts
@@ -68,16 +68,13 @@ class _Replay:
     ) -> None:
         self._progress, self._read = progress, 0
         self._name = parts[0].name
-        self._judge = judge
         self._board = Board()
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)
         self._asked = asked
-        self._sinks: tuple[Sink, ...] = (
-            board_sink(self._board),
-            asked.receive,
-            self._printing.receive,
+        self._sinks = JudgedSinks(
+            judge, board_sink(self._board), asked.receive, self._printing.receive
         )
         self._report = report
         self._greeted = False
@@ -114,9 +111,7 @@ class _Replay:
     def _receive(self, events: list[Event], lines: bytes) -> None:
         self._read += len(lines)
         self._progress(self._read)
-        events, lines = with_verdicts(self._judge, events, lines)
-        for sink in self._sinks:
-            sink(events, lines)
+        events, _ = self._sinks.give(events, lines)
         if self._greeted:
             return
         hello = next((event for event in events if isinstance(event, Hello)), None)

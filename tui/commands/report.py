@@ -21,10 +21,11 @@ from typing import Any, Final
 import msgspec
 
 from probes.diagnosis.paging import harm_words
-from probes.events import Diagnosis
+from probes.events import Diagnosis, SeenBefore
 from probes.events.diagnosis_words import (
     cause_words,
     counts_failures,
+    past_words,
     scope_words,
     what_words,
 )
@@ -306,6 +307,7 @@ def _incident_lines(
     for label, parts in (
         ("seen", [seen] if (seen := scope_words(word)) else []),
         ("earlier", _earlier_causes(record, times)),
+        ("before", _before(record)),
         ("users", [_users(incident)]),
         ("for", [evidence_in_words(one) for one in word.evidence]),
         ("against", [evidence_in_words(one) for one in word.against]),
@@ -324,6 +326,15 @@ def _earlier_causes(record: IncidentRecord, times: _Times) -> list[str]:
         f"{cause_words(cause)} ({times.at(record, at_ns)})" for at_ns, cause in record.causes[:-1]
     ]
     return [", ".join(earlier)] if earlier else []
+
+
+def _before(record: IncidentRecord) -> list[str]:
+    """Return how often it was seen before, as that was told while it stood."""
+    since_ns = record.wall_ns(record.since_ns)
+    if record.seen is None or since_ns is None:
+        return []
+    told, _ = past_words(record.seen, since_ns)
+    return [told]
 
 
 def _users(incident: RecordedIncident) -> str:
@@ -451,6 +462,7 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
             {"cause": cause, "at": _utc(record.wall_ns(at_ns)), "at_ns": at_ns}
             for at_ns, cause in record.causes
         ],
+        "seen_before": None if record.seen is None else _seen_json(record.seen),
         "probes": incident.probes,
         "failed": incident.failed,
         "size": word.size,
@@ -464,6 +476,15 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
 
 def _fields(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def _seen_json(seen: SeenBefore) -> dict[str, object]:
+    return {
+        "times": seen.times,
+        "first": _utc(seen.first_wall_ns),
+        "last": _utc(seen.last_wall_ns),
+        "typical_s": seen.typical_s,
+    }
 
 
 def _utc(wall_ns: int | None) -> str | None:

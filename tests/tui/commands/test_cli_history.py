@@ -67,7 +67,7 @@ def test_all_routes_have_a_line_and_what_was_found_stands_below(
     (chat,) = [line for line in out.splitlines() if line.startswith("chat ")]
     assert chat.split()[1] == "1,792"
     assert "  chat               812 → 1,940 tokens since 8 Oct, ×2.4" in out
-    assert "slow to the first token  seen 3 times since 24 Sep, 40m each, last on 12 Oct" in out
+    assert "slow to the first token  seen 3 times since 24 Sep, median 40m, last on 12 Oct" in out
     assert max(cells(line) for line in out.splitlines()) <= 120
 
 
