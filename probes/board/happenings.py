@@ -197,31 +197,33 @@ class HappeningLog:
 
         Args:
             event: what the diagnosis says.
-            incident: what it is about, with this event.
+            incident: what it is about, with this event: of what it was when most was hit the line
+                tells, however few of its routes are left.
             state: the worst that it has made of its routes.
             said: the server's own last words on it.
         """
         if not incident.was_named:
             return  # it may yet turn out to be chance
         if event.state in ("cleared", "settled"):
-            self._ended(event, incident, state)
+            self._ended(incident.event, incident, state)
             return
+        word = incident.word
         lines = self._incidents.setdefault(event.id, [])
-        text = _incident_text(event, said)
+        text = _incident_text(word, said)
         if not lines:
-            lines.append(self._add("onset", event.since_ns, text))
-        elif incident.told_cause != event.cause:
-            lines.append(self._add("cause", event.at_ns, text))
-        incident.told_cause = event.cause
+            lines.append(self._add("onset", word.since_ns, text))
+        elif incident.told_cause != word.cause:
+            lines.append(self._add("cause", word.at_ns, text))
+        incident.told_cause = word.cause
         newest = lines[-1]
         self._change(newest, text=f"now seen as: {text}" if newest is not lines[0] else text)
-        is_ours = event.cause == "local_observer"
+        is_ours = word.cause == "local_observer"
         for line in lines:
             line.brief = "our machine" if is_ours else state or "incident"
             self._change(
                 line,
-                at_ns=event.since_ns if line.shown.kind == "onset" else line.at_ns,
-                routes=() if is_ours else event.routes,
+                at_ns=word.since_ns if line.shown.kind == "onset" else line.at_ns,
+                routes=() if is_ours else incident.routes,
                 state=state,
                 incident=event.id,
             )
