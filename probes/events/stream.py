@@ -412,8 +412,8 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     """The whole in one line; may hold a server's words: hostile."""
 
     def merely_recovers(self, before: "Diagnosis") -> bool:
-        """Return whether this says no more than the word `before` but that some of the routes are
-        well again: routes recover one by one, and what is left says how it ends, not what it was."""
+        """Return whether this says nothing new beside the word `before` but that some routes are
+        well again: they recover one by one, and what is left says how it ends, not what it was."""
         same = (before.cause, before.state) == (self.cause, self.state)
         return same and set(self.routes) < set(before.routes)
 
