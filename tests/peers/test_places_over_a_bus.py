@@ -421,8 +421,8 @@ def test_who_may_not_read_is_told_before_there_is_a_screen(tmp_path: Path) -> No
         run = llmtop("--bus", url, "--headless", "--no-record", folder=tmp_path)
     assert run.returncode == 1
     refuses = f"nats://127.0.0.1:{server.port} refuses: permissions violation"
-    waits, told = run.stderr.splitlines()
-    assert waits == f"llmtop: waiting for nats://127.0.0.1:{server.port} … 5 s"
+    waits, *_, told = run.stderr.splitlines()
+    assert waits.startswith(f"llmtop: waiting for nats://127.0.0.1:{server.port} … ")
     assert told.startswith(f"llmtop: {refuses}")
     assert "consumer.create" in told
 
