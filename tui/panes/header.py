@@ -228,6 +228,8 @@ def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
     if of:
         what = "GIVEN UP" if status.state == "gave_up" else "NOT HEARD"
         name, who = f"{'PLACES' if ',' in of else 'PLACE'} {neutralise(of, 60)} {what}", ""
+    elif who == "all places":
+        name, who = "NO PLACE HEARD", ""
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     # A silent engine has not ended: what is told of an end is that of the one before it.
     ended = status.state != "silent"
