@@ -235,6 +235,13 @@ def test_a_silent_engine_is_not_told_to_have_ended() -> None:
     assert line_text(line) == " ENGINE SILENT 12s · what you see is old "
 
 
+def test_where_no_place_at_all_is_heard_that_is_said_of_the_places() -> None:
+    status = FakeStatus(state="silent", silent_s=12.0, engine="all places")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert line_text(line) == " NO PLACE HEARD 12s · what you see is old "
+
+
 def test_a_ledger_in_doubt_is_on_the_red_line_with_its_key_and_what_is_held() -> None:
     doubt = "the spending ledger L cannot be used: database is locked"
     header = made.header(budget_doubt=doubt, budget_text="4.9k of 5k tok/h")
