@@ -138,7 +138,7 @@ class Strips:
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
-            return _where(snapshot, view, self.status)
+            return _where(snapshot, view, self.status, self.zone)
         return _replay_lamp(self.replay, snapshot, view, self.zone)
 
 
@@ -286,8 +286,9 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     return "the engine starts again"
 
 
-def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
-    """Return whether this is live, and for how long; its light is as red as the worst route."""
+def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus, zone: tzinfo | None) -> Line:
+    """Return whether this is live, and for how long; its light is as red as the worst route. While
+    the past is read it says which moment of it is shown: it may look ill, and be long over."""
     clock: Span = (f" {_elapsed(snapshot.header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
     masked: Line = ((" masked", "accent"),) if view.private else ()
@@ -298,6 +299,9 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     text, role = _LAMPS["running" if _is_partly_live(snapshot, status) else status.state]
     if status.read_percent is not None:
         text = f"○ READING {status.read_percent} %"
+        if snapshot.routes:
+            then = time_of_day(snapshot.now_ns, snapshot.wall_anchor_ns, zone)
+            clock = (f" at {then}", "title")
     worst = worst_state(snapshot)
     is_live = status.state == "running" or _is_partly_live(snapshot, status)
     if is_live and worst is not None:
@@ -305,11 +309,13 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     return (start, (text, role), clock, *masked)
 
 
-def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Part]:
+def _where(
+    snapshot: Snapshot, view: ViewState, status: HostStatus, zone: tzinfo | None
+) -> list[_Part]:
     """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
     past = view.past
     if past is None:
-        lamp = [_Part(_lamp(snapshot, view, status), 0)]
+        lamp = [_Part(_lamp(snapshot, view, status, zone), 0)]
         if status.state == "starting" and status.detail:
             # Whoever looks at an empty screen wants to know what it waits for.
             words = neutralise(status.detail, _WORDS_LIMIT)

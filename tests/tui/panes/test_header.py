@@ -1,5 +1,7 @@
 """The header strip and the banner."""
 
+from datetime import UTC
+
 import made
 import pytest
 from changed import replace
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, Snapshot, WindowName
 from probes.control.status import HostState
 from probes.events import HeldReason
-from tui.draw.text import Line, line_text, line_width
+from tui.draw.text import Line, line_text, line_width, time_of_day
 from tui.panes.header import Strips, banner_line, terminal_title
 from tui.panes.view import Freeze, ViewState
 
@@ -159,10 +161,14 @@ def test_the_engines_trouble_is_on_the_banner(status: FakeStatus, words: str) ->
     assert {role for _, role in line} == {"alert"}
 
 
-def test_while_the_past_is_read_the_lamp_says_how_much_of_it() -> None:
-    shown = Strips(status=FakeStatus(state="starting", read_percent=34))
-    (line,) = shown.header(made.snapshot(), ViewState(), 160, 1)
-    assert "○ READING 34 %" in line_text(line)
+def test_while_the_past_is_read_the_lamp_says_how_much_of_it_and_which_moment_is_shown() -> None:
+    shown = Strips(status=FakeStatus(state="starting", read_percent=34), zone=UTC)
+    for width in (60, 160):
+        (line,) = shown.header(made.snapshot(), ViewState(), width, 1)
+        then = time_of_day(made.NOW_NS, made.WALL_ANCHOR_NS, UTC)
+        assert f"○ READING 34 % at {then}" in line_text(line)
+    (line,) = shown.header(EMPTY_SNAPSHOT, ViewState(), 160, 1)
+    assert "○ READING 34 % 00:00" in line_text(line)
 
 
 def test_what_an_empty_screen_waits_for_is_said() -> None:
