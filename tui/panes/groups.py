@@ -101,7 +101,9 @@ def places_words(group: GroupRow, width: int) -> str:
         return next(
             (words for words in (counted(count, "place"), f"{count}") if len(words) <= width), ""
         )
-    verb = "silent" if all(one.state == "silent" for one in ill) else "hurt"
+    verb: str = "hurt"
+    if all(one.state == ill[0].state for one in ill) and ill[0].state in ("silent", "held"):
+        verb = ill[0].state
     verb += "s" if verb == "hurt" and len(ill) == 1 else ""
     names = ", ".join(one.place for one in ill)
     first = ill[0].place + (f" +{len(ill) - 1}" if len(ill) > 1 else "")

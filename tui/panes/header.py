@@ -5,7 +5,7 @@ colour of the worst of them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final, get_args
@@ -55,6 +55,8 @@ FIRES: Final[Span] = ("⚑", "missed")
 
 _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 """Neither well nor hurt: nobody asks them, or they have not answered yet."""
+_UNKNOWN: Final[tuple[RouteState, ...]] = ("silent", "held")
+"""Neither, and somebody has to do something about it."""
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
@@ -404,10 +406,10 @@ def _elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
 
 
-def worst_state(snapshot: Snapshot, but: RouteState | None = None) -> RouteState | None:
-    """Return the worst state of a route that hurts, but one; None where none does."""
+def worst_state(snapshot: Snapshot, but: Container[RouteState] = ()) -> RouteState | None:
+    """Return the worst state of a route that hurts, but some; None where none does."""
     order = get_args(RouteState)
-    states = [route.state for route in snapshot.routes if hurts(route) and route.state != but]
+    states = [one.state for one in snapshot.routes if hurts(one) and one.state not in but]
     return min(states, key=order.index, default=None)
 
 
@@ -476,20 +478,22 @@ def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
 
 
 def _routes(snapshot: Snapshot) -> Line:
-    """Return how many routes there are, and how many of them hurt."""
-    header, worst = snapshot.header, worst_state(snapshot, but="silent")
-    silent = sum(route.state == "silent" for route in snapshot.routes)
+    """Return how many routes there are, how many of them hurt, and of how many nobody knows whether
+    they do."""
+    header, worst = snapshot.header, worst_state(snapshot, but=_UNKNOWN)
+    states = [route.state for route in snapshot.routes]
+    unknown = {state: many for state in _UNKNOWN if (many := states.count(state))}
     routes = f"  {counted(header.routes, 'route', short=True)}"
-    if worst is None and not silent:
+    if worst is None and not unknown:
         return ((f"{routes}", "dim"),)
     loud: list[Span] = []
     if worst is not None:
         loud.append((f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)))
-    if silent:
-        told = f"{STATE_GLYPHS['silent']} {count(silent)} silent"
-        loud.append(((", " if loud else "") + told, STATE_ROLES["silent"]))
-    resting = sum(route.state in _RESTING for route in snapshot.routes)
-    well = header.routes - header.hurt - resting - silent
+    for state, many in unknown.items():
+        told = f"{STATE_GLYPHS[state]} {count(many)} {state}"
+        loud.append(((", " if loud else "") + told, STATE_ROLES[state]))
+    resting = sum(state in _RESTING for state in states)
+    well = header.routes - header.hurt - resting - sum(unknown.values())
     rest = [f"{count(well)} ok"] if well > 0 else []
     rest += [f"{count(resting)} idle"] if resting > 0 else []
     return (

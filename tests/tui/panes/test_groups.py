@@ -207,3 +207,8 @@ def test_places_that_are_silent_are_said_where_none_hurts() -> None:
     assert places_words(group(silent, "chat"), 40) == "1 of 3 silent: us-east"
     both = made_places.snapshot(silent="us-east", far="eu-west")
     assert places_words(group(both, "chat"), 40) == "1 of 3 hurts: eu-west"
+
+
+def test_places_that_are_held_do_not_hurt() -> None:
+    rows = tuple(replace(row, state="held") for row in WELL.routes)
+    assert places_words(group(replace(WELL, routes=rows), "chat"), 40) == "all 3 held"

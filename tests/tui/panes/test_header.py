@@ -81,6 +81,12 @@ def test_the_light_has_the_colour_of_the_worst_route() -> None:
             1,
             "2 routes: △ 1 hurt, 1 idle │",
         ),
+        ((made.route("a", "held"), made.route("b")), 0, "2 routes: ■ 1 held, 1 ok │"),
+        (
+            (made.route("a", "down"), made.route("b", "silent"), made.route("c", "held")),
+            1,
+            "3 routes: ✖ 1 hurt, ∅ 1 silent, ■ 1 held │",
+        ),
     ],
 )
 def test_it_says_how_many_routes_hurt(rows: tuple[RouteView, ...], hurt: int, told: str) -> None:
