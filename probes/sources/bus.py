@@ -22,6 +22,7 @@ import msgspec
 from probes.bus.connection import (
     PRESENCE_TTL_S,
     BusError,
+    BusLostError,
     BusState,
     Entry,
     StreamMessage,
