@@ -39,11 +39,13 @@ _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
 _LIVE: Final = "tui.commands.live"
+"""What runs where no sub-command is named."""
 _AGENT: Final = "tui.commands.agent"
 _BUDGET: Final = "tui.commands.budget"
 _OVER_BUS: Final = (_LIVE, _AGENT, _BUDGET)
 """What a bus is for, before the command or after it."""
-"""What runs where no sub-command is named."""
+_FROM_HERE: Final = ("check", "once", "compare", "sweep", "leaderboard")
+"""Commands that probe, and from here alone."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
@@ -71,6 +73,18 @@ class _Command(_Parser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, argument_default=argparse.SUPPRESS)
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
+        """Say of a command that probes from here alone what to do with `--bus` or `--place`."""
+        known, rest = super().parse_known_args(*arguments, **more)
+        for option in ("--bus", "--place"):
+            is_asked = any(word.partition("=")[0] == option for word in rest)
+            if is_asked and self.prog.rpartition(" ")[2] in _FROM_HERE:
+                raise UsageError(
+                    f"{option}: `{self.prog}` probes from the machine that it runs on: run it at"
+                    " the place"
+                )
+        return known, rest
 
 
 class _Version(argparse.Action):

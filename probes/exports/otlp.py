@@ -53,8 +53,8 @@ from probes.events import (
 )
 from probes.events.placing import offset_of
 from probes.exports import genai
-from probes.exports.aside import Aside, Report, WorkError
 from probes.exports.open_probes import OpenProbe, OpenProbes
+from probes.kit.aside import Aside, Report, WorkError
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
