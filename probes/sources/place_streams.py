@@ -171,6 +171,11 @@ class PlaceStreams:
         if not lines[-1]:
             lines.pop()
         expected = place.next_of.get(message.run)
+        if expected is None and place.next_of and message.run < max(place.next_of):
+            # In the stream lives only grow: somebody else has sent once more what he once read.
+            place.unreadable += len(lines)
+            self._tell_trouble(place, message.taken_ns)
+            return
         if expected is None:
             # Of the first life that is heard of, who comes late has missed nothing.
             expected = 1 if place.next_of else message.first
