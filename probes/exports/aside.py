@@ -15,6 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+EVENTS_QUEUED: Final = 10_000
+"""Where the pieces are events: some seconds of the busiest run, of a few KB each where answers are
+long."""
+
 _Piece = TypeVar("_Piece")
 
 Report = Callable[[str], object]

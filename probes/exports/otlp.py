@@ -53,14 +53,12 @@ from probes.events import (
 )
 from probes.events.placing import offset_of
 from probes.exports import genai
-from probes.exports.aside import Aside, Report, WorkError
+from probes.exports.aside import EVENTS_QUEUED, Aside, Report, WorkError
 from probes.exports.open_probes import OpenProbe, OpenProbes
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
 
-QUEUED_MOST: Final = 10_000
-"""Events: some seconds of the busiest run, of a few KB each where answers are long."""
 SPANS_QUEUED: Final = 4_096
 """Spans that wait for the receiver."""
 EXPORT_S: Final = 15
@@ -256,7 +254,7 @@ class OtlpExport:
         self._instruments = _Instruments(self._provider, latest=genai.wants_latest(environ))
         self._spans = _Spans(receiver, resource, report) if traces else None
         self._aside: Aside[list[Event]] = Aside(
-            "--otlp", self._fold, most=QUEUED_MOST, pieces="events", report=report
+            "--otlp", self._fold, most=EVENTS_QUEUED, pieces="events", report=report
         )
         self._routes: dict[str, RouteInfo] = {}
         self._attributes: dict[str, genai.Attributes] = {}
