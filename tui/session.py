@@ -165,6 +165,17 @@ class CockpitSession(Protocol):
         ...
 
     @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept from here: cheap to ask, as those two are
+        not."""
+        ...
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had."""
+        ...
+
+    @property
     def wanted(self) -> Wanted:
         """What the user wants of each route by now: the base of the next key."""
         ...

@@ -35,11 +35,13 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from probes.events import Event
-from probes.exports.aside import EVENTS_QUEUED, Aside, Report
 from probes.exports.metrics import METRICS, MetricFamily
 from probes.exports.metrics_fold import HistogramCounts, Labels, MetricsFold
+from probes.kit.aside import Aside, Report
 from probes.kit.listen import ListenAddress
 
+QUEUED_MOST: Final = 10_000
+"""Events: some seconds of the busiest run, of a few KB each where answers are long."""
 PATH: Final = "/metrics"
 _AT_ONCE: Final = 4
 """A pair of Prometheus servers, somebody with curl, and one more."""
@@ -74,7 +76,7 @@ class PrometheusExport:
             ListenError: the port is taken, or there is no such address here.
         """
         self._aside: Aside[list[Event]] = Aside(
-            "--prometheus", self._fold, most=EVENTS_QUEUED, pieces="events", report=report
+            "--prometheus", self._fold, most=QUEUED_MOST, pieces="events", report=report
         )
         self._figures = MetricsFold(dropped=lambda: self._aside.dropped)
         registry = CollectorRegistry()

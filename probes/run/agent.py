@@ -55,7 +55,7 @@ from probes.kit.process_identity import current_identity
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
 from probes.kit.signals import first_of
-from probes.run.bus_commands import obey
+from probes.run.bus_commands import TOO_MANY, CommandRate, obey
 from probes.run.printing import LOOK_S
 from probes.run.session import Session
 from probes.run.wanted_on_bus import WantedOnBus
@@ -234,6 +234,7 @@ class PlaceAgent:
             report=self._report,
         )
         self._life = RecordedLife(place, connection.shown, held.run)
+        self._commands = CommandRate()
         self._wanted = WantedOnBus(connection.bucket(WANTED_BUCKET), place, session, clock=clock)
         self._all_sent = anyio.Event()
         self._hurry = anyio.Event()
@@ -317,6 +318,8 @@ class PlaceAgent:
         return self._has_place
 
     async def _answer(self, request: bytes) -> bytes:
+        if not self._commands.takes(self._clock.monotonic_ns()):
+            return encode(TOO_MANY)
         reply = obey(
             request,
             wanted=self._session.wanted,

@@ -35,6 +35,7 @@ from probes.comparing.plan import MARGIN, MOST_PAIRS, ComparisonPlan
 from probes.comparing.results import ArmResult, result_of
 from probes.comparing.views import ComparisonCost, ComparisonState, ComparisonView
 from probes.config import Config
+from probes.config.places import known_as
 from probes.control.commands import ProbeNow
 from probes.events import AttemptFinished, Event, Held, Hello, ProbeFinished
 from probes.kit.clock import Clock, SystemClock, seconds
@@ -324,7 +325,7 @@ class Comparisons:
         known = {route.name: route for route in self._config.routes}
         for name in routes:
             if name not in known:
-                raise ArmError(f"no route is named {_shown(name)}")
+                raise ArmError(f"no route is named {_shown(name)}{known_as(name, known)}")
         if change is None:
             arms = arms_of_routes([known[name] for name in routes])
         elif len(routes) == 1:

@@ -224,6 +224,16 @@ class Session:
         return self._sweeps
 
     @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept from here."""
+        return self._compare is not None and self._sweep is not None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had."""
+        return True
+
+    @property
     def recording_path(self) -> str:
         """The file being recorded to; empty where nothing is, or was."""
         return self._stream.recording_path

@@ -18,6 +18,7 @@ import anyio
 import msgspec
 
 from probes.config import Config, Route
+from probes.config.places import known_as
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.control.status import HostStatus
@@ -419,7 +420,8 @@ class Sweeps:
             raise SweepError(f"max: expected a number above 0, at most {MOST_LOAD:,.0f}")
         found = next((one for one in self._config.routes if one.name == route), None)
         if found is None:
-            raise SweepError(f"no route is named {neutralise(route, 60)}")
+            hint = known_as(route, [one.name for one in self._config.routes])
+            raise SweepError(f"no route is named {neutralise(route, 60)}{hint}")
         plan = plan_of(found, by, most)
         plan = msgspec.structs.replace(
             plan,

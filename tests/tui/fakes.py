@@ -185,6 +185,8 @@ class FakeSession:
     replayed: Replayed | None = None
     comparisons: ComparisonSource | None = None
     sweeps: SweepSource | None = None
+    asks: bool = True
+    has_text: bool = True
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     @property

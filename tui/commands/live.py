@@ -25,7 +25,8 @@ def run(arguments: Namespace) -> int:
         from tui.commands import over_bus  # who watches his own routes needs none of it
 
         return over_bus.run(arguments)
-    over = [option for option in ("bus_credentials", "since") if getattr(arguments, option)]
+    given = [name for name, value in vars(arguments).items() if value]
+    over = [name for name in given if name.startswith("bus_") or name == "since"]
     if over:
         raise UsageError(f"--{over[0].replace('_', '-')} goes with --bus")
     places: list[GivenPlace] = arguments.place

@@ -10,6 +10,7 @@ import msgspec
 from probes.config import Config, Route
 from probes.config.errors import ConfigError, dotted, nearest
 from probes.config.file import default_config_path, load_config, locate_config, single_route_config
+from probes.config.places import known_as
 from tui.commands.output import UsageError
 from tui.draw.theme_names import OWN_THEMES
 
@@ -79,6 +80,8 @@ def chosen_route(config: Config, name: str | None) -> Route:
     for route in config.routes:
         if route.name == name:
             return route
+    if hint := known_as(name, names):
+        raise UsageError(f"no route is named {name}{hint}")
     suggestion = nearest(name, names)
     hint = f"did you mean {suggestion}?" if suggestion else f"there are: {', '.join(names)}"
     raise UsageError(f"no route is named {name}; {hint}")
