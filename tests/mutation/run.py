@@ -303,6 +303,7 @@ ROOMS: Final = {
             "tests/probes/run/test_funded.py",
             "tests/probes/control/test_knob_ranges.py",
             "tests/probes/control/test_wanted.py",
+            "tests/probes/control/test_wanted_elsewhere.py",
             "tests/probes/engine/test_watchdog.py",
             "tests/tui/commands/test_cli_budget.py",
         ),
