@@ -40,11 +40,10 @@ from probes.events.foreign import decode_foreign
 from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted
-from probes.sources.rules import LINE_COST
+from probes.sources.rules import LINE_COST, PLACE_SILENT_S
 
-SILENT_AFTER_NS: Final = round((5 + BATCH_S) * NS_PER_S)
-"""A place ticks each second: five of them may be late on a bad way, and a batch is put together
-before it is sent."""
+SILENT_AFTER_NS: Final = round((PLACE_SILENT_S + BATCH_S) * NS_PER_S)
+"""A batch is put together before it is sent."""
 _AHEAD_NS: Final = NS_PER_S
 """So much after the bus took it an event may seem to have happened: how far the two clocks are
 apart is measured once in a life, and they drift."""
