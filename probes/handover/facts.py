@@ -20,8 +20,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
+from probes.board.good_probe import e2e_goal_of, is_good_probe
 from probes.board.views import Happening, IncidentView, RouteState, RouteView, Snapshot
-from probes.config.goals import cap_of, e2e_goal_s
 from probes.events import (
     Alert,
     AttemptFinished,
@@ -327,25 +327,12 @@ class _Reading:
     def _is_good(self, probe: ProbeFinished) -> bool:
         """Whether it ended ok, within every goal; as the board judges it."""
         info = self._infos.get(probe.route)
-        if probe.outcome != "ok" or info is None:
+        if info is None:
             return probe.outcome == "ok"
-        most_usd = info.goal_cost_usd_per_probe
-        if most_usd is not None and (probe.cost_usd or 0.0) > most_usd:
-            return False
         gaps = (gap for gap in self._gaps if speaks_of(gap, info))
-        if probe.flagged or any(gap.at_ns > probe.started_ns for gap in gaps):
-            return True  # its times are not to be trusted
-        goal_s = e2e_goal_s(
-            info.goal_e2e_s,
-            cap_of(probe.cohort) or info.max_tokens,
-            is_own=info.goal_e2e_set,
-            configured_cap=info.max_tokens,
-        )
-        timed = ((probe.first_token_ns, info.goal_ttft_s), (probe.done_ns, goal_s))
-        return all(
-            stamp is None or goal is None or seconds(stamp - probe.started_ns) <= goal
-            for stamp, goal in timed
-        )
+        is_measured = not (probe.flagged or any(gap.at_ns > probe.started_ns for gap in gaps))
+        goal_s = e2e_goal_of(info, probe.cohort)
+        return is_good_probe(probe, info, goal_s, is_measured=is_measured)
 
     def facts(
         self,

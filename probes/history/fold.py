@@ -209,8 +209,8 @@ class HistoryFold:
         counts = slot.counts
         counts[_ATTEMPTS] += 1
         counts[_PLACE[event.outcome]] += 1
-        if event.retry is not None:
-            counts[_RETRIES] += 1
+        # As the run's own report counts them: those that were made, not those that were planned.
+        counts[_RETRIES] += event.attempt > 0
         if event.input_tokens is not None:
             counts[_INPUT] += _believed(event.input_tokens)
             counts[_INPUT_COUNTED] += 1

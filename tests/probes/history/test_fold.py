@@ -65,7 +65,7 @@ def test_the_key_says_whose_it_is_and_when() -> None:
 def test_failures_429s_and_retries_have_counts_of_their_own() -> None:
     run = Run()
     run.probe(1, outcome="throttled", retry=RetryPlan(reason="rate_limit", wait_s=1, number=1))
-    run.probe(2, outcome="server_error")
+    run.probe(2, outcome="server_error", attempt=1)
     run.probe(3, outcome="cancelled")
     row = only(folded(run.events))
     assert counted(row) == {
@@ -92,6 +92,13 @@ def test_a_probe_in_whose_wait_the_engine_slept_is_counted_and_not_measured(
     row = only(folded(run.events))
     assert counted(row)["probes_ok"] == 1
     assert samples(row)[:2] == (n, n)
+
+
+def test_a_retry_counts_when_it_was_made_as_in_the_report_of_the_run() -> None:
+    """One that is planned and never begins, since the run ends, was none."""
+    run = Run()
+    run.probe(1, outcome="throttled", retry=RetryPlan(reason="rate_limit", wait_s=1, number=1))
+    assert "retries" not in counted(only(folded(run.events)))
 
 
 def test_what_a_gap_has_spoilt_is_counted_and_not_measured() -> None:

@@ -19,7 +19,7 @@ from judges import SuspiciousDiagnostician
 from recorded import recorded_events
 
 from probes.config import Budget, Config, Route, Tls
-from probes.control.commands import Command, MarkTime, Pause, SetKnob, Thicken
+from probes.control.commands import Adapt, Command, Lift, MarkTime, Pause, SetKnob, Thicken
 from probes.diagnosis import Diagnostician
 from probes.events import (
     SCHEMA_VERSION,
@@ -212,8 +212,9 @@ async def test_a_route_that_believes_any_certificate_is_said_to(ledger: Ledger) 
     assert (notice.route, "certificates are not verified" in notice.text) == ("r", True)
 
 
+@pytest.mark.parametrize("lift", [Session.lift, lambda session: session.command(Lift())])
 async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_be_spent(
-    tmp_path: Path,
+    tmp_path: Path, lift: Callable[[Session], None]
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
@@ -223,7 +224,8 @@ async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_b
         assert session.status.state == "running"
         assert 0 < told(heard)[0][0]["allowances"][1]["tokens"] <= 5_000
         assert told(heard)[0][0]["allowances"][0]["doubt"]
-        session.lift()
+        assert session.unliftable == ""
+        lift(session)
         await until(lambda: sum(isinstance(event, Notice) for event in heard) == 2)
     ledger.close()
     assert isinstance(heard[0], Hello)
@@ -543,10 +545,36 @@ def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledge
         hello,
         Mark(at_ns=8, text="m"),
     ]
-    session._receive(batch, b"".join(map(encode_event, batch)))
+    session._stream.receive(batch, b"".join(map(encode_event, batch)))
     assert [type(event) for event in heard] == [Hello, Mark, Notice]
     assert b"".join(lines) == b"".join(map(encode_event, heard))
     assert heard[-1].at_ns == hello.at_ns
+
+
+def switched(heard: list[Event]) -> list[tuple[float, float, str]]:
+    """Return what was told of a concurrency that finds itself."""
+    knobs = [one for one in heard if isinstance(one, Knob) and one.knob == "auto"]
+    return [(one.before, one.after, one.who) for one in knobs]
+
+
+async def test_what_was_switched_before_the_engine_spoke_is_told_once_behind_its_hello(
+    ledger: Ledger,
+) -> None:
+    session = fake_session("good", ledger)
+    session.command(Adapt(route="r", on=True, who="user"))
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+    assert isinstance(heard[0], Hello)
+    assert switched(heard) == [(0, 1, "restart")]
+
+
+async def test_what_was_switched_back_before_the_engine_spoke_is_not_told(ledger: Ledger) -> None:
+    session = fake_session("good", ledger)
+    for on in (True, False):
+        session.command(Adapt(route="r", on=on))
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+    assert switched(heard) == []
 
 
 @pytest.mark.parametrize("goes_back", [True, False])

@@ -199,26 +199,6 @@ def test_an_import_of_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "no recording of llmtop" in err
 
 
-def test_progress_is_a_bar_on_a_terminal_and_nothing_elsewhere(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    silent = command.ProgressBar("importing", lambda done: f"{done} MB")
-    clock[0] = 9.0
-    silent.draw(1, 2)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = command.ProgressBar("importing", lambda done: f"{done} MB")
-    bar.draw(1, 4)
-    assert capsys.readouterr().err == "", "nobody waits yet"
-    clock[0] = 10.0
-    bar.draw(3, 4)
-    assert "importing ██████████████████······ 75 %, 3 MB" in capsys.readouterr().err
-    bar.clear()
-    assert capsys.readouterr().err.strip() == ""
-
-
 @pytest.mark.parametrize("off", ["no_history", "no_record", "settings", "nowhere"])
 def test_a_run_keeps_one_unless_it_is_asked_not_to(
     off: str, monkeypatch: pytest.MonkeyPatch
