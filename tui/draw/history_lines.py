@@ -329,7 +329,7 @@ class _Plan:
 
 
 def _incidents(value: float) -> str:
-    return counted(value, "incident")
+    return f"{value:.0f}×"
 
 
 def _throttled_share(one: StretchView) -> float:

@@ -68,7 +68,7 @@ def test_days_on_which_something_was_wrong_are_marked(view: RouteHistoryView) ->
     (bars,) = [text for text in texts(chart_lines(view, BEGINS, ENDS, 60)) if "  ill " in text]
     drawn = bars[6:].split("  ≤")[0]  # a cell a day
     assert [at for at, glyph in enumerate(drawn) if glyph not in " ·"] == [3, 14, 21]
-    assert bars.endswith("≤ 1 incident a day")
+    assert bars.endswith("≤ 1× a day")
     well = msgspec.structs.replace(view.whole, incidents=0)
     lines = texts(chart_lines(msgspec.structs.replace(view, whole=well), BEGINS, ENDS, 80))
     assert not any("  ill " in text for text in lines)
