@@ -10,6 +10,7 @@ from probes.config.goals import P95_SHARE
 from probes.exports import alert_command, alert_documents, alert_webhook, genai, otlp
 from probes.exports import prometheus_server as server
 from probes.exports.metrics import METRICS, TTFT_BUCKETS, table
+from probes.run.with_past import WAITS_S
 from probes.transport import poster
 from tui.cli import parser
 
@@ -38,6 +39,7 @@ NUMBERS = {
         ", ".join(f"{wait_s:g}" for wait_s in WAITS[:-1]) + f" and {WAITS[-1]:g} s apart",
         f"up to {minute(alert_webhook.LONGEST_WAIT_S)}",
         f"{alert_webhook.QUEUED_MOST} may wait",
+        f"a call waits for it, {WAITS_S:g} s at most",
     ),
 }
 
