@@ -5,6 +5,8 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from probes.config import Config, Route
 from probes.config.errors import ConfigError, dotted, nearest
 from probes.config.file import default_config_path, load_config, locate_config, single_route_config
@@ -38,6 +40,14 @@ def given_settings(arguments: Namespace, environ: Mapping[str, str] | None) -> C
         raise UsageError("--api-key-env goes with --base-url and --model")
     path = locate_config(arguments.config, os.environ if environ is None else environ)
     return None if path is None else load_config(path, environ)
+
+
+def with_window(config: Config, arguments: Namespace) -> Config:
+    """Return the settings with the window that `--window` asks for."""
+    if arguments.window is None:
+        return config
+    display = msgspec.structs.replace(config.display, window=arguments.window)
+    return msgspec.structs.replace(config, display=display)
 
 
 def needed_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config:
