@@ -144,6 +144,7 @@ ROOMS: Final = {
             "tests/probes/answers/test_cap_ignored.py",
             "tests/probes/money/test_leases_together.py",
             "tests/probes/money/test_bus_ledger.py",
+            "tests/probes/money/test_mended_book.py",
             "tests/probes/money/test_budgets_of_places.py",
             "tests/probes/run/test_funded.py",
             "tests/tui/commands/test_cli_spend.py",
