@@ -2,7 +2,7 @@
 input.
 
 Rule 1: who gives us events never waits for it: it runs aside, one at a time, in the order of the
-alerts (`probes.exports.aside`).
+alerts (`probes.kit.aside`).
 Rule 2: no shell, a time to end in, and an end with ours however that comes (`tell_command`).
 Rule 3: it has the environment of the user's shell without what was given to us as a secret
 (`probes.kit.child_environment`), and the JSON has no secret either.
@@ -14,7 +14,7 @@ from typing import Final
 from probes.config.key_command import tell_command
 from probes.events import Event
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
-from probes.exports.aside import Aside, Report, WorkError
+from probes.kit.aside import Aside, Report, WorkError
 
 QUEUED_MOST: Final = 100
 _LEAVING_S: Final = 2.0

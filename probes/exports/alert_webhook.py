@@ -1,7 +1,7 @@
 """`[alerts] webhook`: each word of an alert posted as JSON, the same that `on_alert` is given.
 
 Rule 1: who gives us events never waits for it: it is posted aside, one at a time, in the order of
-the alerts (`probes.exports.aside`): what is over never comes before what fires.
+the alerts (`probes.kit.aside`): what is over never comes before what fires.
 Rule 2: what another try may mend is tried again, `TRIES` times in all, after waits that double or
 that the server asks for. `Idempotency-Key` is the same each time: who has it, has it.
 Rule 3: what is given up is said, each by its name: nobody must take silence for health.
@@ -19,7 +19,7 @@ from probes.config.urls import Url
 from probes.config.webhooks import shown_webhook
 from probes.events import Event
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
-from probes.exports.aside import Aside, Report, WorkError
+from probes.kit.aside import Aside, Report, WorkError
 from probes.kit.back_off import waits
 from probes.transport.poster import Posted, post
 

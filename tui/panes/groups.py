@@ -98,7 +98,7 @@ def places_words(group: GroupRow, width: int) -> str:
     """Return how many places a route has, and which of them hurt, as long as there is room for."""
     count, ill = len(group.members), [one for one in group.members if hurts(one)]
     hurt = [one for one in ill if one.state not in _OURS_OR_UNKNOWN]
-    ill = hurt or [one for one in ill if one.state == "held"] or ill
+    ill = hurt or [one for one in ill if one.state == "silent"] or ill
     if not ill:
         return next(
             (words for words in (counted(count, "place"), f"{count}") if len(words) <= width), ""
