@@ -672,6 +672,12 @@ def _of_jetstream(error: "APIError", where: str) -> BusError:
         return NoAnswerError(f"{where}: JetStream is not ready yet")
     if isinstance(error, ServiceUnavailableError):
         return BusError(f"{where} has no JetStream: start it with `nats-server -js`")
+    if error.err_code == _NO_ROOM:
+        least = LEAST_EVENTS_BYTES >> 30
+        return BusError(
+            f"{where} has no room for events: its JetStream's max_file_store leaves less than "
+            f"{least} GB"
+        )
     return BusError(f"{where} refuses: {error.description or error.code}")
 
 

@@ -22,6 +22,7 @@ import msgspec
 from probes.bus.connection import (
     PRESENCE_TTL_S,
     BusError,
+    BusLostError,
     BusState,
     Entry,
     StreamMessage,
@@ -184,6 +185,8 @@ class BusSource:
         """Silence of all places at which that was begun anew last."""
         self._reads = False
         """A reading is open: what is silent could be heard."""
+        self._refused: tuple[str, int] | None = None
+        """Why nothing can be read although there is a connection, and since when by our clock."""
         self._began_late = ""
         """That not all of the past is read, until it is told."""
         self._given_ns = 0
@@ -220,6 +223,12 @@ class BusSource:
             known = "places unknown" if self.places else "no place was heard yet"
             detail = f"since {since}, {known} · {neutralise(bus.why, _WORDS_LIMIT)}"
             return HostStatus(state="lost", since_s=since_s, silent_s=since_s, detail=detail)
+        if self._refused is not None:
+            why, refused_ns = self._refused
+            since_s = seconds(self._clock.monotonic_ns() - refused_ns)
+            if not self.places:
+                return HostStatus(state="starting", since_s=since_s, detail=why)
+            return HostStatus(state="lost", since_s=since_s, silent_s=since_s, detail=why)
         if not self._has_caught_up:
             percent = self._read_percent()
             return HostStatus(state="starting", since_s=since_s, read_percent=percent)
@@ -285,10 +294,17 @@ class BusSource:
         subject = events_of(self._asked[0]) if len(self._asked) == 1 else EVENTS_OF_ALL
         while True:
             await self._bus.wait_connected()
-            with suppress(BusError), anyio.CancelScope() as self._reading:
-                # An error is a loss, which its state tells; or the stream was deleted.
-                last = await self._bus.last(subject)
-                await self._read_from(subject, self._begin_ns(last), last)
+            with anyio.CancelScope() as self._reading:
+                try:
+                    last = await self._bus.last(subject)
+                    await self._read_from(subject, self._begin_ns(last), last)
+                except BusLostError:
+                    self._refused = None  # that it is lost its state tells
+                except BusError as error:
+                    # No permission to read, or the stream was deleted.
+                    if self._refused is None:
+                        now_ns = self._clock.monotonic_ns()
+                        self._refused = neutralise(str(error), _WORDS_LIMIT), now_ns
             self._reads = False
             await self._clock.sleep(_AGAIN_S)
 
@@ -308,7 +324,7 @@ class BusSource:
             self._go_live()
         later_ns: int | None = None
         async with self._bus.messages(subject, since_ns=begin_ns) as messages:
-            self._reads = True
+            self._reads, self._refused = True, None
             async for message in messages:
                 if not self._from:
                     self._from = message.sequence

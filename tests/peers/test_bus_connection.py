@@ -321,6 +321,16 @@ async def test_a_server_with_little_room_keeps_fewer_events(tmp_path: Path) -> N
         await bus.close()
 
 
+async def test_a_server_with_too_little_room_says_how_much_it_needs(tmp_path: Path) -> None:
+    settings = tmp_path / "nats.conf"
+    settings.write_text("jetstream { max_file_store: 8MB }", encoding="utf-8")
+    with nats_server(tmp_path, "-c", str(settings)) as server:
+        assert await refused(server.url) == (
+            f"{server.url} has no room for events: its JetStream's max_file_store leaves less than "
+            "1 GB"
+        )
+
+
 async def test_a_server_without_jetstream_is_said_in_a_line(tmp_path: Path) -> None:
     with nats_server(tmp_path / "bus", jetstream=False) as server:
         assert await refused(server.url) == (

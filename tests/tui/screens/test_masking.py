@@ -45,7 +45,7 @@ OURS = {
     *("ProbeFinished.probe", "AttemptFinished.probe", "Alert.id"),
     # Names of places: an area, by which one tells whose fault it is.
     *("RouteView.place", "PlaceView.name", "HeaderView.observer_place", "Evidence.place"),
-    *("Diagnosis.places", "Diagnosis.unheard", "Alert.places"),
+    *("Diagnosis.places", "Diagnosis.unheard", "Alert.places", "Happening.place"),
     # Words of ours in which names are replaced: see below.
     *("RouteView.why", "Marker.text", "Happening.text", "Happening.incident", "Diagnosis.id"),
     *("Alert.text", "Alert.incident"),
