@@ -24,6 +24,7 @@ class LeaderboardScreen(PagedScreen):
     PAGE = "leaderboard"
     BINDINGS = bindings(NAME)
     AUTO_FOCUS = "#leaderboard"
+    SHOWS_STANDINGS = True
 
     def __init__(self, cockpit: CockpitState) -> None:
         strips = cockpit.strips

@@ -67,6 +67,8 @@ class LiveScreen(Screen[None]):
 
     NAME: ClassVar[ScreenName]
     """Which keys are its own."""
+    SHOWS_STANDINGS: ClassVar[bool] = False
+    """It shows how routes stand beside each other, which is dear to read."""
 
     def __init__(self, cockpit: CockpitState, specs: Iterable[PaneSpec]) -> None:
         super().__init__()
@@ -193,7 +195,7 @@ class LiveScreen(Screen[None]):
         if not self.is_current or not self.size.height:
             return
         cockpit = self.cockpit
-        snapshot = cockpit.frames.take(self.view, self.pages())
+        snapshot = cockpit.frames.take(self.view, self.pages(), standings=self.SHOWS_STANDINGS)
         past = cockpit.frames.past()
         places = len(snapshot.header.places) or 1
         self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past, places=places)
