@@ -5,6 +5,7 @@ engine's process starts and sends its first requests.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -92,7 +93,8 @@ def run_app(
         if session.replayed is not None:
             return status  # all of it is on record
         last = session.board.snapshot(window="run", anew=True)
-        _say_last(summary_text(last, session.recording_path).splitlines())
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        _say_last(summary_text(last, session.recording_path, width).splitlines())
     return status
 
 
