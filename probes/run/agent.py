@@ -58,6 +58,7 @@ from probes.kit.signals import Signal
 from probes.run.bus_commands import obey
 from probes.run.printing import LOOK_S
 from probes.run.session import Session
+from probes.sources.bus import command_words
 from probes.store.recording import Recorder
 
 FLUSH_S: Final = 10.0
@@ -74,7 +75,7 @@ _REPAIR_S: Final = 5.0
 """Before sending begins anew after a defect of ours."""
 _REPORTED: Final = 20
 _NAMED_MOST: Final = 8
-"""Routes in the first line."""
+"""Routes in the first line, and settings in that of what is taken up."""
 
 
 async def run_agent(
@@ -320,8 +321,13 @@ class PlaceAgent:
         for command in commands:
             self._session.command(command)
         if commands:
-            told = counted(len(commands), "setting")
-            self._say(f"{told} as turned before; one that you change in the file counts again")
+            named = [
+                f"{getattr(command, 'route', '')} {command_words(command)}"
+                for command in commands[:_NAMED_MOST]
+            ]
+            more = len(commands) - len(named)
+            told = neutralise(", ".join(named)) + (f" and {more} more" if more else "")
+            self._say(f"as turned before: {told}; one that you change in the file counts again")
 
     def _look_at_wanted(self, _events: list[Event], _lines: bytes) -> None:
         self._wanted_bell.ring()
