@@ -28,6 +28,7 @@ from probes.bus.connection import (
     BusState,
     Entry,
     NoAnswerError,
+    NobodyListensError,
     StreamMessage,
 )
 from probes.bus.messages import decode_hello, decode_reply
@@ -546,8 +547,11 @@ class BusSource:
                 commands_of(place), encode_command(command), timeout_s=_ANSWER_S
             )
             return neutralise(decode_reply(reply).refusal, _WORDS_LIMIT)
-        except NoAnswerError:
+        except NobodyListensError:
             return "no agent answers there"
+        except NoAnswerError:
+            # It has it, and does it when it goes on: a machine that sleeps, a process that is held.
+            return f"its agent has not answered for {_ANSWER_S:g} s, and may do it later"
         except BusLostError:
             return "the bus is lost"
         except BusError as error:
