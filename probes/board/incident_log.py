@@ -15,7 +15,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from probes.board.views import RouteState
-from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.events import Cause, Diagnosis, DiagnosisState, SeenBefore
+from probes.events.spoken_of import tells_of
 from probes.kit.clock import NS_PER_S, kept_ns
 
 RECOVERED_SHOWN_NS: Final = 300 * NS_PER_S
@@ -51,6 +52,8 @@ class KnownIncident:
     """Probes that have failed since; known at its end."""
     told_cause: Cause | None = None
     """The cause that was told last; None before it was sure."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it; None where nothing was."""
 
     @property
     def since_ns(self) -> int:
@@ -114,28 +117,45 @@ class IncidentLog:
         if event.cause != known.event.cause:
             known.cause_ns = event.at_ns
         if event.state in _ENDS:
-            # Of what was left of it in the end, routes and onset say less than what it was.
-            is_whole = event.routes == known.word.routes
-            since_ns = event.since_ns if is_whole else known.word.since_ns
-            if since_ns != known.word.since_ns:
-                known.lost_before.clear()
-            event = replace(event, routes=known.routes, since_ns=since_ns)
+            self._end(known, event)
         else:
-            is_naming = event.state == "named" and not known.was_named
-            hit = event.routes if is_naming else (*known.routes, *event.routes)
-            known.routes = tuple(sorted(set(hit)))
-            if is_naming or not event.merely_recovers(known.word):
-                if event.since_ns != known.word.since_ns:
-                    known.lost_before.clear()
-                known.word = event
+            self._go_on(known, event)
+        return known, touched
+
+    @staticmethod
+    def _go_on(known: KnownIncident, event: Diagnosis) -> None:
+        """Take what it is by now."""
+        if (event.cause, event.places) != (known.event.cause, known.event.places):
+            known.seen = None  # that was of something else
+        is_naming = event.state == "named" and not known.was_named
+        hit = event.routes if is_naming else (*known.routes, *event.routes)
+        known.routes = tuple(sorted(set(hit)))
+        if is_naming or not event.merely_recovers(known.word):
+            if event.since_ns != known.word.since_ns:
+                known.lost_before.clear()
+            known.word = event
         known.event = event
         known.was_named = known.was_named or event.state == "named"
-        if event.state in _ENDS:
-            known.ended_ns = event.at_ns
-            del self._open[event.id]
-            if known.was_named:
-                self._ended.append(known)
-        return known, touched
+
+    def _end(self, known: KnownIncident, event: Diagnosis) -> None:
+        """Take its end: of what was left of it by then, routes and onset say less than what it
+        was."""
+        is_whole = event.routes == known.word.routes
+        since_ns = event.since_ns if is_whole else known.word.since_ns
+        if since_ns != known.word.since_ns:
+            known.lost_before.clear()
+        known.event = replace(event, routes=known.routes, since_ns=since_ns)
+        known.ended_ns = event.at_ns
+        del self._open[event.id]
+        if known.was_named:
+            self._ended.append(known)
+
+    def seen_before(self, event: SeenBefore) -> None:
+        """Take what was seen before of what is wrong; of two who tell it of one incident the one
+        that has seen more counts."""
+        for known in self._open.values():
+            if tells_of(event, known.event):
+                known.seen = max(filter(None, (event, known.seen)), key=lambda one: one.times)
 
     def recovered(self, now_ns: int) -> list[KnownIncident]:
         """Return those that were cleared in the last five minutes, newest first, but those of which

@@ -14,6 +14,7 @@ from probes.events import (
     AttemptFinished,
     ClockSource,
     Diagnosis,
+    DoubtKind,
     Evidence,
     HeldReason,
     Limit,
@@ -23,6 +24,7 @@ from probes.events import (
     PlaceState,
     PriceInfo,
     ProbeFinished,
+    SeenBefore,
     Shortage,
     SkipReason,
 )
@@ -260,6 +262,8 @@ class IncidentView(msgspec.Struct, frozen=True):
     idle_since_ns: int | None = None
     """Since when none of its routes is probed, paused or held, so that nobody knows whether it goes
     on; None while one is."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it."""
 
 
 class AlertView(msgspec.Struct, frozen=True):
@@ -776,6 +780,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Such as `412k of 2M tok/h`."""
     budget_doubt: str = ""
     """Why only the emergency part of the budgets may be spent; empty where it is not so."""
+    budget_doubt_kind: DoubtKind = "unknown"
+    """Of what kind that is."""
     loop_lag_p99_s: float = 0.0
     loop_lag_max_s: float = 0.0
     engine_cpu: float = 0.0

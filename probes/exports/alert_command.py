@@ -2,38 +2,25 @@
 input.
 
 Rule 1: who gives us events never waits for it: it runs aside, one at a time, in the order of the
-alerts (`probes.exports.aside`).
+alerts (`probes.kit.aside`).
 Rule 2: no shell, a time to end in, and an end with ours however that comes (`tell_command`).
-Rule 3: it has the environment of the user's shell without the values of API keys, and the JSON has
-no secret either.
+Rule 3: it has the environment of the user's shell without what was given to us as a secret
+(`probes.kit.child_environment`), and the JSON has no secret either.
 """
 
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from probes.config.key_command import tell_command
 from probes.events import Event
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
-from probes.exports.aside import Aside, Report, WorkError
+from probes.kit.aside import Aside, Report, WorkError
 
 QUEUED_MOST: Final = 100
 _LEAVING_S: Final = 2.0
 """What the last alerts of a run have to be told in: who quits does not wait for a pager."""
 
-_SECRET: Final = re.compile(r"LLMTOP_BUS|OTEL_EXPORTER_OTLP_(\w+_)?HEADERS")
-"""Variables that we read ourselves and that may hold a password."""
-
 Tell = Callable[..., None]
-
-
-def without_secrets(environ: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
-    """Return an environment without the variables that hold one of `secrets`, or one of ours."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if not _SECRET.fullmatch(name) and not any(secret in value for secret in secrets if secret)
-    }
 
 
 class AlertCommand:

@@ -1,7 +1,7 @@
 """`[alerts] webhook`: each word of an alert posted as JSON, the same that `on_alert` is given.
 
 Rule 1: who gives us events never waits for it: it is posted aside, one at a time, in the order of
-the alerts (`probes.exports.aside`): what is over never comes before what fires.
+the alerts (`probes.kit.aside`): what is over never comes before what fires.
 Rule 2: what another try may mend is tried again, `TRIES` times in all, after waits that double or
 that the server asks for. `Idempotency-Key` is the same each time: who has it, has it.
 Rule 3: what is given up is said, each by its name: nobody must take silence for health.
@@ -19,15 +19,16 @@ from probes.config.urls import Url
 from probes.config.webhooks import shown_webhook
 from probes.events import Event
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
-from probes.exports.aside import Aside, Report, WorkError
+from probes.kit.aside import Aside, Report, WorkError
+from probes.kit.back_off import waits
 from probes.transport.poster import Posted, post
 
 QUEUED_MOST: Final = 100
 TRIES: Final = 6
 FIRST_WAIT_S: Final = 1.0
-"""Doubled each time: 1, 2, 4, 8, 16 s, which is as long as a receiver takes to be started anew."""
+"""1, 2, 4, 8, 16 s are as long as a receiver takes to be started anew."""
 LONGEST_WAIT_S: Final = 60.0
-"""Of what a server asks for: other alerts wait behind this one."""
+"""Also where a server asks for more: other alerts wait behind this one."""
 _LEAVING_S: Final = 2.0
 
 Post = Callable[..., Posted]
@@ -87,7 +88,7 @@ class AlertWebhook:
             "Idempotency-Key": document.key,
             "User-Agent": f"llmtop/{__version__}",
         }
-        wait_s, is_last = self._first_wait_s, False
+        tries, is_last = waits(self._first_wait_s, LONGEST_WAIT_S), False
         for left in reversed(range(TRIES)):
             posted = self._post(
                 self._url, document.body, headers, seconds=self._seconds, environ=self._environ
@@ -98,6 +99,5 @@ class AlertWebhook:
                 break
             asked_s = read_retry_after_s(posted.headers, None, wall_ns=time.time_ns()) or 0.0
             # At the end of the run there is no waiting, but one more try.
-            is_last = not self._aside.rest(min(max(wait_s, asked_s), LONGEST_WAIT_S))
-            wait_s *= 2
+            is_last = not self._aside.rest(min(max(next(tries), asked_s), LONGEST_WAIT_S))
         raise WorkError(f"has not taken {document.about}: {posted.why}")

@@ -3,7 +3,7 @@
 Rule 1: what is asked for must be had: a port that is taken, an address that is none and a package
 that is missing end the run before it begins, in one line that names the option.
 Rule 2: nothing of it is imported until it is asked for.
-Rule 3: an export never touches measuring; what it cannot do is a notice (`probes.exports.aside`).
+Rule 3: an export never touches measuring; what it cannot do is a notice (`probes.kit.aside`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +18,7 @@ from probes.config.urls import Url, UrlError
 from probes.config.webhooks import webhook_url
 from probes.control.attention import Attention
 from probes.events import Alert, Diagnosis, Event, Held, Hello, PlaceReport
+from probes.kit.child_environment import child_environment
 from probes.kit.listen import ListenAddress
 
 _STANDING: Final = (Hello, PlaceReport, Held, Diagnosis, Alert)
@@ -131,7 +132,7 @@ def alert_exports(
     exports: list[Export] = []
     url = _webhook_url(alerts.webhook, environ, report)
     if alerts.on_alert:
-        from probes.exports.alert_command import AlertCommand, without_secrets
+        from probes.exports.alert_command import AlertCommand
 
         hidden = secrets if url is None else secrets | {str(url)}
         exports.append(
@@ -139,7 +140,7 @@ def alert_exports(
                 alerts.on_alert,
                 AlertDocuments(attention, scrub, run),
                 seconds=alerts.timeout_s,
-                environ=without_secrets(environ, hidden),
+                environ=child_environment(environ, hidden),
                 report=report,
             )
         )

@@ -6,9 +6,8 @@ from functools import partial
 from typing import Any
 
 import anyio
-import msgspec
 
-from probes.bus.address import BusAddress, bus_address
+from probes.bus.address import BusAddress, bus_address, listed_password
 from probes.bus.connection import BusConnection, BusError, NoClientError
 from probes.bus.names import EVENTS_OF_ALL
 from probes.kit.clock import SystemClock
@@ -19,6 +18,7 @@ from probes.sources.source import Receive
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
+from tui.commands.settings import with_window
 from tui.commands.waiting import WaitingFor
 from tui.commands.watch import history_of, need_face, recorder_of, show
 from tui.terminal.collector import passes_seldom
@@ -47,12 +47,12 @@ def run(arguments: Namespace) -> int:
                 "--bus exclude each other: over a bus a place is named alone"
             )
     places = tuple(place.name for place in arguments.place)
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    address = bus_address(
+        arguments.bus, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     need_face(arguments, "llmtop --bus URL")
     config, problems = display_settings(os.environ)
-    if arguments.window is not None:
-        display = msgspec.structs.replace(config.display, window=arguments.window)
-        config = msgspec.structs.replace(config, display=display)
+    config = with_window(config, arguments)
     try:
         anyio.run(_try, address)
     except NoClientError as error:
@@ -67,8 +67,8 @@ def run(arguments: Namespace) -> int:
         recorder=recorder_of(config, arguments),
         history=history_of(config, arguments),
     )
-    complaint = state_complaint()
-    for problem in (*problems, *([complaint] if complaint is not None else [])):
+    told = (*problems, state_complaint(), listed_password(arguments.bus, address))
+    for problem in filter(None, told):
         session.note(problem)
     export(session, arguments)
     # Boards of many places are large, and events hold no circles: of a screen its own collector
