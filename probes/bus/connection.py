@@ -31,6 +31,7 @@ from probes.bus.names import (
     BUDGETS_BUCKET,
     EVENTS_OF_ALL,
     HELLOS_BUCKET,
+    PAGERS_BUCKET,
     PLACES_BUCKET,
     STREAM,
     WANTED_BUCKET,
@@ -712,6 +713,7 @@ async def _ensure(link: _Link) -> None:
         _bucket_config(HELLOS_BUCKET, "the newest engine of each place"),
         _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
         _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
+        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told"),
     )
     for config in (events, *buckets):
         name = str(config.name)

@@ -7,10 +7,13 @@ Rule 2: what still fires when they are muted no more is told then, unless somebo
 it meanwhile: a fault that begins in that hour must not be silent for ever.
 Rule 3: who was told that an alert fires is told that it is over, muted or not: an end calls nobody,
 and a pager that never hears of it stays open. Who was not told of the one is not of the other.
+Rule 4: where several runs watch the same, one of them calls (`Duty`): for the others each alert is
+held back as if it were muted, and what still fires when it is on them to call is told then, but for
+what somebody was told by another of them.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from probes.events import Alert
 from probes.kit.clock import NS_PER_S, Clock
@@ -66,15 +69,44 @@ class Attention:
         return min(until) - now_ns + self._clock.wall_ns()
 
 
+class Duty(Protocol):
+    """Whether it is on this run to call people of its alerts."""
+
+    def is_ours(self, alert: Alert) -> bool:
+        """Return whether what there is to say of an alert now is for us to say."""
+        ...
+
+    def is_told(self, alert: Alert) -> bool:
+        """Return whether another run has told people of what this alert is about; from then on it
+        goes by the name that it was told under, and its end is not for `AlertCalls` to tell."""
+        ...
+
+
+class _Alone:
+    """Nobody else watches the same."""
+
+    def is_ours(self, _alert: Alert) -> bool:
+        return True
+
+    def is_told(self, _alert: Alert) -> bool:
+        return False
+
+
+ALONE: Final[Duty] = _Alone()
+
+
 class AlertCalls:
     """Says what of a run's alerts one who is told them is told, and when; see the rules."""
 
-    def __init__(self, attention: Attention) -> None:
+    def __init__(self, attention: Attention, duty: Duty = ALONE) -> None:
         self._attention = attention
-        self._told: dict[str, None] = {}
-        """Ids of those that fire and were told, oldest first."""
+        self._duty = duty
+        self._told: dict[str, Alert] = {}
+        """By id, those that fire and were told, oldest first."""
         self._held: dict[str, Alert] = {}
         """By id, those that fire and were not."""
+        self._of_others: dict[str, Alert] = {}
+        """By id, those that fire and were told by another run, since `take_over` was asked."""
 
     def due(self, alerts: Iterable[Alert]) -> list[Alert]:
         """Take the alerts of a batch; return what is to be told now, of them and of those before.
@@ -86,19 +118,34 @@ class AlertCalls:
                 self._tell_held(due)
                 continue
             self._held.pop(alert.id, None)
-            if alert.id in self._told:
-                del self._told[alert.id]
+            if self._told.pop(alert.id, None) is not None and self._duty.is_ours(alert):
                 due.append(alert)
         self._tell_held(due)
         return due
 
+    def take_over(self) -> list[Alert]:
+        """Return what fires and was told by another run, each once."""
+        taken, self._of_others = self._of_others, {}
+        return list(taken.values())
+
+    def take_back(self, alert_id: str) -> None:
+        """Know that what was to be told of an alert that fires has come to nobody."""
+        alert = self._told.pop(alert_id, None)
+        if alert is not None:
+            self._held[alert_id] = alert
+
     def _tell_held(self, due: list[Alert]) -> None:
         """Add to what is due all that is held back no more."""
         for alert in tuple(self._held.values()):
+            if not self._duty.is_ours(alert):
+                continue
+            if self._duty.is_told(alert):
+                self._of_others[alert.id] = self._held.pop(alert.id)
+                continue
             is_seen = alert.id in self._attention.acknowledged
             if not is_seen and self._attention.muted_until_ns(alert) is None:
                 due.append(self._held.pop(alert.id))
-                self._told[alert.id] = None
-        for kept in (self._held, self._told):
+                self._told[alert.id] = alert
+        for kept in (self._held, self._told, self._of_others):
             while len(kept) > _FIRING_MOST:
                 del kept[next(iter(kept))]

@@ -6,6 +6,8 @@ no news, and of one alert no more than `CHANGES_MOST` changes are told.
 Rule 2: what is muted on the screen calls nobody here either (`AlertCalls`); a change of what was
 told is held back, too, while it is muted.
 Rule 3: a document has no secret.
+Rule 4: what another run has told people of goes on under the id and run that it was told with, so
+that a page that was opened by the one is changed and closed by the other.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from probes.control.attention import AlertCalls, Attention
+from probes.control.attention import ALONE, AlertCalls, Attention, Duty
 from probes.events import Alert, Diagnosis, Event, Hello, Tick
 from probes.events.diagnosis_words import what_words, who_words
 from probes.exports.json_lines import ascii_json
@@ -26,6 +28,18 @@ _NAMED_MOST: Final = 50
 """Routes in the JSON: an alert of more names these, and how many there are."""
 
 
+class AlertName(NamedTuple):
+    """What tells an alert from any other of any run."""
+
+    run: str
+    id: str
+
+
+def unnamed(_alert: Alert) -> AlertName | None:
+    """Return how another run has told people of an alert, where there is no other."""
+    return None
+
+
 class AlertDocument(NamedTuple):
     """One word of an alert, ready to be told."""
 
@@ -35,15 +49,22 @@ class AlertDocument(NamedTuple):
     """For a person: `alert e1-a1 (firing)`."""
     body: bytes
     """JSON in ASCII, with a line end."""
+    state: str
+    """`firing`, `changed` or `over`."""
+    alert: Alert
+    """What it is about, by its own id in this run."""
+    name: AlertName
+    """How people know it."""
 
 
 class _Fires:
     """An alert that fires and was told."""
 
-    __slots__ = ("alert", "told")
+    __slots__ = ("alert", "name", "told")
 
-    def __init__(self, alert: Alert) -> None:
+    def __init__(self, alert: Alert, name: AlertName) -> None:
         self.alert = alert
+        self.name = name
         self.told = {(alert.cause, alert.routes)}
         """What it was taken for, and whom it hit, in each word that was told."""
 
@@ -51,10 +72,21 @@ class _Fires:
 class AlertDocuments:
     """Takes the events of a run, and gives what is to be told of its alerts."""
 
-    def __init__(self, attention: Attention, scrub: Callable[[str], str], run: str) -> None:
-        """Prepare; `run` tells this run from any other."""
+    def __init__(
+        self,
+        attention: Attention,
+        scrub: Callable[[str], str],
+        run: str,
+        *,
+        duty: Duty = ALONE,
+        name_of: Callable[[Alert], AlertName | None] = unnamed,
+    ) -> None:
+        """Prepare; `run` tells this run from any other. `duty` knows what of it is on us to tell,
+        and `name_of` how another run has told people of what an alert is about, where one has."""
         self._attention = attention
-        self._calls = AlertCalls(attention)
+        self._duty = duty
+        self._name_of = name_of
+        self._calls = AlertCalls(attention, duty)
         self._scrub = scrub
         self._run = run
         self._anchor_ns: int | None = None
@@ -75,16 +107,31 @@ class AlertDocuments:
                 documents += self._changed(event)
         return [*documents, *self._told(self._calls.due(()))]
 
+    def end(self, alert: Alert, name: AlertName) -> AlertDocument:
+        """Return what tells that an alert is over which another run has told people of."""
+        self._fires = {key: one for key, one in self._fires.items() if one.name != name}
+        return self._document(alert, name, "over", {})
+
+    def take_back(self, alert: Alert) -> None:
+        """Know that it came to nobody that an alert fires: it is told again when it is due."""
+        self._calls.take_back(alert.id)
+        self._fires.pop(alert.incident or alert.id, None)
+
     def _told(self, due: Iterable[Alert]) -> Iterator[AlertDocument]:
         for alert in due:
-            name = alert.incident or alert.id
+            name = AlertName(self._run, alert.id)
             if alert.state == "firing":
-                self._fires[name] = _Fires(alert)
-                while len(self._fires) > _FIRING_MOST:
-                    del self._fires[next(iter(self._fires))]
+                self._fire(alert, name)
             else:
-                self._fires.pop(name, None)
-            yield self._document(alert, alert.state, {})
+                self._fires.pop(alert.incident or alert.id, None)
+            yield self._document(alert, name, alert.state, {})
+        for alert in self._calls.take_over():
+            self._fire(alert, self._name_of(alert) or AlertName(self._run, alert.id))
+
+    def _fire(self, alert: Alert, name: AlertName) -> None:
+        self._fires[alert.incident or alert.id] = _Fires(alert, name)
+        while len(self._fires) > _FIRING_MOST:
+            del self._fires[next(iter(self._fires))]
 
     def _changed(self, word: Diagnosis) -> Iterator[AlertDocument]:
         """Give what a diagnosis changes of an alert that was told."""
@@ -102,20 +149,23 @@ class AlertDocuments:
             since_ns=word.since_ns,
             text=f"{who_words(word.routes)}: {what_words(word)}",
         )
-        if self._attention.muted_until_ns(changed) is not None:
+        is_muted = self._attention.muted_until_ns(changed) is not None
+        if is_muted or not self._duty.is_ours(changed):
             return
         fires.told.add(now)
         fires.alert = changed
         was = {"cause": before.cause, "routes": list(before.routes[:_NAMED_MOST])}
-        yield self._document(changed, "changed", {"before": was}, len(fires.told) - 1)
+        yield self._document(changed, fires.name, "changed", {"before": was}, len(fires.told) - 1)
 
     def _document(
-        self, alert: Alert, state: str, more: dict[str, Any], number: int = 0
+        self, alert: Alert, name: AlertName, state: str, more: dict[str, Any], number: int = 0
     ) -> AlertDocument:
-        fields = {**alert_fields(alert, self._anchor_ns), "state": state, "run": self._run, **more}
+        told = alert_fields(alert, self._anchor_ns)
+        fields = {**told, "id": name.id, "state": state, "run": name.run, **more}
         body = msgspec.json.encode(_scrubbed(fields, self._scrub))
-        key = f"{self._run}-{alert.id}-{state}" + (f"-{number}" if number else "")
-        return AlertDocument(key, f"alert {alert.id} ({state})", ascii_json(body) + b"\n")
+        key = f"{name.run}-{name.id}-{state}" + (f"-{number}" if number else "")
+        about = f"alert {name.id} ({state})"
+        return AlertDocument(key, about, ascii_json(body) + b"\n", state, alert, name)
 
 
 def alert_fields(alert: Alert, anchor_ns: int | None) -> dict[str, Any]:

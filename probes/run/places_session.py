@@ -14,6 +14,7 @@ who call people once it has been read, and those alone that still fire.
 import os
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -55,6 +56,7 @@ from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
     from probes.history.keeper import HistoryKeeper
+    from probes.run.on_call import OnCall
 
 _HELLO_PATIENCE_S: Final = 60.0
 """A duration must end where no place is heard."""
@@ -118,11 +120,12 @@ class PlacesSession:
         diagnostician: Diagnostician | None = None,
         history: "HistoryKeeper | None" = None,
         goes_back: bool = True,
+        on_call: "OnCall | None" = None,
     ) -> None:
         """Prepare; of `config` what is done about alerts is taken, and nothing else. `history`
         keeps what comes of it for weeks: of the past it is told what another cockpit may have kept
         already, which doubles nothing. Without `goes_back` nothing is kept for who would look at
-        its past."""
+        its past. `on_call` knows whether it is on this run to call people, where others do."""
         self._clock = clock or SystemClock()
         self._recorder = recorder
         self._history = history
@@ -162,6 +165,9 @@ class PlacesSession:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
+        self._on_call = on_call
+        if on_call is not None:
+            self._sinks.append(on_call.receive)
         alerting = Alerting() if config is None else config.alerts
         for one in alert_exports(
             alerting,
@@ -170,6 +176,7 @@ class PlacesSession:
             scrub=str,
             report=self._problems.put,
             attention=self.attention,
+            on_call=on_call,
         ):
             self._exports.append(one)
             self._callers.append(one.receive)
@@ -310,11 +317,12 @@ class PlacesSession:
             self._recorder.start(self._problems.put)
         if self._history is not None:
             self._history.start(self._problems.put)
-        try:
-            await self._source.run()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._finish()
+        async with nullcontext() if self._on_call is None else self._on_call.at_work():
+            try:
+                await self._source.run()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._finish()
 
     async def _finish(self) -> None:
         await close_exports(self._exports)

@@ -14,6 +14,7 @@ the concurrency that a route has found for itself. Whether it does so is ours to
 import os
 import queue
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     # They have sessions of their own; this one only hands them to a screen.
     from probes.history.keeper import HistoryKeeper
     from probes.run.comparison_run import Comparisons
+    from probes.run.on_call import OnCall
     from probes.run.sweep_run import Sweeps
     from probes.sources.places import SeveralPlaces
 
@@ -100,6 +102,7 @@ class Session:
         sweep: "Callable[[], Sweeps] | None" = None,
         history: "HistoryKeeper | None" = None,
         goes_back: bool = True,
+        on_call: "OnCall | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`; or
         of one at each of `places`, to which `config` has its routes (`config_at`).
@@ -109,7 +112,8 @@ class Session:
         the ledger that takes what the shared one does not at the end; `diagnostician` judges the
         run in the place of a new one of ours; `compare` and `sweep` make what compares and sweeps
         its routes for a screen; `history` keeps what comes of it for weeks, and tells what
-        was usual before; without `goes_back` nothing is kept for who would look at its past.
+        was usual before; without `goes_back` nothing is kept for who would look at its past;
+        `on_call` knows whether it is on this run to call people, where others watch the same.
         """
         self._config = config
         self._compare = compare
@@ -174,6 +178,9 @@ class Session:
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
         self._exports: list[Export] = []
+        self._on_call = on_call
+        if on_call is not None:
+            self._sinks.append(on_call.receive)
         for one in alert_exports(
             config.alerts,
             environ=os.environ,
@@ -181,6 +188,7 @@ class Session:
             scrub=self._scrub,
             report=self._problems.put,
             attention=self.attention,
+            on_call=on_call,
         ):
             self.export(one)
         self._funded: list[FundedEngine] = []
@@ -347,11 +355,12 @@ class Session:
             self._recorder.start(self._problems.put)
         if self._history is not None:
             self._history.start(self._problems.put, self._judge.diagnostician.references)
-        try:
-            await self._source.run()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._finish()
+        async with nullcontext() if self._on_call is None else self._on_call.at_work():
+            try:
+                await self._source.run()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._finish()
 
     async def _finish(self) -> None:
         await close_exports(self._exports)

@@ -1,9 +1,10 @@
 """`llmtop --bus`: the same cockpit over all places that publish on a bus, or their events."""
 
 import os
+import platform
 from argparse import Namespace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -12,6 +13,8 @@ from probes.bus.address import BusAddress, bus_address
 from probes.bus.connection import BusConnection, BusError
 from probes.kit.clock import SystemClock
 from probes.kit.paths import state_complaint
+from probes.kit.process_identity import current_identity
+from probes.run.exporting import calls_people
 from probes.run.places_session import PlacesSession
 from probes.sources.bus import SINCE_S, BusSource
 from probes.sources.source import Receive
@@ -20,6 +23,9 @@ from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
 from tui.commands.watch import history_of, need_face, recorder_of, show
 from tui.terminal.collector import passes_seldom
+
+if TYPE_CHECKING:
+    from probes.run.on_call import OnCall
 
 _EXCLUDED = ("config", "base_url", "model", "api_key_env", "in_process")
 """What is about probing from here."""
@@ -62,6 +68,7 @@ def run(arguments: Namespace) -> int:
         goes_back=not arguments.headless,
         recorder=recorder_of(config, arguments),
         history=history_of(config, arguments),
+        on_call=_on_call(address, places) if calls_people(config.alerts) else None,
     )
     complaint = state_complaint()
     for problem in (*problems, *([complaint] if complaint is not None else [])):
@@ -80,6 +87,33 @@ async def _try(address: BusAddress) -> None:
         await bus.connect()
     finally:
         await bus.close()
+
+
+def _on_call(address: BusAddress, places: tuple[str, ...]) -> "OnCall":
+    """Return what knows whether it is on this cockpit to call people.
+
+    Its connection is its own: that of the source ends before the last alert is told.
+    """
+    from probes.run.on_call import OnCall  # few have a need
+
+    clock = SystemClock()
+    bus = BusConnection(address, clock=clock, name="llmtop pager")
+
+    async def keep() -> None:
+        try:
+            await bus.run()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await bus.close()
+
+    return OnCall(
+        bus,
+        places=places,
+        clock=clock,
+        host=platform.node(),
+        process=current_identity(),
+        keep=keep,
+    )
 
 
 def _source(

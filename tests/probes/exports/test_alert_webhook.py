@@ -17,7 +17,8 @@ from probes.config.urls import read_url
 from probes.control.attention import Attention
 from probes.events import Alert, Harm
 from probes.exports.alert_documents import AlertDocuments
-from probes.exports.alert_webhook import QUEUED_MOST, TRIES, AlertWebhook
+from probes.exports.alert_sink import QUEUED_MOST
+from probes.exports.alert_webhook import TRIES, AlertWebhook
 from probes.transport.poster import Posted
 
 ALERT = Alert(

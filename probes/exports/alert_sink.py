@@ -1,0 +1,90 @@
+"""What the two ways of telling an alert have in common: words of a run's alerts, told aside.
+
+Rule 1: who gives us events never waits: each word is told aside, one at a time, in the order of the
+alerts (`probes.exports.aside`).
+Rule 2: where it is on another run by now to tell that an alert fires, what still waits for its turn
+is left to that one: each of both would tell it.
+Rule 3: whoever shares that duty hears what became of each word (`Outcome`).
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from probes.control.attention import ALONE, Duty
+from probes.events import Alert, Event
+from probes.exports.alert_documents import AlertDocument, AlertDocuments, AlertName
+from probes.exports.aside import Aside, Report
+
+QUEUED_MOST: Final = 100
+_LEAVING_S: Final = 2.0
+"""What the last alerts of a run have to be told in: who quits does not wait for a pager."""
+
+Outcome: TypeAlias = Literal["told", "failed", "left"]
+"""Of a word: somebody was told; it was given up; it is on another run by now to tell it."""
+
+
+Ended: TypeAlias = "Callable[[AlertSink, AlertDocument, Outcome], object]"
+"""Hears what became of a word, from any thread."""
+
+
+def nobody_hears(_sink: "AlertSink", _document: AlertDocument, _outcome: Outcome) -> None:
+    """Hear what became of a word where nobody else calls."""
+
+
+class AlertSink:
+    """Takes the events of a run, and tells its alerts."""
+
+    def __init__(
+        self,
+        name: str,
+        documents: AlertDocuments,
+        *,
+        report: Report,
+        duty: Duty = ALONE,
+        ended: Ended = nobody_hears,
+    ) -> None:
+        """Prepare; `name` begins each report, and `ended` hears what became of a word, from any
+        thread."""
+        self._documents = documents
+        self._duty = duty
+        self._ended = ended
+        self._aside: Aside[AlertDocument] = Aside(
+            name, self._work, most=QUEUED_MOST, pieces="alerts", report=report
+        )
+
+    def receive(self, events: list[Event], _lines: bytes) -> None:
+        """Note a batch."""
+        for document in self._documents.due(events):
+            self._put(document)
+
+    def end(self, alert: Alert, name: AlertName) -> None:
+        """Tell that an alert is over which another run has told people of."""
+        self._put(self._documents.end(alert, name))
+
+    def take_back(self, alert: Alert) -> None:
+        """Know that it came to nobody that an alert fires: it is told again when it is due."""
+        self._documents.take_back(alert)
+
+    def close(self) -> None:
+        """Tell what waits, in two seconds at most."""
+        self._aside.close(_LEAVING_S)
+
+    def is_left(self, document: AlertDocument) -> bool:
+        """Return whether it is on another run by now to tell a word; from any thread."""
+        return document.state == "firing" and not self._duty.is_ours(document.alert)
+
+    @abstractmethod
+    def _deliver(self, document: AlertDocument) -> Outcome:
+        """Tell one word, in a thread. Raises WorkError where it is given up."""
+
+    def _put(self, document: AlertDocument) -> None:
+        if not self._aside.put(document):
+            self._ended(self, document, "failed")
+
+    def _work(self, document: AlertDocument) -> None:
+        outcome: Outcome = "failed"
+        try:
+            outcome = "left" if self.is_left(document) else self._deliver(document)
+        finally:
+            self._ended(self, document, outcome)
