@@ -57,7 +57,7 @@ RETURN_S: Final = 10.0
 elsewhere: it writes that down first."""
 STEP_BACK_S: Final = 60.0
 """After an alert that could not be told, for whoever stands by; six tries take half a minute."""
-_RETURN_MOST_S: Final = 30.0
+_RETURN_MOST_NS: Final = 30 * NS_PER_S
 """A place that comes and goes is not waited for any longer."""
 _TURN_S: Final = 0.5
 _LOOK_NS: Final = 2 * NS_PER_S
@@ -177,15 +177,7 @@ class OnCall:
         if not self._calls_for(places):
             return False
         noted = self._firing.get(alert.id) if alert.state == "firing" else None
-        if noted is None:
-            return True
-        now_ns, seen_ns = self._clock.monotonic_ns(), noted[1]
-        if any(self._read_ns.get(place, -1) < self._unread_ns(seen_ns) for place in places):
-            return False  # it is about to be looked up
-        if now_ns - seen_ns > _RETURN_MOST_S * NS_PER_S:
-            return True
-        heard_ns = max((self._heard_ns.get(place, 0) for place in places), default=0)
-        return not heard_ns or now_ns - heard_ns >= RETURN_S * NS_PER_S
+        return noted is None or all(self._is_looked_up(place, noted[1]) for place in places)
 
     def is_told(self, alert: Alert) -> bool:
         """Return whether people were told of what an alert is about."""
@@ -208,10 +200,18 @@ class OnCall:
         """Return how another run has told people of what an alert is about, where one has."""
         return self._names.get(alert.id)
 
-    def _unread_ns(self, seen_ns: int) -> int:
-        """Return since when it must have been looked up what people were told, for what we know
+    def _is_looked_up(self, place: str, seen_ns: int) -> bool:
+        """Return whether it is known what people were told of a place, for an alert that we know of
         since then."""
-        return max(seen_ns, self._stood_ns)
+        return self._read_ns.get(place, -1) >= self._settled_ns(place, seen_ns)
+
+    def _settled_ns(self, place: str, seen_ns: int) -> int:
+        """Return from when on what is looked up of a place counts for such an alert: by then all
+        who may have told it are known to have written that down."""
+        heard_ns = self._heard_ns.get(place)
+        returned_ns = 0 if heard_ns is None else heard_ns + round(RETURN_S * NS_PER_S)
+        stood_ns = self._stood_ns + (round(HAND_OVER_S * NS_PER_S) if self._ours else 0)
+        return max(seen_ns, stood_ns, min(returned_ns, seen_ns + _RETURN_MOST_NS))
 
     def _calls_for(self, places: Sequence[str]) -> bool:
         """Return whether what is of these places is on us."""
@@ -468,7 +468,8 @@ class OnCall:
             place
             for alert, seen_ns in self._firing.values()
             for place in self._places_of(alert)
-            if self._read_ns.get(place, -1) < self._unread_ns(seen_ns)
+            if self._read_ns.get(place, -1) < seen_ns
+            or self._read_ns[place] < self._settled_ns(place, seen_ns) <= now_ns
         }
         due |= {
             place
