@@ -96,10 +96,12 @@ class ToldAlerts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MutedRoutes(msgspec.Struct, frozen=True, kw_only=True):
-    """Routes that call nobody, and of which alerts somebody has seen what there was."""
+    """What people do about alerts in one cockpit, for all who call."""
 
     until_ns: dict[str, int] = {}
-    """Route → until when, Unix ns of who muted it."""
+    """Route that calls nobody → until when, Unix ns of who muted it."""
+    seen_ns: dict[str, int] = {}
+    """Route → when somebody acknowledged an alert of it, Unix ns of who did."""
 
 
 def encode(

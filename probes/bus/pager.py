@@ -11,7 +11,8 @@ Rule 4: who has it and cannot renew it goes on as if it had it, and looks first 
 is back: who took it meanwhile has it. But who did not run itself for a while knows nothing before.
 Rule 5: what people were told is kept by place, for as long as it is not over. It outlives who told
 it: whoever takes the pager knows what not to tell again, and what to tell the end of.
-Rule 6: what stands in a key may have been written by anybody: it is bounded, and of a place it
+Rule 6: what is muted and acknowledged in one cockpit is known to all who call.
+Rule 7: what stands in a key may have been written by anybody: it is bounded, and of a place it
 speaks of that place's routes alone.
 """
 
@@ -23,14 +24,16 @@ import msgspec
 
 from probes.bus.connection import PRESENCE_TTL_S, BusError, Entry, WrongRevisionError
 from probes.bus.messages import (
+    MutedRoutes,
     PagerHolder,
     ToldAlert,
     ToldAlerts,
     decode_holder,
+    decode_muted,
     decode_told,
     encode,
 )
-from probes.bus.names import caller_key, told_key
+from probes.bus.names import MUTED_KEY, caller_key, told_key
 from probes.bus.presence import RENEW_S
 from probes.config.places import is_place
 from probes.kit.clock import NS_PER_S, Clock
@@ -54,6 +57,8 @@ _LONGEST_ROUTE: Final = 300
 _MOST_ROUTES: Final = 500
 _MOST_PLACES: Final = 200
 _LONGEST_TEXT: Final = 300
+_SEEN_NS: Final = 24 * 3600 * NS_PER_S
+"""So long an acknowledgement is remembered: more than a mute lasts."""
 
 
 class PagersBucket(Protocol):
@@ -314,3 +319,46 @@ def _bounded(alert: ToldAlert, place: str) -> ToldAlert | None:
         places=tuple(sorted(places)),
         text=neutralise(alert.text, _LONGEST_TEXT),
     )
+
+
+async def read_muted(bucket: PagersBucket) -> MutedRoutes:
+    """Return what is muted and was acknowledged, in any cockpit. Raises BusError."""
+    return _muted_in(await bucket.get(MUTED_KEY))
+
+
+async def edit_muted(bucket: PagersBucket, more: MutedRoutes, now_ns: int) -> None:
+    """Add what was muted and acknowledged in a cockpit; until 0 is muted no more. What is long
+    over by `now_ns`, Unix ns, is left out.
+
+    Raises:
+        BusError: it could not be changed.
+    """
+    for left in reversed(range(_TRIES)):
+        entry = await bucket.get(MUTED_KEY)
+        before = _muted_in(entry)
+        until_ns = {**before.until_ns, **more.until_ns}
+        seen_ns = {**before.seen_ns, **more.seen_ns}
+        after = MutedRoutes(
+            until_ns={route: until for route, until in until_ns.items() if until > now_ns},
+            seen_ns={route: at for route, at in seen_ns.items() if now_ns - at < _SEEN_NS},
+        )
+        try:
+            if entry is None:
+                await bucket.create(MUTED_KEY, encode(after))
+            else:
+                await bucket.update(MUTED_KEY, encode(after), entry.revision)
+        except WrongRevisionError:
+            if not left:
+                raise
+            continue
+        return
+
+
+def _muted_in(entry: Entry | None) -> MutedRoutes:
+    """Return what an entry says is muted; nothing where it cannot be read."""
+    if entry is None or len(entry.value) > _LONGEST_RECORD:
+        return MutedRoutes()
+    try:
+        return decode_muted(entry.value)
+    except msgspec.DecodeError:
+        return MutedRoutes()

@@ -3,8 +3,8 @@
 Rule 1: an alert is told when it begins to fire (`firing`), where what it is taken for or the routes
 that it hits change (`changed`), and when it is over (`over`): each once. A cause that comes back is
 no news, and of one alert no more than `CHANGES_MOST` changes are told.
-Rule 2: what is muted on the screen calls nobody here either (`AlertCalls`); a change of what was
-told is held back, too, while it is muted.
+Rule 2: what is muted on the screen, or is on another run to tell, calls nobody here either
+(`AlertCalls`); a change of what was told is held back, too, until it is neither.
 Rule 3: a document has no secret.
 Rule 4: what another run has told people of goes on under the id and run that it was told with, so
 that a page that was opened by the one is changed and closed by the other.
@@ -35,8 +35,15 @@ class AlertName(NamedTuple):
     id: str
 
 
-def unnamed(_alert: Alert) -> AlertName | None:
-    """Return how another run has told people of an alert, where there is no other."""
+class ToldBefore(NamedTuple):
+    """What people were told by another run of what an alert is about."""
+
+    name: AlertName
+    routes: frozenset[str]
+
+
+def untold(_alert: Alert) -> ToldBefore | None:
+    """Return what another run has told people of an alert, where there is no other."""
     return None
 
 
@@ -79,19 +86,21 @@ class AlertDocuments:
         run: str,
         *,
         duty: Duty = ALONE,
-        name_of: Callable[[Alert], AlertName | None] = unnamed,
+        told_before: Callable[[Alert], ToldBefore | None] = untold,
     ) -> None:
         """Prepare; `run` tells this run from any other. `duty` knows what of it is on us to tell,
-        and `name_of` how another run has told people of what an alert is about, where one has."""
+        and `told_before` what another run has told people of what an alert is about."""
         self._attention = attention
         self._duty = duty
-        self._name_of = name_of
+        self._told_before = told_before
         self._calls = AlertCalls(attention, duty)
         self._scrub = scrub
         self._run = run
         self._anchor_ns: int | None = None
         self._fires: dict[str, _Fires] = {}
         """By incident, or by their own id where they have none; oldest first."""
+        self._late: dict[str, Diagnosis] = {}
+        """The newest word on each incident that is not told, or not yet."""
 
     def due(self, events: Iterable[Event]) -> list[AlertDocument]:
         """Take a batch; return what is to be told now. It is to be called with each batch, for a
@@ -105,7 +114,10 @@ class AlertDocuments:
                 documents += self._told(self._calls.due((event,)))
             elif isinstance(event, Diagnosis):
                 documents += self._changed(event)
-        return [*documents, *self._told(self._calls.due(()))]
+        documents += self._told(self._calls.due(()))
+        if self._late:
+            documents += [one for word in [*self._late.values()] for one in self._changed(word)]
+        return documents
 
     def end(self, alert: Alert, name: AlertName) -> AlertDocument:
         """Return what tells that an alert is over which another run has told people of."""
@@ -126,7 +138,14 @@ class AlertDocuments:
                 self._fires.pop(alert.incident or alert.id, None)
             yield self._document(alert, name, alert.state, {})
         for alert in self._calls.take_over():
-            self._fire(alert, self._name_of(alert) or AlertName(self._run, alert.id))
+            before = self._told_before(alert)
+            if before is None:
+                continue
+            self._fire(alert, before.name)
+            late = self._late.get(alert.incident)
+            if late is not None and before.routes.issuperset(late.routes):
+                # Whoever told it knew as much: what it is taken for, too.
+                self._fires[alert.incident].told.add((late.cause, late.routes))
 
     def _fire(self, alert: Alert, name: AlertName) -> None:
         self._fires[alert.incident or alert.id] = _Fires(alert, name)
@@ -135,8 +154,14 @@ class AlertDocuments:
 
     def _changed(self, word: Diagnosis) -> Iterator[AlertDocument]:
         """Give what a diagnosis changes of an alert that was told."""
+        if word.state != "named":
+            if word.state in ("cleared", "settled"):
+                self._late.pop(word.id, None)
+            return
+        self._late.pop(word.id, None)
         fires = self._fires.get(word.id)
-        if fires is None or word.state != "named":
+        if fires is None:
+            self._keep_late(word)
             return
         before, now = fires.alert, (word.cause, word.routes)
         if now in fires.told or len(fires.told) > CHANGES_MOST:
@@ -151,11 +176,17 @@ class AlertDocuments:
         )
         is_muted = self._attention.muted_until_ns(changed) is not None
         if is_muted or not self._duty.is_ours(changed):
+            self._keep_late(word)
             return
         fires.told.add(now)
         fires.alert = changed
         was = {"cause": before.cause, "routes": list(before.routes[:_NAMED_MOST])}
         yield self._document(changed, fires.name, "changed", {"before": was}, len(fires.told) - 1)
+
+    def _keep_late(self, word: Diagnosis) -> None:
+        self._late[word.id] = word
+        while len(self._late) > _FIRING_MOST:
+            del self._late[next(iter(self._late))]
 
     def _document(
         self, alert: Alert, name: AlertName, state: str, more: dict[str, Any], number: int = 0

@@ -131,20 +131,22 @@ def alert_exports(
         attention: what somebody does about the alerts.
         on_call: knows whether it is on this run to call; None where nobody else watches the same.
     """
+    if on_call is not None:
+        on_call.attend(attention, report)
     if not calls_people(alerts):
         return []
     from uuid import uuid4  # few have a need
 
-    from probes.exports.alert_documents import AlertDocuments, unnamed
+    from probes.exports.alert_documents import AlertDocuments, untold
     from probes.exports.alert_sink import AlertSink, nobody_hears
 
     run = uuid4().hex[:16] if on_call is None else on_call.run_id
     duty = ALONE if on_call is None else on_call
     ended = nobody_hears if on_call is None else on_call.ended
-    name_of = unnamed if on_call is None else on_call.name_of
+    told_before = untold if on_call is None else on_call.told_before
 
     def documents() -> AlertDocuments:
-        return AlertDocuments(attention, scrub, run, duty=duty, name_of=name_of)
+        return AlertDocuments(attention, scrub, run, duty=duty, told_before=told_before)
 
     exports: list[AlertSink] = []
     url = _webhook_url(alerts.webhook, environ, report)
@@ -178,7 +180,7 @@ def alert_exports(
             )
         )
     if on_call is not None:
-        on_call.feed(exports, report)
+        on_call.feed(exports)
     return [*exports]
 
 

@@ -12,7 +12,8 @@ Rule 4: what was told is written down once somebody has it, and struck out once 
 Who has the pager ends what another has begun, under the name it was begun with: at once where the
 end was seen here, and else when nothing of it was seen for `UNSEEN_S`.
 Rule 5: a place that is heard again is waited for, for it may have called by itself meanwhile.
-Rule 6: no defect of this ends a run, nor keeps an alert back for ever.
+Rule 6: what is muted or acknowledged on any screen counts where the pager is.
+Rule 7: no defect of this ends a run, nor keeps an alert back for ever.
 """
 
 import queue
@@ -27,21 +28,24 @@ import anyio
 import msgspec
 
 from probes.bus.connection import BusError
-from probes.bus.messages import ToldAlert
+from probes.bus.messages import MutedRoutes, ToldAlert
 from probes.bus.names import ALL_PLACES, PAGERS_BUCKET
 from probes.bus.pager import (
     DEAD_S,
     YIELD_S,
     Pager,
     PagersBucket,
+    edit_muted,
     edit_told,
+    read_muted,
     read_told,
 )
 from probes.bus.presence import holder_words
+from probes.control.attention import Attention, SharedAttention
 from probes.diagnosis.alerts import severity_of
 from probes.events import Alert, Event, Harm, Hello, PlaceReport, Tick
 from probes.events.diagnosis_words import who_words
-from probes.exports.alert_documents import AlertDocument, AlertName
+from probes.exports.alert_documents import AlertDocument, AlertName, ToldBefore
 from probes.exports.alert_sink import AlertSink, Outcome
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.process_identity import RunIdentity
@@ -96,6 +100,7 @@ class OnCall:
         report: Callable[[str], object] | None = None,
         home: str = "",
         places: Sequence[str] = (),
+        calls: bool = True,
         keep: Callable[[], Coroutine[Any, Any, object]] | None = None,
     ) -> None:
         """Prepare.
@@ -108,6 +113,8 @@ class OnCall:
             report: takes a line for whoever minds this run; None: who tells of alerts says whom.
             home: the place of an agent, which calls where nobody has the pager; else empty.
             places: those that a cockpit watches; none: all there are.
+            calls: whether there is anything to call with; else what is done about alerts here is
+                shared with those who call.
             keep: keeps the bus connected, where that is for us to do.
         """
         self._bucket = bus.bucket(PAGERS_BUCKET)
@@ -121,15 +128,16 @@ class OnCall:
         def pager(scope: str) -> Pager:
             return Pager(self._bucket, scope, clock=clock, host=host, process=process)
 
-        wanted = () if home else (tuple(dict.fromkeys(places)) or (ALL_PLACES,))
+        wanted = (tuple(dict.fromkeys(places)) or (ALL_PLACES,)) if calls and not home else ()
         self._ours = {scope: pager(scope) for scope in wanted}
         """The pagers that we take where they are free."""
-        before = tuple(scope for scope in (ALL_PLACES, home) if scope and scope not in wanted)
-        self._before = tuple(map(pager, before))
+        before = dict.fromkeys((ALL_PLACES, *((home,) if home else places))).keys() - {*wanted}
+        self._before = tuple(map(pager, sorted(before)))
         """Those of who calls in our place."""
         self._began_ns = clock.monotonic_ns()
         self._rests_until_ns = 0
         self._sinks: list[AlertSink] = []
+        self._attention: Attention | None = None
         self._ended: queue.SimpleQueue[tuple[AlertSink, AlertDocument, Outcome]] = (
             queue.SimpleQueue()
         )
@@ -151,8 +159,8 @@ class OnCall:
         self._all_read_ns: int | None = None
         self._edits: dict[str, deque[Callable[[_Told], _Told]]] = {}
         """Place → what is to be changed of that."""
-        self._names: dict[str, AlertName] = {}
-        """Id of an alert → how another run has told people of what it is about."""
+        self._before_us: dict[str, ToldBefore] = {}
+        """Id of an alert → what another run has told people of what it is about."""
         self._said: dict[AlertName, None] = {}
         """What we have told."""
         self._ending: set[AlertName] = set()
@@ -161,6 +169,8 @@ class OnCall:
         """What people were told and does not fire here → since when."""
         self._other = ""
         """Who calls in our place, in words."""
+        self._shared_ns: int | None = None
+        """When it was read last what people do elsewhere."""
         self._reported_ns: int | None = None
         self._is_anothers = False
         """Somebody else calls in our place, as of the last turn."""
@@ -177,11 +187,14 @@ class OnCall:
         if not self._calls_for(places):
             return False
         noted = self._firing.get(alert.id) if alert.state == "firing" else None
+        if alert.id in self._before_us or AlertName(self.run_id, alert.id) in self._said:
+            return True  # it is told, and this is about a change of it
         return noted is None or all(self._is_looked_up(place, noted[1]) for place in places)
 
     def is_told(self, alert: Alert) -> bool:
         """Return whether people were told of what an alert is about."""
         left = set(_routes_of(alert))
+        known: set[str] = set()
         name: AlertName | None = None
         for place in self._places_of(alert):
             for told in self._told.get(place, ()):
@@ -189,16 +202,18 @@ class OnCall:
                 is_as_bad = told.severity >= _severity(alert)
                 if is_as_bad and found not in self._ending and left.intersection(told.routes):
                     left.difference_update(told.routes)
+                    known.update(told.routes)
                     name = name or found
         if left or name is None:
             return False
-        if len(self._names) < _MOST:
-            self._names[alert.id] = name
+        self._before_us[alert.id] = ToldBefore(name, frozenset(known))
+        while len(self._before_us) > _MOST:
+            del self._before_us[next(iter(self._before_us))]
         return True
 
-    def name_of(self, alert: Alert) -> AlertName | None:
-        """Return how another run has told people of what an alert is about, where one has."""
-        return self._names.get(alert.id)
+    def told_before(self, alert: Alert) -> ToldBefore | None:
+        """Return what another run has told people of what an alert is about, where one has."""
+        return self._before_us.get(alert.id)
 
     def _is_looked_up(self, place: str, seen_ns: int) -> bool:
         """Return whether it is known what people were told of a place, for an alert that we know of
@@ -240,10 +255,15 @@ class OnCall:
 
     # What a run tells.
 
-    def feed(self, sinks: Iterable[AlertSink], report: Callable[[str], object]) -> None:
-        """Know who tells people of alerts, and who takes what they have to say themselves."""
-        self._sinks += sinks
+    def attend(self, attention: Attention, report: Callable[[str], object]) -> None:
+        """Know what people do about the alerts of this run, and who takes what is to be read of
+        it, where nobody does yet."""
+        self._attention = attention
         self._reports = self._reports or report
+
+    def feed(self, sinks: Iterable[AlertSink]) -> None:
+        """Know who tells people of alerts."""
+        self._sinks += sinks
 
     def _report(self, text: str) -> None:
         if self._reports is not None:
@@ -288,7 +308,7 @@ class OnCall:
                 del self._firing[next(iter(self._firing))]
         else:
             self._firing.pop(alert.id, None)
-            self._names.pop(alert.id, None)
+            self._before_us.pop(alert.id, None)
             self._overs.append(alert)
             name = AlertName(self.run_id, alert.id)
             if name in self._said and self._calls_for(self._places_of(alert)):
@@ -321,7 +341,7 @@ class OnCall:
         while True:
             try:
                 await self.turn()
-            except Exception as error:  # a defect of ours: rule 6
+            except Exception as error:  # a defect of ours: rule 7
                 told = "".join(traceback.format_exception_only(error)).strip()
                 self._report(neutralise(f"who calls people is not agreed on for a moment: {told}"))
                 await self._clock.sleep(_REPAIR_S)
@@ -335,6 +355,7 @@ class OnCall:
                 with suppress(BusError):  # what that means: `Pager`, rule 4
                     await (pager.hold() if pager in self._ours.values() else pager.look())
         self._note_who()
+        await self._share(now_ns)
         await self._settle_ended()
         await self._write()
         await self._read(self._clock.monotonic_ns())
@@ -374,9 +395,13 @@ class OnCall:
         of_place = f" of {self._home}" if self._home else ""
         words = "" if other is None else holder_words(other)
         if words and words != self._other:
-            here = "" if self._home else "; this one stands by"
+            here = "; this one stands by" if self._ours else ""
             self._report(f"alerts{of_place} go out from {words}{here}")
         elif self._other and other is None:
+            if not self._ours and not self._home:
+                self._report(f"alerts go out from {self._other} no more")
+                self._other = ""
+                return
             known = all(pager.is_held for pager in self._ours.values())
             if not known and not any(pager.is_unknown for pager in self._ours.values()):
                 return  # somebody else may be about to have it
@@ -384,6 +409,26 @@ class OnCall:
         if words != self._other:
             self._reported_ns = self._clock.monotonic_ns()
         self._other = words
+
+    async def _share(self, now_ns: int) -> None:
+        """Let others know what people do about alerts here, and know what they do elsewhere."""
+        attention = self._attention
+        if attention is None:
+            return
+        turned = attention.take_turned()
+        if turned.muted_ns or turned.seen_ns:
+            more = MutedRoutes(until_ns={**turned.muted_ns}, seen_ns={**turned.seen_ns})
+            try:
+                await edit_muted(self._bucket, more, self._clock.wall_ns())
+            except BusError:
+                attention.give_back(turned)  # for the next turn
+                return
+            self._shared_ns = None
+        if self._shared_ns is None or now_ns - self._shared_ns >= _LOOK_NS:
+            self._shared_ns = now_ns
+            with suppress(BusError):
+                shared = await read_muted(self._bucket)
+                attention.share(SharedAttention(shared.until_ns, shared.seen_ns))
 
     # What people were told.
 
@@ -464,6 +509,8 @@ class OnCall:
     async def _read(self, now_ns: int) -> None:
         """Look up what people were told: of what is about to be told at once, of what stands now
         and then, and of all there is rarely."""
+        if not self._sinks:
+            return
         due = {
             place
             for alert, seen_ns in self._firing.values()
@@ -488,6 +535,8 @@ class OnCall:
 
     async def _end_what_is_over(self) -> None:
         """Tell the end of what another has begun to tell, where it is on us."""
+        if not self._sinks:
+            return
         now_ns = self._clock.monotonic_ns()
         hit = {route for alert, _ in self._firing.values() for route in _routes_of(alert)}
         standing: dict[AlertName, set[str]] = {}

@@ -62,13 +62,16 @@ def run(arguments: Namespace) -> int:
     except BusError as error:
         complain([str(error)])
         return FAILED
+    calls = calls_people(config.alerts)
+    # What is done about alerts on a screen counts for whoever calls.
+    on_call = _on_call(address, places, calls=calls) if calls or not arguments.headless else None
     session = PlacesSession(
         partial(_source, address, places, arguments.since or SINCE_S),
         config=config,
         goes_back=not arguments.headless,
         recorder=recorder_of(config, arguments),
         history=history_of(config, arguments),
-        on_call=_on_call(address, places) if calls_people(config.alerts) else None,
+        on_call=on_call,
     )
     complaint = state_complaint()
     for problem in (*problems, *([complaint] if complaint is not None else [])):
@@ -89,7 +92,7 @@ async def _try(address: BusAddress) -> None:
         await bus.close()
 
 
-def _on_call(address: BusAddress, places: tuple[str, ...]) -> "OnCall":
+def _on_call(address: BusAddress, places: tuple[str, ...], *, calls: bool) -> "OnCall":
     """Return what knows whether it is on this cockpit to call people.
 
     Its connection is its own: that of the source ends before the last alert is told.
@@ -109,6 +112,7 @@ def _on_call(address: BusAddress, places: tuple[str, ...]) -> "OnCall":
     return OnCall(
         bus,
         places=places,
+        calls=calls,
         clock=clock,
         host=platform.node(),
         process=current_identity(),

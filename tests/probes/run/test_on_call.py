@@ -10,7 +10,7 @@ from changed import replace
 from clocks import NS, ManualClock
 from fake_bus import FakeBus
 
-from probes.bus.names import ALL_PLACES, PAGERS_BUCKET, caller_key, told_key
+from probes.bus.names import ALL_PLACES, MUTED_KEY, PAGERS_BUCKET, caller_key, told_key
 from probes.bus.pager import DEAD_S, YIELD_S, read_told
 from probes.control.attention import MUTED_S, Attention
 from probes.events import Alert, Diagnosis, Event, Harm, PlaceReport, Tick
@@ -40,7 +40,11 @@ class Teller:
         self.slow: list[AlertDocument] | None = None
         """Where it is, what is on its way."""
         self.documents = AlertDocuments(
-            run.attention, str, run.on_call.run_id, duty=run.on_call, name_of=run.on_call.name_of
+            run.attention,
+            str,
+            run.on_call.run_id,
+            duty=run.on_call,
+            told_before=run.on_call.told_before,
         )
 
     def receive(self, events: list[Event], _lines: bytes) -> None:
@@ -91,7 +95,9 @@ class Page:
 class Run:
     """An agent or a cockpit, as far as its alerts go."""
 
-    def __init__(self, yard: "Yard", name: str, home: str, places: Sequence[str]) -> None:
+    def __init__(
+        self, yard: "Yard", name: str, home: str, places: Sequence[str], *, calls: bool = True
+    ) -> None:
         self.yard = yard
         self.name = name
         self.attention = Attention(yard.clock)
@@ -105,9 +111,12 @@ class Run:
             report=self.said.append,
             home=home,
             places=places,
+            calls=calls,
         )
         self.teller = Teller(self)
-        self.on_call.feed([self.teller], self.said.append)  # type: ignore[list-item]
+        self.on_call.attend(self.attention, self.said.append)
+        if calls:
+            self.on_call.feed([self.teller])  # type: ignore[list-item]
         self._next = 0
 
     def hear(self, *events: Event) -> None:
@@ -155,8 +164,12 @@ class Yard:
     def cockpit(self, name: str = "A", *places: str) -> Run:
         return self._run(name, "", places)
 
-    def _run(self, name: str, home: str, places: Sequence[str]) -> Run:
-        run = Run(self, name, home, places)
+    def looker(self, name: str = "L") -> Run:
+        """Return a cockpit with nothing to call with."""
+        return self._run(name, "", (), calls=False)
+
+    def _run(self, name: str, home: str, places: Sequence[str], *, calls: bool = True) -> Run:
+        run = Run(self, name, home, places, calls=calls)
         self.runs.append(run)
         return run
 
@@ -342,6 +355,30 @@ async def test_what_another_told_goes_on_under_its_name(yard: Yard) -> None:
     assert yard.words[1:] == ["agent-eu changed chat@eu other@eu"]
     assert yard.pages[1].name == yard.pages[0].name
     assert await yard.told("eu") == ["chat@eu other@eu"]
+
+
+async def test_what_spread_between_two_who_call_is_told_by_the_second(yard: Yard) -> None:
+    first, second = yard.cockpit("A"), yard.cockpit("B")
+    await yard.advance(20)
+    mine = [run.fire("chat@eu") for run in (first, second)][1]
+    await yard.advance(5)
+    first.lives = False
+    word = Diagnosis(
+        at_ns=mine.at_ns + NS,
+        id=mine.incident,
+        state="named",
+        cause="outage",
+        routes=("chat@eu", "chat@us"),
+        since_ns=mine.since_ns,
+        size=1.0,
+    )
+    second.hear(word)
+    await yard.advance(FAIL_OVER_S)
+    assert yard.words[1:] == ["B changed chat@eu chat@us"]
+    assert yard.pages[1].name == yard.pages[0].name
+    assert await yard.told("us") == ["chat@us"]
+    second.hear(replace(word, routes=("chat@ap", "chat@eu", "chat@us")))
+    assert yard.words[2:] == ["B changed chat@ap chat@eu chat@us"]
 
 
 # Ends.
@@ -584,6 +621,92 @@ async def test_what_is_muted_where_the_pager_is_calls_nobody(yard: Yard) -> None
     yard.clock.now_ns += MUTED_S * NS
     await yard.advance(20)
     assert yard.words == ["A firing chat@eu"]
+
+
+@pytest.mark.parametrize("by", ["second", "looker", "first"])
+async def test_what_is_muted_on_any_screen_calls_nobody_until_it_is_muted_no_more(
+    yard: Yard, by: str
+) -> None:
+    first, second, looker = yard.cockpit("A"), yard.cockpit("B"), yard.looker()
+    await yard.advance(20)
+    where = {"first": first, "second": second, "looker": looker}[by]
+    where.attention.mute(["chat@eu"])
+    await yard.advance(3)
+    alerts = [run.fire("chat@eu") for run in (first, second)]
+    await yard.advance(60)
+    assert yard.words == []
+    assert all(run.attention.muted_until_ns(alerts[0]) for run in yard.runs)
+    looker.attention.unmute(["chat@eu"])
+    await yard.advance(5)
+    assert yard.words == ["A firing chat@eu"]
+    assert not any(run.attention.muted_until_ns(alerts[0]) for run in yard.runs)
+
+
+async def test_an_agent_that_calls_heeds_it_too(yard: Yard) -> None:
+    eu, looker = yard.agent("eu"), yard.looker()
+    await yard.advance(5)
+    looker.attention.mute(["chat@eu"])
+    await yard.advance(3)
+    eu.fire("chat@eu")
+    eu.fire("other@eu")
+    await yard.advance(10)
+    assert yard.words == ["agent-eu firing other@eu"]
+
+
+async def test_what_was_acknowledged_on_another_screen_while_muted_is_not_told_later(
+    yard: Yard,
+) -> None:
+    first, second = yard.cockpit("A"), yard.cockpit("B")
+    await yard.advance(20)
+    second.attention.mute(["chat@eu", "chat@us"])
+    await yard.advance(3)
+    first.fire("chat@eu")
+    first.fire("chat@us")
+    mine = second.fire("chat@eu")
+    await yard.advance(10)
+    second.attention.acknowledge(mine)
+    await yard.advance(5)
+    yard.clock.now_ns += MUTED_S * NS
+    await yard.advance(30)
+    assert yard.words == ["A firing chat@us"]
+
+
+async def test_what_is_done_while_the_bus_is_lost_is_shared_when_it_is_back(yard: Yard) -> None:
+    first, second = yard.cockpit("A"), yard.cockpit("B")
+    await yard.advance(20)
+    yard.bus.lose()
+    second.attention.mute(["chat@eu"])
+    await yard.advance(5)
+    second.attention.mute(["chat@us"])
+    yard.bus.come_back()
+    await yard.advance(3)
+    first.fire("chat@eu")
+    first.fire("chat@us")
+    await yard.advance(10)
+    assert yard.words == []
+
+
+async def test_who_has_nothing_to_call_with_is_told_who_has(yard: Yard) -> None:
+    looker = yard.looker()
+    await yard.advance(20)
+    cockpit = yard.cockpit()
+    await yard.advance(20)
+    cockpit.lives = False
+    await yard.advance(30)
+    assert [line.partition(", pid")[0] for line in looker.said] == ["alerts go out from host-A"] * 2
+    assert looker.said[1].endswith(" no more")
+
+
+@pytest.mark.parametrize(
+    "value", [b"{", b'{"until_ns": 3}', b'{"until_ns": {"chat@eu": 9000000000000000000}}']
+)
+async def test_nobody_mutes_for_longer_than_an_hour(yard: Yard, value: bytes) -> None:
+    await yard.bucket.put(MUTED_KEY, value)
+    cockpit = yard.cockpit()
+    await yard.advance(20)
+    alert = cockpit.fire("chat@eu")
+    until_ns = cockpit.attention.muted_until_ns(alert)
+    assert until_ns is None or until_ns <= yard.clock.wall_ns() + MUTED_S * NS
 
 
 # Others' words.
