@@ -84,8 +84,8 @@ class ToldAlert(msgspec.Struct, frozen=True, kw_only=True):
     """How bad it was: what is worse on the same routes is told beside it."""
     since_ns: int
     """Onset, Unix ns."""
-    told_ns: int
-    """When people were told last, Unix ns of who told them."""
+    stands_ns: int
+    """When who calls knew last that it fires, Unix ns of its clock."""
     text: str = ""
 
 

@@ -10,7 +10,8 @@ the pager has it before.
 Rule 4: who has it and cannot renew it goes on as if it had it, and looks first thing when the bus
 is back: who took it meanwhile has it. But who did not run itself for a while knows nothing before.
 Rule 5: what people were told is kept by place, for as long as it is not over. It outlives who told
-it: whoever takes the pager knows what not to tell again, and what to tell the end of.
+it: whoever takes the pager knows what not to tell again, and what to tell the end of. Who calls
+says now and then that it still fires: what nobody has stood by for long is told again.
 Rule 6: what is muted and acknowledged in one cockpit is known to all who call.
 Rule 7: what stands in a key may have been written by anybody: it is bounded, and of a place it
 speaks of that place's routes alone.

@@ -6,8 +6,9 @@ where nobody has the pager of it, and as soon as nobody has.
 Rule 2: none is worse than twice. What cannot be known (the bus is lost, refuses us, or does not
 answer) is taken for "it is on us"; and whoever cannot tell what is due steps back for whom it can.
 Rule 3: what people were told is known to all: before an alert is told it is looked up, and what
-somebody was told of the same routes, as bad or worse, is not told again. Who comes to call says a
-few seconds nothing, so that the one before has written down what it was just telling.
+somebody was told of the same routes, as bad or worse, is not told again, for as long as somebody
+stands by it. Who comes to call says a few seconds nothing, so that the one before has written down
+what it was just telling.
 Rule 4: what was told is written down once somebody has it, and struck out once its end was told.
 Who has the pager ends what another has begun, under the name it was begun with: at once where the
 end was seen here, and else when nothing of it was seen for `UNSEEN_S`.
@@ -27,7 +28,7 @@ from typing import Any, Final, Protocol
 import anyio
 import msgspec
 
-from probes.bus.connection import BusError
+from probes.bus.connection import BusError, BusLostError
 from probes.bus.messages import MutedRoutes, ToldAlert
 from probes.bus.names import ALL_PLACES, PAGERS_BUCKET
 from probes.bus.pager import (
@@ -59,6 +60,9 @@ UNSEEN_S: Final = 180.0
 RETURN_S: Final = 10.0
 """An agent that was cut off is back for so long before what it may have told by itself is told from
 elsewhere: it writes that down first."""
+STOOD_BY_S: Final = 900.0
+"""What people were told is old when nobody who calls has seen it fire for so long: all were away
+together, and whoever was called has long gone back to bed. Clocks are off by less."""
 STEP_BACK_S: Final = 60.0
 """After an alert that could not be told, for whoever stands by; six tries take half a minute."""
 _RETURN_MOST_NS: Final = 30 * NS_PER_S
@@ -67,6 +71,10 @@ _TURN_S: Final = 0.5
 _LOOK_NS: Final = 2 * NS_PER_S
 """Between two looks at what people were told of a place of which something stands."""
 _LOOK_AT_ALL_NS: Final = 30 * NS_PER_S
+_ANEW_NS: Final = 60 * NS_PER_S
+"""Between two times that who calls writes down that something still fires."""
+_REFUSED_NS: Final = 30 * NS_PER_S
+"""Before what may not be written is tried again: it takes seconds to know that it is refused."""
 _REPORT_NS: Final = 10 * NS_PER_S
 """Between two times that it is said who calls: whoever may write there may write anything."""
 _LEAVE_S: Final = 3.0
@@ -155,6 +163,8 @@ class OnCall:
         """Place → when it was heard again."""
         self._told: dict[str, _Told] = {}
         """Place → what people were told of it, as it was read last."""
+        self._write_from_ns = 0
+        self._is_ready = bool(home) or not calls
         self._read_ns: dict[str, int] = {}
         self._all_read_ns: int | None = None
         self._edits: dict[str, deque[Callable[[_Told], _Told]]] = {}
@@ -199,8 +209,8 @@ class OnCall:
         for place in self._places_of(alert):
             for told in self._told.get(place, ()):
                 found = AlertName(told.run, told.id)
-                is_as_bad = told.severity >= _severity(alert)
-                if is_as_bad and found not in self._ending and left.intersection(told.routes):
+                counts = told.severity >= _severity(alert) and not self._is_old(told)
+                if counts and found not in self._ending and left.intersection(told.routes):
                     left.difference_update(told.routes)
                     known.update(told.routes)
                     name = name or found
@@ -260,6 +270,10 @@ class OnCall:
         it, where nobody does yet."""
         self._attention = attention
         self._reports = self._reports or report
+
+    def begin(self) -> None:
+        """Know that the past has been read: from now on we can call."""
+        self._is_ready = True
 
     def feed(self, sinks: Iterable[AlertSink]) -> None:
         """Know who tells people of alerts."""
@@ -353,7 +367,8 @@ class OnCall:
         if now_ns >= self._rests_until_ns:
             for pager in (*self._before, *self._ours.values()):
                 with suppress(BusError):  # what that means: `Pager`, rule 4
-                    await (pager.hold() if pager in self._ours.values() else pager.look())
+                    takes = self._is_ready and pager in self._ours.values()
+                    await (pager.hold() if takes else pager.look())
         self._note_who()
         await self._share(now_ns)
         await self._settle_ended()
@@ -470,7 +485,7 @@ class OnCall:
                 places=places,
                 severity=_severity(alert),
                 since_ns=alert.since_ns + self._anchor_ns,
-                told_ns=self._clock.wall_ns(),
+                stands_ns=self._clock.wall_ns(),
                 text=neutralise(alert.text, _LONGEST_TEXT),
             )
             self._edit(place, lambda before, told=told: _with(before, told))  # type: ignore[misc]
@@ -487,6 +502,8 @@ class OnCall:
 
     async def _write(self) -> None:
         """Change what is to be changed of what people were told."""
+        if self._clock.monotonic_ns() < self._write_from_ns:
+            return
         for place, edits in list(self._edits.items()):
             done = list(edits)
 
@@ -497,8 +514,11 @@ class OnCall:
 
             try:
                 self._told[place] = await edit_told(self._bucket, place, edit)
+            except BusLostError:
+                return  # with the next turn
             except BusError:
-                continue  # with the next turn
+                self._write_from_ns = self._clock.monotonic_ns() + _REFUSED_NS
+                return
             for _ in done:
                 edits.popleft()
             if not edits:
@@ -548,6 +568,8 @@ class OnCall:
             is_ours = place not in self._unheard and self._calls_for((place,))
             for one in told if is_ours else ():
                 name = _name(one)
+                if hit.intersection(one.routes):
+                    self._stand_by(one, place)
                 if name in seen or name in self._ending or hit & standing[name]:
                     continue
                 seen.add(name)
@@ -556,6 +578,23 @@ class OnCall:
                 if over is not None or now_ns - since_ns >= UNSEEN_S * NS_PER_S:
                     await self._end(one, place, over)
         self._unseen_ns = {name: at for name, at in self._unseen_ns.items() if name in seen}
+
+    def _stand_by(self, told: ToldAlert, place: str) -> None:
+        """Write down, now and then, that it still fires."""
+        now_ns = self._clock.wall_ns()
+        if now_ns - told.stands_ns < _ANEW_NS or self._is_old(told) or place in self._edits:
+            return
+        name = _name(told)
+        self._edit(
+            place,
+            lambda before: tuple(
+                msgspec.structs.replace(one, stands_ns=now_ns) if _name(one) == name else one
+                for one in before
+            ),
+        )
+
+    def _is_old(self, told: ToldAlert) -> bool:
+        return self._clock.wall_ns() - told.stands_ns > STOOD_BY_S * NS_PER_S
 
     def _over_of(self, told: ToldAlert) -> Alert | None:
         """Return the end of what people were told, where it was seen here."""

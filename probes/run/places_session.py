@@ -389,6 +389,8 @@ class PlacesSession:
 
     def _catch_up(self) -> None:
         """Know that the present has come: call for what still fires."""
+        if self._on_call is not None:
+            self._on_call.begin()
         firing, self._firing = self._firing, None
         events: list[Event] = [*(firing or {}).values()]
         if events:

@@ -212,7 +212,7 @@ TOLD = ToldAlert(
     places=("eu", "us"),
     severity=2,
     since_ns=5,
-    told_ns=6,
+    stands_ns=6,
     text="chat: down",
 )
 
@@ -230,6 +230,9 @@ async def test_who_changes_nothing_writes_nothing() -> None:
     yard = Yard()
     await edit_told(yard.bucket, "eu", lambda before: before)
     assert yard.bus.kept == []
+    await edit_told(yard.bucket, "eu", lambda _: (TOLD,))
+    await edit_told(yard.bucket, "eu", lambda before: before)
+    assert len(yard.bus.kept) == 1
 
 
 async def test_of_two_who_write_at_once_both_are_kept() -> None:

@@ -20,6 +20,7 @@ from probes.run.on_call import (
     HAND_OVER_S,
     RETURN_S,
     STEP_BACK_S,
+    STOOD_BY_S,
     UNSEEN_S,
     OnCall,
 )
@@ -171,6 +172,7 @@ class Yard:
     def _run(self, name: str, home: str, places: Sequence[str], *, calls: bool = True) -> Run:
         run = Run(self, name, home, places, calls=calls)
         self.runs.append(run)
+        run.on_call.begin()
         return run
 
     async def advance(self, seconds: float) -> None:
@@ -379,6 +381,50 @@ async def test_what_spread_between_two_who_call_is_told_by_the_second(yard: Yard
     assert await yard.told("us") == ["chat@us"]
     second.hear(replace(word, routes=("chat@ap", "chat@eu", "chat@us")))
     assert yard.words[2:] == ["B changed chat@ap chat@eu chat@us"]
+
+
+async def test_what_nobody_has_stood_by_for_long_is_told_again(yard: Yard) -> None:
+    cockpit = yard.cockpit()
+    await yard.advance(20)
+    cockpit.fire("chat@eu")
+    await yard.advance(5)
+    cockpit.lives = False
+    yard.clock.now_ns += round(STOOD_BY_S * NS)
+    eu = yard.agent("eu")
+    await yard.advance(FAIL_OVER_S)
+    alert = eu.fire("chat@eu")
+    await yard.advance(5)
+    assert yard.words == ["A firing chat@eu", "agent-eu firing chat@eu"]
+    eu.end(alert)
+    await yard.advance(5)
+    # Both are closed.
+    assert yard.words[2:] == ["agent-eu over chat@eu"] * 2
+    assert {page.name for page in yard.pages[2:]} == {page.name for page in yard.pages[:2]}
+
+
+async def test_what_fires_for_hours_is_stood_by(yard: Yard) -> None:
+    eu, cockpit = yard.agent("eu"), yard.cockpit()
+    await yard.advance(20)
+    for run in (eu, cockpit):
+        run.fire("chat@eu")
+    for _ in range(3):
+        await yard.advance(STOOD_BY_S / 2)
+    cockpit.lives = False
+    await yard.advance(FAIL_OVER_S)
+    assert yard.words == ["A firing chat@eu"]
+
+
+async def test_a_cockpit_that_still_reads_the_past_leaves_it_to_who_calls(yard: Yard) -> None:
+    eu = yard.agent("eu")
+    cockpit = yard.cockpit()
+    cockpit.on_call._is_ready = False
+    await yard.advance(20)
+    eu.fire("chat@eu")
+    await yard.advance(5)
+    assert yard.words == ["agent-eu firing chat@eu"]
+    cockpit.on_call.begin()
+    await yard.advance(10)
+    assert eu.said != []
 
 
 # Ends.
