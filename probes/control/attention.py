@@ -142,6 +142,10 @@ class Duty(Protocol):
         goes by the name that it was told under, and its end is not for `AlertCalls` to tell."""
         ...
 
+    def knows(self, alert: Alert) -> bool:
+        """Return whether people were told of all that an alert hits, under whatever names."""
+        ...
+
 
 class _Alone:
     """Nobody else watches the same."""
@@ -150,6 +154,9 @@ class _Alone:
         return True
 
     def is_told(self, _alert: Alert) -> bool:
+        return False
+
+    def knows(self, _alert: Alert) -> bool:
         return False
 
 

@@ -178,6 +178,10 @@ class AlertDocuments:
         if is_muted or not self._duty.is_ours(changed):
             self._keep_late(word)
             return
+        is_wider = not {*before.routes}.issuperset(word.routes)
+        if word.cause == before.cause and is_wider and self._duty.knows(changed):
+            fires.told.add(now)  # it has grown together with what was told beside it
+            return
         fires.told.add(now)
         fires.alert = changed
         was = {"cause": before.cause, "routes": list(before.routes[:_NAMED_MOST])}

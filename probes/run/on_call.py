@@ -197,12 +197,28 @@ class OnCall:
         if not self._calls_for(places):
             return False
         noted = self._firing.get(alert.id) if alert.state == "firing" else None
+        if noted is None:
+            return True
         if alert.id in self._before_us or AlertName(self.run_id, alert.id) in self._said:
-            return True  # it is told, and this is about a change of it
-        return noted is None or all(self._is_looked_up(place, noted[1]) for place in places)
+            # It is told, and this is about a change: its new places are looked up as they come.
+            places = tuple(place for place in places if place in self._places)
+        return all(self._is_looked_up(place, noted[1]) for place in places)
 
     def is_told(self, alert: Alert) -> bool:
         """Return whether people were told of what an alert is about."""
+        before = self._told_of(alert)
+        if before is None:
+            return False
+        self._before_us[alert.id] = before
+        while len(self._before_us) > _MOST:
+            del self._before_us[next(iter(self._before_us))]
+        return True
+
+    def knows(self, alert: Alert) -> bool:
+        """Return whether people were told of all that an alert hits, under whatever names."""
+        return self._told_of(alert) is not None
+
+    def _told_of(self, alert: Alert) -> ToldBefore | None:
         left = set(_routes_of(alert))
         known: set[str] = set()
         name: AlertName | None = None
@@ -214,12 +230,7 @@ class OnCall:
                     left.difference_update(told.routes)
                     known.update(told.routes)
                     name = name or found
-        if left or name is None:
-            return False
-        self._before_us[alert.id] = ToldBefore(name, frozenset(known))
-        while len(self._before_us) > _MOST:
-            del self._before_us[next(iter(self._before_us))]
-        return True
+        return None if left or name is None else ToldBefore(name, frozenset(known))
 
     def told_before(self, alert: Alert) -> ToldBefore | None:
         """Return what another run has told people of what an alert is about, where one has."""
@@ -228,15 +239,17 @@ class OnCall:
     def _is_looked_up(self, place: str, seen_ns: int) -> bool:
         """Return whether it is known what people were told of a place, for an alert that we know of
         since then."""
-        return self._read_ns.get(place, -1) >= self._settled_ns(place, seen_ns)
+        stood_ns, returned_ns = self._settled_ns(place)
+        settled_ns = max(seen_ns, stood_ns, min(returned_ns, seen_ns + _RETURN_MOST_NS))
+        return self._read_ns.get(place, -1) >= settled_ns
 
-    def _settled_ns(self, place: str, seen_ns: int) -> int:
-        """Return from when on what is looked up of a place counts for such an alert: by then all
-        who may have told it are known to have written that down."""
+    def _settled_ns(self, place: str) -> tuple[int, int]:
+        """Return when who told something of a place has written it down: who called before us, and
+        an agent that was cut off and is heard again."""
         heard_ns = self._heard_ns.get(place)
         returned_ns = 0 if heard_ns is None else heard_ns + round(RETURN_S * NS_PER_S)
         stood_ns = self._stood_ns + (round(HAND_OVER_S * NS_PER_S) if self._ours else 0)
-        return max(seen_ns, stood_ns, min(returned_ns, seen_ns + _RETURN_MOST_NS))
+        return stood_ns, returned_ns
 
     def _calls_for(self, places: Sequence[str]) -> bool:
         """Return whether what is of these places is on us."""
@@ -531,20 +544,21 @@ class OnCall:
         and then, and of all there is rarely."""
         if not self._sinks:
             return
-        due = {
-            place
-            for alert, seen_ns in self._firing.values()
-            for place in self._places_of(alert)
-            if self._read_ns.get(place, -1) < seen_ns
-            or self._read_ns[place] < self._settled_ns(place, seen_ns) <= now_ns
-        }
+        known_ns: dict[str, int] = {}  # place → since when we know of its newest alert
+        for alert, seen_ns in self._firing.values():
+            for place in self._places_of(alert):
+                known_ns[place] = max(seen_ns, known_ns.get(place, 0))
+        due = {place for place, at_ns in known_ns.items() if self._read_ns.get(place, -1) < at_ns}
         due |= {
             place
-            for place in (
-                {self._home} if self._home else {p for p, told in self._told.items() if told}
+            for place in {*self._places, *self._told, *known_ns}
+            if any(
+                self._read_ns.get(place, -1) < settled_ns <= now_ns
+                for settled_ns in self._settled_ns(place)
             )
-            if now_ns - self._read_ns.get(place, -_LOOK_NS) >= _LOOK_NS
         }
+        stands = {self._home} if self._home else {p for p, told in self._told.items() if told}
+        due |= {p for p in stands if now_ns - self._read_ns.get(p, -_LOOK_NS) >= _LOOK_NS}
         if self._all_read_ns is None or now_ns - self._all_read_ns >= _LOOK_AT_ALL_NS:
             self._all_read_ns = now_ns
             due |= self._places.keys()
@@ -574,7 +588,8 @@ class OnCall:
                     continue
                 seen.add(name)
                 since_ns = self._unseen_ns.setdefault(name, now_ns)
-                over = None if name in self._said else self._over_of(one)
+                # The end of what was told by this run is for `AlertCalls`, if it was for us then.
+                over = None if name.run == self.run_id else self._over_of(one)
                 if over is not None or now_ns - since_ns >= UNSEEN_S * NS_PER_S:
                     await self._end(one, place, over)
         self._unseen_ns = {name: at for name, at in self._unseen_ns.items() if name in seen}

@@ -383,6 +383,41 @@ async def test_what_spread_between_two_who_call_is_told_by_the_second(yard: Yard
     assert yard.words[2:] == ["B changed chat@ap chat@eu chat@us"]
 
 
+async def test_what_grows_together_of_what_was_told_is_no_news(yard: Yard) -> None:
+    eu, us, cockpit = yard.agent("eu"), yard.agent("us"), yard.cockpit()
+    cockpit.lives = False
+    await yard.advance(5)
+    eu.fire("chat@eu")
+    us.fire("chat@us")
+    await yard.advance(5)
+    cockpit.lives = True
+    for place in ("eu", "us"):
+        now_ns = yard.clock.wall_ns()
+        cockpit.hear(PlaceReport(at_ns=now_ns, place=place, state="heard", since_ns=now_ns))
+    await yard.advance(2)
+    mine = cockpit.fire("chat@us")
+    await yard.advance(30)
+    word = Diagnosis(
+        at_ns=mine.at_ns + NS,
+        id=mine.incident,
+        state="named",
+        cause="outage",
+        routes=("chat@eu", "chat@us"),
+        since_ns=mine.since_ns,
+        size=1.0,
+    )
+    cockpit.hear(word)
+    await yard.advance(5)
+    assert yard.words == ["agent-eu firing chat@eu", "agent-us firing chat@us"]
+    cockpit.hear(replace(word, cause="provider_errors"))
+    assert yard.words[2:] == ["A changed chat@eu chat@us"]
+    cockpit.end(replace(mine, routes=word.routes))
+    await yard.advance(5)
+    assert [words.split()[1] for words in yard.words[3:]] == ["over", "over"]
+    assert {page.name for page in yard.pages[3:]} == {page.name for page in yard.pages[:2]}
+    assert await yard.told("eu") == await yard.told("us") == []
+
+
 async def test_what_nobody_has_stood_by_for_long_is_told_again(yard: Yard) -> None:
     cockpit = yard.cockpit()
     await yard.advance(20)
