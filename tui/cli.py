@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
+DEPLOYED: Final = ("unit", "containerfile", "compose", "nats", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
@@ -509,7 +509,9 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
     command.add_argument(
-        "--lift", action="store_true", help="count from what is known, after a broken ledger"
+        "--lift",
+        action="store_true",
+        help="count from what is known, after a broken ledger or on a new bus",
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
 

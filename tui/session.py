@@ -28,10 +28,11 @@ class BoardSource(Protocol):
         window: WindowName,
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
+        leaders: bool = False,
         anew: bool = False,
     ) -> Snapshot:
-        """Return the state of this moment, with the details of the routes asked for, and of those
-        in `pages` with all that their page shows.
+        """Return the state of this moment, with the details of the routes asked for, of those in
+        `pages` with all that their page shows, and where `leaders` are wanted the standings.
 
         Figures are up to a second old unless they are to be read `anew`.
         """

@@ -64,6 +64,7 @@ from probes.events import (
     ProbeFinished,
     Reference,
     RouteInfo,
+    SeenBefore,
     Tick,
     Usual,
 )
@@ -141,6 +142,12 @@ class Board:
         """Names of all routes, in the order they were announced."""
         return tuple(self._routes)
 
+    def parts(self) -> tuple[tuple[RouteBoard, ...], tuple[RunState | PlaceBoard, ...]]:
+        """Return its routes, and what several of them know in common. What was put off is drawn: no
+        frame changes anything from here to the next event."""
+        self._catch_up(len(self._unseen))
+        return tuple(self._routes.values()), (self._run, *self._places.values())
+
     def fold(self, event: Event) -> None:  # noqa: C901 - hot: a call for each would cost more
         """Take one event, in the order of the stream.
 
@@ -191,10 +198,11 @@ class Board:
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
         *,
+        leaders: bool = False,
         anew: bool = False,
     ) -> Snapshot:
         """Return one frame: figures over `window`, details of the routes asked for, and of those in
-        `pages` all that their page shows.
+        `pages` all that their page shows; with `leaders` also the standings.
 
         Names that are not known are left out. What is looked at for the first
         time is read now, and at the turns of its routes from then on; `anew` reads all of it now,
@@ -238,7 +246,7 @@ class Board:
             recoveries=recovery_views(run.incidents, now_ns),
             alerts=run.alerts.view(),
             happenings=self.happenings,
-            standings=self.standings(),
+            standings=self.standings() if leaders else (),
         )
 
     def standings(self) -> tuple[LeaderView, ...]:
@@ -373,6 +381,9 @@ class Board:
 
     def _marked(self, event: Mark) -> None:
         self._run.happenings.marked(event)
+
+    def _seen_before(self, event: SeenBefore) -> None:
+        self._run.incidents.seen_before(event)
 
     def _diagnosed(self, event: Diagnosis) -> None:
         """Take what is known of an incident by now, and judge its routes at once."""
@@ -564,6 +575,7 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Notice: Board._noticed,
     Fault: Board._failed,
     PlaceReport: Board._heard_of,
+    SeenBefore: Board._seen_before,
     Reference: lambda _board, _event: None,  # what the detector starts from; no figure of this run
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

@@ -7,26 +7,33 @@ ended, are one object in the board, in all of its checkpoints and in all boards 
 `Slices`, `FrozenArray` and `KeptTogether` are what makes that safe.
 Rule 3: a checkpoint never leaves the process. It is a pickle, and whoever loads one that another
 has written runs what that one wants.
+Rule 4: it is taken in parts, so that nothing else has to wait for all of it: what is of the run,
+then some routes each time. Nobody folds into the board between them. What is of the run or of a
+place and is known to routes stands in the first part alone; nothing else that may change is in two.
 """
 
 import io
 import pickle
 import sys
 import zlib
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from probes.board.board import Board
 from probes.board.probe_log import KeptTogether
+from probes.board.route import RouteBoard
 from probes.kit.frozen_array import FrozenArray
 from probes.kit.shared import Shared
 from probes.stats.digest import Points
 
 _LEVEL: Final = 1
 """Of compression: a higher one costs three times the time and saves a tenth."""
-
+_AT_ONCE: Final = 8
+"""Routes in a part: some milliseconds. What each part says again, the names of classes, is a
+hundredth of it; and a pickler's memo, twice as large as what it has written, is of one part."""
 
 _InCommon: TypeAlias = "FrozenArray[float] | Shared | KeptTogether"
+_Named: TypeAlias = tuple[Callable[..., object], tuple[int]]
 _Packed: TypeAlias = list[bytes]
 """A pickle in the pieces that it was written in: one buffer of megabytes, made and given up each
 time, leaves the memory full of holes of that size."""
@@ -35,16 +42,36 @@ time, leaves the memory full of holes of that size."""
 class Checkpoint:
     """One moment of a board."""
 
-    __slots__ = ("_packed", "_shared")
+    __slots__ = ("_packed", "_routes", "_shared")
 
     def __init__(self, board: Board) -> None:
         """Take the board's state; costs a millisecond a route."""
-        pieces = _Pieces()
-        pickler = _SharingPickler(pieces)
-        pickler.dump(board)
+        for _ in self._take(board):
+            pass
+
+    @classmethod
+    def in_parts(cls, board: Board) -> "tuple[Checkpoint, Iterator[None]]":
+        """Return one, and what takes a part of it each time that it is asked for the next.
+
+        It is whole when that is exhausted; until then nobody may fold into the board.
+        """
+        made = cls.__new__(cls)
+        return made, made._take(board)
+
+    def _take(self, board: Board) -> Iterator[None]:
+        routes, common = board.parts()
+        numbers = {id(one): number for number, one in enumerate((*routes, *common))}
+        pieces, shared = _Pieces(), list[_InCommon]()
+        _SharingPickler(pieces, shared, numbers, {RouteBoard}).dump((board, common))
+        apart = {RouteBoard, *map(type, common)}
+        for part in _parts(routes):
+            yield
+            _SharingPickler(pieces, shared, numbers, apart, part).dump(part)
+        self._routes = len(routes)
         self._packed: tuple[_Packed, bool] = (pieces.written, False)
-        """The pickle, and whether it is compressed: in one, as another thread may be reading."""
-        self._shared = tuple(pickler.shared)
+        """The pickles, and whether they are compressed: in one, as another thread may be
+        reading."""
+        self._shared = tuple(shared)
 
     def compress(self) -> None:
         """Make it a quarter as large, for what is not soon needed. May run in another thread."""
@@ -88,7 +115,18 @@ class Checkpoint:
     def board(self) -> Board:
         """Return a new board of that moment."""
         source = _Opened(*self._packed)
-        return cast(Board, _SharingUnpickler(source, self._shared).load())
+        # Each is filled by the part that it is in.
+        routes = [RouteBoard.__new__(RouteBoard) for _ in range(self._routes)]
+        board: Board
+        board, common = _SharingUnpickler(source, self._shared, routes).load()
+        for _ in _parts(routes):
+            _SharingUnpickler(source, self._shared, (*routes, *common)).load()
+        return board
+
+
+def _parts(routes: Sequence[RouteBoard]) -> Iterator[Sequence[RouteBoard]]:
+    for begin in range(0, len(routes), _AT_ONCE):
+        yield routes[begin : begin + _AT_ONCE]
 
 
 class _Pieces:
@@ -144,32 +182,51 @@ def _of_shared() -> None:
     """Stand in a pickle for what is shared: never called."""
 
 
+def _of_apart() -> None:
+    """Stand in a pickle for what is in another part, or is filled in this one: never called."""
+
+
 class _SharingPickler(pickle.Pickler):
-    """Puts a number in the place of all that is shared."""
+    """Puts a number in the place of all that is shared, and of what is in another part."""
 
-    def __init__(self, file: _Pieces) -> None:
+    def __init__(
+        self,
+        file: _Pieces,
+        shared: list[_InCommon],
+        numbers: Mapping[int, int],
+        apart: Iterable[type],
+        part: Sequence[RouteBoard] = (),
+    ) -> None:
+        """Add to what is `shared`. `numbers` are those of what is in one part alone, by id; all of
+        the types that are `apart` is, and here are whole those of a `part`."""
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        shared: list[_InCommon] = []
+        whole = set(map(id, part))
 
-        # No method: a pickler that refers to itself stays, with its memo of all that it has seen,
-        # ten times the pickle, until the collector comes by.
-        def share(one: _InCommon) -> tuple[Callable[..., object], tuple[int]]:
+        # No methods: a pickler that refers to itself stays, with its memo of all that it has seen,
+        # until the collector comes by.
+        def share(one: _InCommon) -> _Named:
             shared.append(one)
             return _of_shared, (len(shared) - 1,)
 
-        self.shared = shared
-        self.dispatch_table = dict.fromkeys((FrozenArray, Points, Shared, KeptTogether), share)
+        def leave(one: object) -> _Named | tuple[Callable[..., object], tuple[int], object]:
+            named = _of_apart, (numbers[id(one)],)
+            return (*named, vars(one)) if id(one) in whole else named
+
+        self.dispatch_table = {
+            **dict.fromkeys((FrozenArray, Points, Shared, KeptTogether), share),
+            **dict.fromkeys(apart, leave),
+        }
 
 
 class _SharingUnpickler(pickle.Unpickler):
-    """Puts what is shared in the place of its number."""
+    """Puts what is shared, and what is in another part, in the place of its number."""
 
-    def __init__(self, file: _Opened, shared: tuple[_InCommon, ...]) -> None:
+    def __init__(self, file: _Opened, shared: Sequence[_InCommon], apart: Sequence[object]) -> None:
         super().__init__(file)
-        self._shared = shared
+        self._meant = {_of_shared.__name__: shared, _of_apart.__name__: apart}
 
     def find_class(self, module: str, name: str, /) -> Any:
         """Return what a name of a pickle means."""
-        if name == _of_shared.__name__ and module == __name__:
-            return self._shared.__getitem__
+        if module == __name__ and name in self._meant:
+            return self._meant[name].__getitem__
         return super().find_class(module, name)

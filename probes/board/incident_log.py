@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probes.board.views import RouteState
-from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.events import Cause, Diagnosis, DiagnosisState, SeenBefore
+from probes.events.spoken_of import tells_of
 from probes.kit.clock import NS_PER_S, kept_ns
 
 RECOVERED_SHOWN_NS: Final = 300 * NS_PER_S
@@ -45,6 +46,8 @@ class KnownIncident:
     """Probes that have failed since; known at its end."""
     told_cause: Cause | None = None
     """The cause that was told last; None before it was sure."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it; None where nothing was."""
 
     @property
     def since_ns(self) -> int:
@@ -105,6 +108,8 @@ class IncidentLog:
         touched = frozenset((*known.event.routes, *event.routes))
         if event.cause != known.event.cause:
             known.cause_ns = event.at_ns
+        if (event.cause, event.places) != (known.event.cause, known.event.places):
+            known.seen = None  # that was of something else
         if event.since_ns != known.event.since_ns:
             known.lost_before.clear()
         known.event = event
@@ -115,6 +120,13 @@ class IncidentLog:
             if known.was_named:
                 self._ended.append(known)
         return known, touched
+
+    def seen_before(self, event: SeenBefore) -> None:
+        """Take what was seen before of what is wrong; of two who tell it of one incident the one
+        that has seen more counts."""
+        for known in self._open.values():
+            if tells_of(event, known.event):
+                known.seen = max(filter(None, (event, known.seen)), key=lambda one: one.times)
 
     def recovered(self, now_ns: int) -> list[KnownIncident]:
         """Return those that were cleared in the last five minutes, newest first, but those of which

@@ -4,7 +4,7 @@ Rule 1: a password or token in a URL goes to the server and nowhere else: whatev
 records an address takes `shown`, and texts of others go through `scrub`.
 Rule 2: what cannot be an address is one line before anything is tried.
 Rule 3: `env:NAME` is the address that a variable holds: a command line is read by everybody who can
-list processes.
+list processes. Nothing that we start has that variable.
 """
 
 import os
@@ -18,6 +18,7 @@ import msgspec
 from probes.config.errors import ConfigError
 from probes.config.fields import named_variable
 from probes.config.scrubbing import MASK
+from probes.kit.child_environment import note_secret
 
 DEFAULT_PORT: Final = 4222
 _SCHEMES: Final = ("nats", "tls")
@@ -65,6 +66,7 @@ def bus_address(
     if variable is not None:
         text = environ.get(variable, "").strip()
         option = f"{option} env:{variable}"
+        note_secret("", variable)
         if not text:
             raise ConfigError((f"{option}: the variable is not set, {_EXPECTED}",))
     servers: list[str] = []
@@ -79,6 +81,8 @@ def bus_address(
         place = f"{host}:{url.port or DEFAULT_PORT}"
         userinfo = url.netloc.rpartition("@")[0]
         secrets += _secrets(url, userinfo)
+        if userinfo:
+            note_secret(part)
         servers.append(
             f"{url.scheme}://{userinfo}@{place}" if userinfo else f"{url.scheme}://{place}"
         )
@@ -86,6 +90,8 @@ def bus_address(
     if len(schemes) > 1:
         # One of them would speak in clear what the other encrypts.
         raise ConfigError((f"{option}: nats:// and tls:// exclude each other",))
+    for secret in secrets:
+        note_secret(secret)
     return BusAddress(
         tuple(servers), ",".join(shown), _readable(credentials, option), tuple(secrets)
     )

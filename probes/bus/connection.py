@@ -16,7 +16,7 @@ import logging
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +29,7 @@ from anyio.lowlevel import checkpoint
 from probes.bus.address import BusAddress
 from probes.bus.names import (
     BUDGETS_BUCKET,
+    COCKPIT_INBOX,
     EVENTS_OF_ALL,
     HELLOS_BUCKET,
     PAGERS_BUCKET,
@@ -36,6 +37,7 @@ from probes.bus.names import (
     STREAM,
     WANTED_BUCKET,
 )
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock
 
 if TYPE_CHECKING:
@@ -69,8 +71,8 @@ _PING_S: Final = 5.0
 _PINGS: Final = 2
 """A server that is gone without a word, such as behind a cut cable, is lost after three pings."""
 _BACK_OFF_S: Final = (0.25, 5.0)
-"""Before the first try after a loss, doubling up to the second: a server that starts again takes a
-second or two, and one that is down for a night is not in a hurry."""
+"""Before the first try after a loss, and at last: a server that starts again takes a second or two,
+and one that is down for a night is not in a hurry."""
 _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
@@ -158,14 +160,16 @@ class BusConnection:
         *,
         clock: Clock,
         name: str = "llmtop",
+        inbox: str = COCKPIT_INBOX,
         changed: Callable[[BusState], object] = lambda _state: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Prepare; `name` is what the server's monitoring shows, `changed` hears of each change of
-        `state`, `jitter` gives numbers from 0 to 1."""
+        """Prepare; `name` is what the server's monitoring shows, answers come below `inbox`,
+        `changed` hears of each change of `state`, `jitter` gives numbers from 0 to 1."""
         self._address = address
         self._clock = clock
         self._name = name
+        self._inbox = inbox
         self._changed = changed
         self._jitter = jitter
         self._link: _Link | None = None
@@ -197,19 +201,16 @@ class BusConnection:
 
     async def run(self) -> None:
         """Keep connected until cancelled; connects first where that was not done."""
-        first_s, longest_s = _BACK_OFF_S
-        wait_s = first_s
+        tries = self._tries()
         while True:
             link = self._link
             if link is None:
                 with suppress(BusError):  # `state` says why
                     await self.connect()
                     continue
-                # Agents that lost one server must not come back all at once.
-                await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
-                wait_s = min(longest_s, 2 * wait_s)
+                await self._clock.sleep(next(tries))
                 continue
-            wait_s = first_s
+            tries = self._tries()
             while not link.is_lost:
                 with anyio.move_on_after(_LOOK_S):
                     await link.lost.wait()
@@ -224,7 +225,11 @@ class BusConnection:
                 await link.close()
             # Also after a loss: a server that takes us and throws us out at once is not asked anew
             # without a pause.
-            await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
+            await self._clock.sleep(next(self._tries()))
+
+    def _tries(self) -> Iterator[float]:
+        """Give the waits between tries: agents that lost one server must not come back at once."""
+        return waits(*_BACK_OFF_S, spread=0.25, chance=self._jitter)
 
     async def wait_connected(self) -> None:
         """Return when there is a connection; lets others run in any case."""
@@ -438,6 +443,7 @@ class BusConnection:
                 await link.client.connect(
                     list(address.servers),
                     name=self._name,
+                    inbox_prefix=self._inbox,
                     error_cb=link.note,
                     closed_cb=link.closed,
                     allow_reconnect=False,
@@ -709,11 +715,11 @@ async def _ensure(link: _Link) -> None:
         duplicate_window=_DUPLICATES_S,
     )
     buckets = (
-        _bucket_config(PLACES_BUCKET, "who probes where", age_s=PRESENCE_TTL_S),
-        _bucket_config(HELLOS_BUCKET, "the newest engine of each place"),
-        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
-        _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
-        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told"),
+        _bucket_config(PLACES_BUCKET, "who probes where", most_mb=4, age_s=PRESENCE_TTL_S),
+        _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
+        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place", most_mb=64),
+        _bucket_config(BUDGETS_BUCKET, "what all places may spend", most_mb=64),
+        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told", most_mb=64),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -724,15 +730,26 @@ async def _ensure(link: _Link) -> None:
             with suppress(BadRequestError):
                 try:
                     await link.stream.add_stream(config)
-                except APIError as error:
-                    if config is not events or error.err_code != _NO_ROOM:
+                except TimeoutError:
+                    if "stream.create" not in link.refusal.lower():
                         raise
-                    await link.stream.add_stream(config, max_bytes=LEAST_EVENTS_BYTES)
+                    # Who may will make it: that is waited for.
+                    raise NoAnswerError(
+                        f"the bus has no stream {name} yet, and this user may not make it: "
+                        "`llmtop --bus` as one who may makes all that is needed"
+                    ) from None
+                except APIError as error:
+                    if error.err_code != _NO_ROOM:
+                        raise
+                    # Little is ever in a bucket; where no room is left to be promised, no bound is.
+                    least = LEAST_EVENTS_BYTES if config is events else -1
+                    await link.stream.add_stream(config, max_bytes=least)
             await link.stream.stream_info(name)
 
 
-def _bucket_config(name: str, what: str, *, age_s: float = 0.0) -> "StreamConfig":
-    """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream."""
+def _bucket_config(name: str, what: str, *, most_mb: int, age_s: float = 0.0) -> "StreamConfig":
+    """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream, but
+    with a bound, and without roll-ups: by one header whoever may set one key would delete all."""
     from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
     return StreamConfig(
@@ -741,8 +758,9 @@ def _bucket_config(name: str, what: str, *, age_s: float = 0.0) -> "StreamConfig
         subjects=[f"$KV.{name}.>"],
         max_msgs_per_subject=1,
         max_age=age_s,
+        max_bytes=most_mb << 20,
         duplicate_window=min(age_s, _DUPLICATES_S) or _DUPLICATES_S,
-        allow_rollup_hdrs=True,
+        allow_rollup_hdrs=False,
         allow_direct=True,
         deny_delete=True,
         # A bucket that is full refuses; it never forgets what somebody set.

@@ -57,6 +57,17 @@ def told_key(place: str) -> str:
     return f"told.{place}"
 
 
+COCKPIT_INBOX: Final = "_INBOX.cockpit"
+"""What the answers to who watches are sent below. Whoever may read another's answers knows what he
+knows, and who may write them speaks in the stead of who was asked: so each agent has its own, and a
+server can keep others out."""
+
+
+def inbox_of(place: str) -> str:
+    """Return what the answers to a place's agent are sent below."""
+    return f"_INBOX.agent.{place}"
+
+
 def events_of(place: str) -> str:
     """Return the subject of a place's events."""
     return f"llmtop.{VERSION}.{place}.events"

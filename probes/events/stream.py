@@ -490,6 +490,27 @@ class Reference(Record, frozen=True, kw_only=True, tag_field="type", tag="refere
     e2e_s: tuple[float, ...] = ()
 
 
+class SeenBefore(Record, frozen=True, kw_only=True, tag_field="type", tag="seen_before"):
+    """What is wrong was wrong before, by the history of whoever tells it.
+
+    It comes within some seconds of the diagnosis that it is about, and again where that changes its
+    mind. As `reference` it is derived of nothing in the stream: a replay folds it as it is.
+    """
+
+    at_ns: int
+    cause: Cause
+    """That of the diagnosis."""
+    routes: tuple[str, ...]
+    """Those of the diagnosis, sorted: it was seen before of at least one of them."""
+    times: int
+    """How often; what several runs saw of one incident counts once."""
+    first_wall_ns: int
+    """Onset of the first, Unix ns."""
+    last_wall_ns: int
+    typical_s: float | None = None
+    """Median of how long they took; None where that is known of none."""
+
+
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Each second: clocks, health and counts. Its absence is itself a reading."""
 
@@ -554,6 +575,7 @@ Event: TypeAlias = (
     | Diagnosis
     | Usual
     | Reference
+    | SeenBefore
     | Alert
     | Tick
     | Batch
@@ -578,6 +600,7 @@ DURABLE_TYPES: Final = (
     Diagnosis,
     Usual,
     Reference,
+    SeenBefore,
     Alert,
     Tick,
 )

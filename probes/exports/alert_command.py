@@ -4,13 +4,11 @@ input.
 Rule 1: who gives us events never waits for it: it runs aside, one at a time, in the order of the
 alerts (`probes.exports.alert_sink`).
 Rule 2: no shell, a time to end in, and an end with ours however that comes (`tell_command`).
-Rule 3: it has the environment of the user's shell without the values of API keys, and the JSON has
-no secret either.
+Rule 3: it has the environment of the user's shell without what was given to us as a secret
+(`probes.kit.child_environment`), and the JSON has no secret either.
 """
 
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
 
 from probes.config.key_command import tell_command
 from probes.control.attention import ALONE, Duty
@@ -18,19 +16,7 @@ from probes.exports.alert_documents import AlertDocument, AlertDocuments
 from probes.exports.alert_sink import AlertSink, Ended, Outcome, nobody_hears
 from probes.exports.aside import Report, WorkError
 
-_SECRET: Final = re.compile(r"LLMTOP_BUS|OTEL_EXPORTER_OTLP_(\w+_)?HEADERS")
-"""Variables that we read ourselves and that may hold a password."""
-
 Tell = Callable[..., None]
-
-
-def without_secrets(environ: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
-    """Return an environment without the variables that hold one of `secrets`, or one of ours."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if not _SECRET.fullmatch(name) and not any(secret in value for secret in secrets if secret)
-    }
 
 
 class AlertCommand(AlertSink):

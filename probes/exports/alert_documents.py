@@ -17,8 +17,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from probes.control.attention import ALONE, AlertCalls, Attention, Duty
-from probes.events import Alert, Diagnosis, Event, Hello, Tick
+from probes.events import Alert, Diagnosis, Event, Hello, SeenBefore, Tick
 from probes.events.diagnosis_words import what_words, who_words
+from probes.events.spoken_of import tells_of
 from probes.exports.json_lines import ascii_json
 
 CHANGES_MOST: Final = 20
@@ -101,6 +102,8 @@ class AlertDocuments:
         """By incident, or by their own id where they have none; oldest first."""
         self._late: dict[str, Diagnosis] = {}
         """The newest word on each incident that is not told, or not yet."""
+        self._seen: list[SeenBefore] = []
+        """What was told of incidents like those that are open; oldest first."""
 
     def due(self, events: Iterable[Event]) -> list[AlertDocument]:
         """Take a batch; return what is to be told now. It is to be called with each batch, for a
@@ -112,7 +115,11 @@ class AlertDocuments:
                 self._anchor_ns = event.wall_ns - event.at_ns
             elif isinstance(event, Alert):
                 documents += self._told(self._calls.due((event,)))
+            elif isinstance(event, SeenBefore):
+                self._seen = [*self._seen[-_FIRING_MOST:], event]
             elif isinstance(event, Diagnosis):
+                if event.state in ("cleared", "settled"):
+                    self._seen = [one for one in self._seen if not tells_of(one, event)]
                 documents += self._changed(event)
         documents += self._told(self._calls.due(()))
         if self._late:
@@ -195,8 +202,15 @@ class AlertDocuments:
     def _document(
         self, alert: Alert, name: AlertName, state: str, more: dict[str, Any], number: int = 0
     ) -> AlertDocument:
-        told = alert_fields(alert, self._anchor_ns)
-        fields = {**told, "id": name.id, "state": state, "run": name.run, **more}
+        seen = next((one for one in reversed(self._seen) if tells_of(one, alert)), None)
+        fields = {
+            **alert_fields(alert, self._anchor_ns),
+            "id": name.id,
+            "seen_before": None if seen is None else _seen_fields(seen),
+            "state": state,
+            "run": name.run,
+            **more,
+        }
         body = msgspec.json.encode(_scrubbed(fields, self._scrub))
         key = f"{name.run}-{name.id}-{state}" + (f"-{number}" if number else "")
         about = f"alert {name.id} ({state})"
@@ -214,6 +228,15 @@ def alert_fields(alert: Alert, anchor_ns: int | None) -> dict[str, Any]:
         "at": _utc(alert.at_ns, anchor_ns),
         "since": _utc(alert.since_ns, anchor_ns),
         "ended": None if alert.ended_ns is None else _utc(alert.ended_ns, anchor_ns),
+    }
+
+
+def _seen_fields(seen: SeenBefore) -> dict[str, Any]:
+    return {
+        "times": seen.times,
+        "first": _utc(seen.first_wall_ns, 0),
+        "last": _utc(seen.last_wall_ns, 0),
+        "typical_s": seen.typical_s,
     }
 
 

@@ -21,13 +21,14 @@ from probes.control.attention import ALONE, Duty
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
 from probes.exports.alert_sink import AlertSink, Ended, Outcome, nobody_hears
 from probes.exports.aside import Report, WorkError
+from probes.kit.back_off import waits
 from probes.transport.poster import Posted, post
 
 TRIES: Final = 6
 FIRST_WAIT_S: Final = 1.0
-"""Doubled each time: 1, 2, 4, 8, 16 s, which is as long as a receiver takes to be started anew."""
+"""1, 2, 4, 8, 16 s are as long as a receiver takes to be started anew."""
 LONGEST_WAIT_S: Final = 60.0
-"""Of what a server asks for: other alerts wait behind this one."""
+"""Also where a server asks for more: other alerts wait behind this one."""
 
 Post = Callable[..., Posted]
 
@@ -76,7 +77,7 @@ class AlertWebhook(AlertSink):
             "Idempotency-Key": document.key,
             "User-Agent": f"llmtop/{__version__}",
         }
-        wait_s, is_last = self._first_wait_s, False
+        tries, is_last = waits(self._first_wait_s, LONGEST_WAIT_S), False
         for left in reversed(range(TRIES)):
             posted = self._post(
                 self._url, document.body, headers, seconds=self._seconds, environ=self._environ
@@ -87,8 +88,7 @@ class AlertWebhook(AlertSink):
                 break
             asked_s = read_retry_after_s(posted.headers, None, wall_ns=time.time_ns()) or 0.0
             # At the end of the run there is no waiting, but one more try.
-            is_last = not self._aside.rest(min(max(wait_s, asked_s), LONGEST_WAIT_S))
-            wait_s *= 2
+            is_last = not self._aside.rest(min(max(next(tries), asked_s), LONGEST_WAIT_S))
             if self.is_left(document):
                 return "left"
         raise WorkError(f"has not taken {document.about}: {posted.why}")

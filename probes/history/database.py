@@ -199,16 +199,17 @@ class HistoryFile:
                 (_values(*hour, _hour(connection, *hour)) for hour in sorted(hours)),
             )
             for incident in told.incidents:
+                found = connection.execute("SELECT told FROM incident WHERE id = ?", (incident.id,))
+                known = [msgspec.json.decode(told, type=PastIncident) for (told,) in found]
                 # A part of a recording may end before the incident did: what is known stays.
-                connection.execute(
-                    "INSERT INTO incident VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                    " SET since = excluded.since, ended = excluded.ended, cause = excluded.cause,"
-                    " told = excluded.told WHERE excluded.ended IS NOT NULL OR ended IS NULL",
-                    (
-                        *(incident.id, incident.since_s, incident.ended_s, incident.cause),
-                        msgspec.json.encode(incident).decode(),
-                    ),
-                )
+                if all(one.knows_no_more_than(incident) for one in known):
+                    connection.execute(
+                        "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?)",
+                        (
+                            *(incident.id, incident.since_s, incident.ended_s, incident.cause),
+                            msgspec.json.encode(incident).decode(),
+                        ),
+                    )
             for route, reference in told.references:
                 series = self._series_id(connection, route, reference.cohort)
                 connection.execute(
@@ -321,13 +322,18 @@ class HistoryFile:
         """Return the slots of ten minutes in the place of the hours. Raises HistoryError."""
         return self._rows("slot", SLOT_S, series, begin_s, end_s)
 
-    def incidents(self, begin_s: float) -> list[PastIncident]:
-        """Return the incidents that were on after a time, in order. Raises HistoryError."""
+    def incidents(self, begin_s: float, cause: str = "") -> list[PastIncident]:
+        """Return the incidents that were on after a time, of one cause or of any, in order.
+
+        Raises:
+            HistoryError: it cannot be read now.
+        """
 
         def read(connection: sqlite3.Connection) -> list[PastIncident]:
             rows = connection.execute(
-                "SELECT told FROM incident WHERE coalesce(ended, since) >= ? ORDER BY since, id",
-                (begin_s,),
+                "SELECT told FROM incident WHERE coalesce(ended, since) >= ?"
+                " AND ? IN ('', cause) ORDER BY since, id",
+                (begin_s, cause),
             )
             return [msgspec.json.decode(told, type=PastIncident) for (told,) in rows]
 

@@ -2,8 +2,10 @@
 
 Rule 1. Only the lines that the fold has a need of are decoded; the others are looked at by their
 first bytes, which is what lets gigabytes be read.
-Rule 2. A run's parts are read together and in order, each run by a fold of its own. What its run
-has written already is written over by the same, so nothing is doubled however often it is read.
+Rule 2. A run's parts are read together and in order, each run by a fold of its own, and those that
+lie beside one that is named are read with it: of a slot that two parts share each by itself knows a
+half, and the smaller half would be lost. What its run has written already is written over by the
+same, so nothing is doubled however often it is read.
 Rule 3. A line that cannot be read costs itself, a file that cannot be read costs itself, and both
 are told.
 """
@@ -20,8 +22,8 @@ from probes.history.fold import KINDS, HistoryFold
 from probes.history.records import SLOT_S
 from probes.kit.open_regular import open_regular
 from probes.kit.short_figures import counted
-from probes.store.recording_files import RECORDING_NAME, part_number
-from probes.store.recording_reader import LONGEST_LINE
+from probes.store.recording_files import RECORDING_NAME
+from probes.store.recording_reader import LONGEST_LINE, parts_beside
 
 _HEADS: Final = tuple(b'{"type":"%s"' % str(kind.__struct_config__.tag).encode() for kind in KINDS)
 _READ_BYTES: Final = 4 << 20
@@ -175,16 +177,17 @@ class _Reading:
 
 
 def _by_run(paths: Sequence[Path]) -> list[list[Path]]:
-    """Return files by run, the parts of each in order; what is named twice is read once."""
+    """Return files by run, all the parts of each in order; what is named twice is read once."""
     runs: dict[tuple[Path, str], list[Path]] = {}
     for path in dict.fromkeys(paths):
-        is_part = RECORDING_NAME.fullmatch(path.name) is not None
-        stem = path.name.split(".", 1)[0] if is_part else path.name
-        runs.setdefault((path.parent, stem), []).append(path)
-    return [
-        sorted(run, key=part_number) if len(run) > 1 else run  # several: a run's parts have numbers
-        for run in runs.values()
-    ]
+        if RECORDING_NAME.fullmatch(path.name) is None:
+            runs[path, ""] = [path]
+        else:
+            run = path.parent, path.name.split(".", 1)[0]
+            if run not in runs:
+                beside = parts_beside(path)
+                runs[run] = [beside[number] for number in sorted(beside)] or [path]
+    return list(runs.values())
 
 
 def _size(path: Path) -> int:

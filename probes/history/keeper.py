@@ -7,6 +7,9 @@ Rule 3. A file that takes nothing stops nothing: that is said once, tried again 
 and what waits meanwhile is bounded.
 Rule 4. What an earlier run had learnt is read before anything is written, for the detector to start
 from; a run that is greeted before it is read starts from nothing.
+Rule 5. What is wrong is looked up as soon as it is suspected, and again where its cause, its routes
+or the places that see it change: what was seen before is an event for the run to put into its
+stream, so that whoever shows, records or replays that has it.
 """
 
 import queue
@@ -23,18 +26,22 @@ from probes.events import (
     AttemptFinished,
     Diagnosis,
     Event,
+    Gap,
     Hello,
     ProbeFinished,
     Reference,
     RouteInfo,
+    SeenBefore,
     Tick,
 )
+from probes.kit.clock import NS_PER_S
 from probes.kit.paths import state_folder
 from probes.kit.short_figures import counted
 
 if TYPE_CHECKING:
     from probes.history.database import HistoryFile
-    from probes.history.records import RouteIdentity, Told
+    from probes.history.fold import HistoryFold
+    from probes.history.records import PastIncident, RouteIdentity, Told
 
 WRITE_S: Final = 180
 """Seconds between two writes, of which a killed run loses the last; slots have ten minutes."""
@@ -52,7 +59,10 @@ _CLOSE_S: Final = 5.0
 """What a disk that hangs may cost the end of a run."""
 _OLDEST_S: Final = 30 * 86_400
 """Age at which what an earlier run had learnt says nothing any more."""
-_KINDS: Final = frozenset((Hello, Tick, AttemptFinished, ProbeFinished, Diagnosis))
+_OPEN_MOST: Final = 1_000
+"""Incidents that are open; more than any run has at once."""
+_KINDS: Final = frozenset((Hello, Tick, Gap, AttemptFinished, ProbeFinished, Diagnosis))
+"""As `fold.KINDS`, which no start should wait for."""
 
 References = Callable[[], Sequence[Reference]]
 """Gives what is usual of each route by now, to be asked in the event loop's thread."""
@@ -88,6 +98,11 @@ class HistoryKeeper:
         self._asked_s = time.monotonic()
         self._read = threading.Event()
         self._known: list[tuple[RouteIdentity, Reference]] = []
+        self._open: dict[str, tuple[Diagnosis, PastIncident]] = {}
+        """What is wrong, by its id: as it was told last, and as it would be remembered."""
+        self._looked_up: dict[str, tuple[object, ...]] = {}
+        """What of it was looked up."""
+        self._seen: queue.SimpleQueue[SeenBefore] = queue.SimpleQueue()
         self._lost = 0
         self._failing = ""
 
@@ -129,6 +144,13 @@ class HistoryKeeper:
             self._asked_s = now_s
             self._queue.put(tuple(self._references()))
 
+    def seen(self, at_ns: int) -> list[Event]:
+        """Return what was found since it was asked last of what was seen before, with a stamp."""
+        found: list[Event] = []
+        while not self._seen.empty():
+            found.append(msgspec.structs.replace(self._seen.get(), at_ns=at_ns))
+        return found
+
     def close(self) -> None:
         """Write what there is, and end the thread; waits 5 s at most."""
         if self._thread.ident is None:
@@ -158,7 +180,9 @@ class HistoryKeeper:
         due_s, retain_s = time.monotonic() + self._write_s, 0.0
         ended = False
         while not ended:
-            ended, references = self._gather(fold.fold)
+            ended, references = self._gather(fold)
+            if not ended:
+                self._look_up(file)
             waits = _joined(waits, Told({}, (), fold.identities(references)))
             now_s = time.monotonic()
             if not ended and now_s < due_s:
@@ -174,7 +198,7 @@ class HistoryKeeper:
             file.news.clear()
         file.close()
 
-    def _gather(self, fold: Callable[[Event], None]) -> tuple[bool, Sequence[Reference]]:
+    def _gather(self, fold: "HistoryFold") -> tuple[bool, Sequence[Reference]]:
         """Fold what comes within a second; return whether that is the end, and what is usual."""
         references: Sequence[Reference] = ()
         until_s = time.monotonic() + _FOLD_S
@@ -190,11 +214,53 @@ class HistoryKeeper:
             else:
                 try:
                     for event in batch:
-                        fold(event)
+                        fold.fold(event)
+                        if isinstance(event, Diagnosis):
+                            self._diagnosed(event, fold)
                 except Exception as error:  # a defect of ours: it must not end the thread
                     self._lost += len(batch)
                     self._fail(f"the history has left out events: {type(error).__name__}: {error}")
         return False, references
+
+    def _diagnosed(self, event: Diagnosis, fold: "HistoryFold") -> None:
+        if event.state not in ("named", "perhaps"):
+            self._open.pop(event.id, None)
+            self._looked_up.pop(event.id, None)
+        elif event.id in self._open or len(self._open) < _OPEN_MOST:
+            self._open[event.id] = event, fold.incident_of(event)
+
+    def _look_up(self, file: "HistoryFile") -> None:
+        """Look for what was seen before of what is wrong and was not looked up as it is now."""
+        from probes.history.database import HistoryError
+        from probes.history.reading import seen_already
+
+        known: dict[str, list[PastIncident]] = {}
+        for name, (event, present) in self._open.items():
+            what = (present.cause, present.routes, present.scope)
+            if self._looked_up.get(name) == what:
+                continue
+            self._looked_up[name] = what
+            if event.cause not in known:
+                known[event.cause] = []
+                try:
+                    # Reading must not make a file: there is none before the first write.
+                    if self._path.exists():
+                        known[event.cause] = file.incidents(0.0, event.cause)
+                except HistoryError as error:
+                    self._fail(str(error))
+            seen = seen_already(known[event.cause], present)
+            if seen is not None:
+                self._seen.put(
+                    SeenBefore(
+                        at_ns=event.at_ns,
+                        cause=event.cause,
+                        routes=event.routes,
+                        times=seen.times,
+                        first_wall_ns=round(seen.first_s * NS_PER_S),
+                        last_wall_ns=round(seen.last_s * NS_PER_S),
+                        typical_s=seen.typical_s,
+                    )
+                )
 
     def _write(self, file: "HistoryFile", told: "Told") -> "Told":
         """Write it down; return what could not be."""

@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from probes.history.database import HistoryFile, StoredRow, StoredSeries
 from probes.history.jumps import Day, jumps
@@ -29,6 +31,9 @@ from probes.history.views import (
 _DAY_S: Final = 86_400
 _MOST_DAYS: Final = 100
 """Beyond them it is told by week."""
+SAME_S: Final = 10.0
+"""By more the clocks of two machines do not differ where anything sets them; and what has ended and
+begins anew within it is one trouble to whoever is woken."""
 _PLACE: Final = {name: at for at, name in enumerate(COUNTS)}
 
 
@@ -232,44 +237,111 @@ def seen_before(
 ) -> list[SeenView]:
     """Return the incidents that hit a route by their fingerprints, the most frequent first.
 
-    Two of one fingerprint that overlap are one: two runs, or two screens of one bus, saw it. With
-    `full_name` those that only hit the route elsewhere are left out.
+    With `full_name` those that only hit the route elsewhere are left out.
     """
+    hit = [
+        one for one in incidents if name in one.names and (not full_name or full_name in one.routes)
+    ]
     groups: dict[tuple[str, str], list[PastIncident]] = defaultdict(list)
-    for one in incidents:
-        if name in one.names and (not full_name or full_name in one.routes):
-            groups[one.cause, one.scope].append(one)
+    for one in _from_where_known(hit):
+        groups[one.cause, one.scope].append(one)
     found = []
     for (cause, scope), group in groups.items():
-        apart = _apart(group)
-        lasted = [ended - since for since, ended in apart if ended is not None]
+        apart = apart_of(group)
         found.append(
             SeenView(
                 cause=cause,
                 name=name,
                 scope=scope,
                 times=len(apart),
-                first_s=apart[0][0],
-                last_s=apart[-1][0],
-                typical_s=median(lasted) if lasted else None,
+                first_s=apart[0].since_s,
+                last_s=apart[-1].since_s,
+                typical_s=_typical_s(apart),
                 text=max(group, key=lambda one: one.since_s).text,
             )
         )
     return sorted(found, key=lambda one: (-one.times, -one.last_s, one.cause))
 
 
-def _apart(group: Iterable[PastIncident]) -> list[tuple[float, float | None]]:
-    """Return since when and until when there was one, overlapping ones as one."""
-    found: list[tuple[float, float | None]] = []
+def seen_already(incidents: Iterable[PastIncident], present: PastIncident) -> SeenView | None:
+    """Return what was before of the kind that is now: of its cause, on a route that it hits, from
+    where it is seen; None where it is the first.
+
+    What overlaps it is the same, as others see it.
+    """
+    routes = set(present.routes)
+    alike = [
+        one
+        for one in incidents
+        if one.cause == present.cause
+        and not routes.isdisjoint(one.routes)
+        # Of one place alone nobody can say from where it is seen.
+        and (one.scope == present.scope or not one.scope or not present.scope)
+    ]
+    apart = [one for one in apart_of(alike) if one.until_s < present.since_s - SAME_S]
+    if not apart:
+        return None
+    return SeenView(
+        cause=present.cause,
+        name="",
+        scope=present.scope,
+        times=len(apart),
+        first_s=apart[0].since_s,
+        last_s=apart[-1].since_s,
+        typical_s=_typical_s(apart),
+        text="",
+    )
+
+
+class Span(NamedTuple):
+    """Since when and until when there was something, as all who saw it know it together."""
+
+    since_s: float
+    until_s: float
+    is_over: bool
+    """Its end is known; else it was seen until then, and nobody knows for how long it went on."""
+
+
+def apart_of(group: Iterable[PastIncident]) -> list[Span]:
+    """Return the incidents of one fingerprint, in order, what overlaps in time as one: two runs,
+    two screens of one bus, or an agent and a screen saw it, each from when it knew of it.
+
+    Two that lie less than `SAME_S` apart are one as well, for clocks differ. Of several ends the
+    last one counts.
+    """
+    found: list[Span] = []
     for one in sorted(group, key=lambda one: one.since_s):
-        if found:
-            since_s, ended_s = found[-1]
-            if ended_s is not None and one.since_s <= ended_s:
-                ended_s = max(ended_s, one.ended_s) if one.ended_s is not None else ended_s
-                found[-1] = (since_s, ended_s)
-                continue
-            if ended_s is None and one.since_s - since_s < 1:
-                found[-1] = (since_s, one.ended_s)
-                continue
-        found.append((one.since_s, one.ended_s))
+        span = Span(one.since_s, one.until_s, one.ended_s is not None)
+        if found and span.since_s <= found[-1].until_s + SAME_S:
+            before = found[-1]
+            last = max(before, span, key=lambda one: (one.until_s, one.is_over))
+            found[-1] = last._replace(since_s=before.since_s)
+        else:
+            found.append(span)
     return found
+
+
+def _typical_s(apart: Iterable[Span]) -> float | None:
+    lasted = [one.until_s - one.since_s for one in apart if one.is_over]
+    return median(lasted) if lasted else None
+
+
+def _from_where_known(incidents: Iterable[PastIncident]) -> Iterator[PastIncident]:
+    """Give incidents, those of one place alone as seen from where a screen over several places saw
+    the same meanwhile: what an agent knows of its own place is part of that."""
+    together: list[PastIncident] = []
+    until_s = 0.0
+    for one in sorted(incidents, key=lambda one: (one.cause, one.since_s)):
+        if together and (one.cause != together[-1].cause or one.since_s > until_s + SAME_S):
+            yield from _of_one_scope(together)
+            together = []
+        until_s = max(until_s, one.until_s) if together else one.until_s
+        together.append(one)
+    yield from _of_one_scope(together)
+
+
+def _of_one_scope(together: Sequence[PastIncident]) -> Iterator[PastIncident]:
+    known = {route: one.scope for one in together if one.scope for route in one.routes}
+    for one in together:
+        scope = one.scope or next(filter(None, map(known.get, one.routes)), "")
+        yield one if scope == one.scope else replace(one, scope=scope)

@@ -35,7 +35,7 @@ from probes.bus.connection import (
     NoAnswerError,
 )
 from probes.bus.messages import encode
-from probes.bus.names import PLACES_BUCKET, WANTED_BUCKET, commands_of, events_of
+from probes.bus.names import PLACES_BUCKET, WANTED_BUCKET, commands_of, events_of, inbox_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
@@ -111,7 +111,13 @@ async def run_agent(
         if agent is not None and agent.is_running:
             agent.bus_changed(state)
 
-    connection = BusConnection(address, clock=clock, name=f"llmtop agent {place}", changed=changed)
+    connection = BusConnection(
+        address,
+        clock=clock,
+        name=f"llmtop agent {place}",
+        inbox=inbox_of(place),
+        changed=changed,
+    )
     try:
         await _connect(connection, clock, say, is_patient=duration_s is None)
         last = await connection.last(events_of(place))
@@ -352,6 +358,7 @@ class PlaceAgent:
             wanted=self._session.wanted,
             command=self._session.command,
             offset_ns=self._events.offset_ns,
+            unliftable=self._session.unliftable,
         )
         self._wanted_bell.ring()
         return encode(reply)

@@ -19,6 +19,7 @@ from probes.control.commands import (
     Burst,
     Command,
     EndCoolDown,
+    Lift,
     MarkTime,
     Pause,
     ProbeNow,
@@ -29,9 +30,9 @@ from probes.control.knobs import KNOBS
 from probes.control.wanted import Wanted
 
 _Obeyed: TypeAlias = (
-    SetKnob | Adapt | Pause | Burst | ProbeNow | EndCoolDown | AcceptUsual | MarkTime
+    SetKnob | Adapt | Pause | Burst | ProbeNow | EndCoolDown | AcceptUsual | Lift | MarkTime
 )
-OBEYED: Final = (SetKnob, Adapt, Pause, Burst, ProbeNow, EndCoolDown, AcceptUsual, MarkTime)
+OBEYED: Final = (SetKnob, Adapt, Pause, Burst, ProbeNow, EndCoolDown, AcceptUsual, Lift, MarkTime)
 """The kinds that may come over the bus."""
 _NAMED_MOST: Final = 10
 """Routes in an answer: one of more names these."""
@@ -47,6 +48,7 @@ def obey(
     wanted: Wanted,
     command: Callable[[Command], object],
     offset_ns: int,
+    unliftable: str = "",
 ) -> CommandReply:
     """Do what a command asks for, where it is one that may come over the bus.
 
@@ -55,6 +57,7 @@ def obey(
         wanted: what is wanted by now, of the routes that there are.
         command: takes what is to be done.
         offset_ns: what moves the engine's stamps to Unix time.
+        unliftable: what is in doubt of the budgets and cannot be lifted; empty where nothing is.
     """
     if len(data) > LONGEST_COMMAND:
         return _refused(f"{len(data):,} bytes are no command, it has {LONGEST_COMMAND:,} at most")
@@ -66,6 +69,8 @@ def obey(
         return _refused(f"an agent does not take {type(asked).__struct_config__.tag} from the bus")
     if refusal := _complaint(asked, wanted):
         return _refused(refusal)
+    if isinstance(asked, Lift) and unliftable:
+        return _refused(f"that cannot be lifted, other places spend of them, too: {unliftable}")
     if isinstance(asked, MarkTime) and asked.about_ns is not None:
         if not 0 <= asked.about_ns < LATEST_NS:
             return _refused("about_ns is no moment, expected Unix time in ns")
@@ -83,7 +88,7 @@ def _complaint(asked: _Obeyed, wanted: Wanted) -> str:
     if isinstance(asked, MarkTime):
         is_long = len(asked.text) > LONGEST_NOTE
         return f"a note has at most {LONGEST_NOTE:,} characters" if is_long else ""
-    if isinstance(asked, Pause) and not asked.route:
+    if isinstance(asked, Lift) or (isinstance(asked, Pause) and not asked.route):
         return ""
     route = wanted.routes.get(asked.route)
     if route is None:

@@ -18,6 +18,7 @@ from probes.config.urls import Url, UrlError
 from probes.config.webhooks import webhook_url
 from probes.control.attention import ALONE, Attention
 from probes.events import Alert, Diagnosis, Event, Held, Hello, PlaceReport
+from probes.kit.child_environment import child_environment
 from probes.kit.listen import ListenAddress
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def alert_exports(
     exports: list[AlertSink] = []
     url = _webhook_url(alerts.webhook, environ, report)
     if alerts.on_alert:
-        from probes.exports.alert_command import AlertCommand, without_secrets
+        from probes.exports.alert_command import AlertCommand
 
         hidden = secrets if url is None else secrets | {str(url)}
         exports.append(
@@ -159,7 +160,7 @@ def alert_exports(
                 alerts.on_alert,
                 documents(),
                 seconds=alerts.timeout_s,
-                environ=without_secrets(environ, hidden),
+                environ=child_environment(environ, hidden),
                 report=report,
                 duty=duty,
                 ended=ended,

@@ -11,18 +11,25 @@ from any one thread at a time.
 Rule 5: what is not recorded as it comes, the output of open streams, is drawn from how they ended,
 where that is recorded soon after: see `_Ahead`.
 Rule 6: where retention has deleted parts, the past begins after them.
-Rule 7: a board of the past is what the screen showed then. What a stretch is asked for is all that
+Rule 7: whoever taps a key waits for no checkpoint: it is taken some routes at a time, between which
+the loop goes on. Meanwhile the board stands still, since a checkpoint is of one moment, and what
+comes for it waits; the recording, and who calls people, have it at once.
+Rule 8: a board of the past is what the screen showed then. What a stretch is asked for is all that
 happened in it: of several places one may have told it minutes later.
 """
 
 import threading
 import time
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias, get_args
+
+import anyio
+from anyio.lowlevel import checkpoint as let_others_run
 
 from probes.board import Board
 from probes.board.board import OpenAttempt
@@ -45,10 +52,13 @@ from probes.store.recording_reader import Piece, RecordingError, read_on, read_p
 EVENTS_APART: Final = 4_000
 """Durable events from one checkpoint to the next: a sixth of a second of folding."""
 LEAST_APART_NS: Final = 30 * NS_PER_S
-"""Taking one stops the screen for the hundredth part of a second, where eight routes are shown."""
+"""Taking one costs the hundredth part of a second, where eight routes are shown."""
 _TIMES_APART: Final = 100
 """So many times as long as one takes lies between two, in the time of the stream: of 400 routes one
-stops the screen for a third of a second."""
+takes a third of a second, for as long as which their board stands still."""
+_TURN_NS: Final = NS_PER_S // 100
+"""So long at a time it is taken, and what waited for it is folded, but for the last piece: a person
+feels a tenth of a second."""
 _TIMES_OUR_APART: Final = 20
 """The same in our own time: where the past is read a hundred times as fast as it went, taking them
 may take no more than a twentieth of that."""
@@ -140,6 +150,26 @@ class _Moment:
 _AT_NS: Final = attrgetter("at_ns")
 
 
+_WHOLE: Final = object()
+
+
+class _Taking:
+    """A checkpoint that is being taken."""
+
+    def __init__(self, moment: _Moment, parts: Iterator[None]) -> None:
+        self.moment = moment
+        self._parts = parts
+        self.took_ns = 0
+        """Time of ours that went into it."""
+
+    def is_whole(self) -> bool:
+        """Take the next part; return whether that was the last."""
+        began_ns = time.monotonic_ns()
+        is_whole = next(self._parts, _WHOLE) is _WHOLE
+        self.took_ns += time.monotonic_ns() - began_ns
+        return is_whole
+
+
 class StretchEnd:
     """The end of a stretch, for who reads on until all of it has come."""
 
@@ -201,9 +231,71 @@ class RunTimeline:
         self._next_ns = 0
         self._not_before_ns = 0
         """No checkpoint is taken before, by our own clock."""
+        self._taking: _Taking | None = None
+        """What is being taken."""
+        self._waiting: deque[tuple[list[Event], bytes]] = deque()
+        """Batches for the board that came meanwhile, and those behind them."""
+        self._begun: anyio.Event | None = None
+        """Set where something is to be done in turns; None where all of it is done at once."""
+
+    def fold(self, events: list[Event], lines: bytes) -> None:
+        """Take a batch, before its recorder does: its board folds it, now or when its turn has
+        come."""
+        if self._taking is not None or self._waiting:
+            self._waiting.append((events, lines))
+        else:
+            self._fold(events)
 
     def receive(self, events: list[Event], lines: bytes) -> None:
-        """Note a batch that was folded; take a checkpoint where one is due."""
+        """Take it after both have; take a checkpoint where one is due."""
+        if not self._waiting:
+            self._note(events, lines)
+            if self._is_due():
+                self._take()
+
+    async def during(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what the batches come from; what takes long in turns of the loop meanwhile."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._take_turns)
+                await work()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._begun = self._taking = None
+            while self._go_on():
+                pass
+
+    async def _take_turns(self) -> None:
+        while True:
+            self._begun = anyio.Event()
+            await self._begun.wait()
+            while self._go_on():
+                await let_others_run()
+
+    def _go_on(self) -> bool:
+        """Go on with what is being taken, then with what waits; return whether more is to do."""
+        until_ns = time.monotonic_ns() + _TURN_NS
+        while (taking := self._taking) is not None:
+            if taking.is_whole():
+                self._taking = None
+                self._keep(taking)
+            elif time.monotonic_ns() >= until_ns:
+                return True
+        # Two at least: where one comes each turn, as the past of a bus does, it ends all the same.
+        folded = 0
+        while self._waiting and (folded < 2 or time.monotonic_ns() < until_ns):
+            # It is noted while it still waits: what comes is not to overtake it.
+            self._fold(self._waiting[0][0])
+            self._note(*self._waiting.popleft())
+            folded += 1
+        return bool(self._waiting)
+
+    def _fold(self, events: list[Event]) -> None:
+        for event in events:
+            self._board.fold(event)
+
+    def _note(self, events: list[Event], lines: bytes) -> None:
+        """Note a batch that was folded."""
         if self._begin_ns is None and events:
             self._begin_ns = self._end_ns = events[0].at_ns
         for event in events:
@@ -218,8 +310,10 @@ class RunTimeline:
             self._end_ns = max(self._end_ns, event.at_ns)
         self.happenings = self._board.happenings
         self._hellos = hellos_after(self._hellos, lines)
-        if self._hellos and self._number >= self._next_number and self._end_ns >= self._next_ns:
-            self._take()
+
+    def _is_due(self) -> bool:
+        is_apart = self._number >= self._next_number and self._end_ns >= self._next_ns
+        return bool(self._hellos) and is_apart and time.monotonic_ns() >= self._not_before_ns
 
     @property
     def span(self) -> TimeSpan:
@@ -326,20 +420,29 @@ class RunTimeline:
         return moments[first:]
 
     def _take(self) -> None:
-        moments = self._moments
+        """Begin to take a checkpoint of now; without turns take all of it."""
+        checkpoint, parts = Checkpoint.in_parts(self._board)
+        locate = self._recorded.here(self._hellos)
+        moment = _Moment(self._end_ns, self._number, checkpoint, locate)
+        self._taking = _Taking(moment, parts)
+        if self._begun is not None:
+            self._begun.set()
+            return
+        while self._go_on():
+            pass
+
+    def _keep(self, taken: "_Taking") -> None:
+        """Keep a checkpoint that is whole."""
+        moments, moment, took_ns = self._moments, taken.moment, taken.took_ns
         if moments:
             # Not before: by now it is compressed.
             before = moments[-2].checkpoint if len(moments) > 1 else None
             moments[-1].bytes_kept = moments[-1].checkpoint.size_beside(before)
-        began_ns = time.monotonic_ns()
-        checkpoint = Checkpoint(self._board)
-        took_ns = time.monotonic_ns() - began_ns
-        self._not_before_ns = began_ns + _TIMES_OUR_APART * took_ns
-        self._aside(checkpoint.compress)
-        locate = self._recorded.here(self._hellos)
-        self._moments = (*moments, _Moment(self._end_ns, self._number, checkpoint, locate))
-        self._next_number = self._number + EVENTS_APART
-        self._next_ns = self._end_ns + max(LEAST_APART_NS, _TIMES_APART * took_ns)
+        self._aside(moment.checkpoint.compress)
+        self._moments = (*moments, moment)
+        self._not_before_ns = time.monotonic_ns() + _TIMES_OUR_APART * took_ns
+        self._next_number = moment.number + EVENTS_APART
+        self._next_ns = moment.at_ns + max(LEAST_APART_NS, _TIMES_APART * took_ns)
         while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
             self._thin_out()
 

@@ -44,7 +44,7 @@ from probes.bus.names import (
 )
 from probes.config.errors import ConfigError
 from probes.config.places import check_place
-from probes.control.commands import Command, Pause, encode_command
+from probes.control.commands import Command, Lift, Pause, encode_command
 from probes.control.status import HostStatus
 from probes.control.wanted_record import WantedRecord, decode_wanted
 from probes.events import Hello, Notice
@@ -508,6 +508,9 @@ class BusSource:
 
     def _places_of(self, command: Command) -> tuple[str, ...]:
         """Return whom a command is for: the place that ends the name of its route, or all."""
+        if isinstance(command, Lift):  # who is not heard holds nothing back
+            heard = (report for report in self._streams.reports if report.state == "heard")
+            return tuple(report.place for report in heard)
         route = getattr(command, "route", "")
         if not route:
             return self.places if isinstance(command, Pause) else ()

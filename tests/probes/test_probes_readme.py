@@ -28,11 +28,12 @@ from probes.history import jumps
 from probes.history.database import SLOT_DAYS
 from probes.history.keeper import _OLDEST_S, WRITE_S
 from probes.history.packed import GRID
+from probes.history.reading import SAME_S
 from probes.kit.clock import NS_PER_S
 from probes.run import timeline
-from probes.sources.merged_stream import PATIENCE_NS
 from probes.sources.places import DRIFT_NS, SETTLE_NS
 from probes.sources.ssh import ALIVE_EVERY_S, ALIVE_MISSED, LIMITS_THERE
+from probes.sources.time_merge import PATIENCE_NS
 from probes.stats import ladders
 from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL
 from probes.stats.log_buckets import (
@@ -129,6 +130,7 @@ NUMBERS = {
         f"on, at last each {LIMITS_THERE.backoff_max_s:g} s",
         f"`NAME` is {EXPECTED}",
     ),
+    "`seen_before`": (f"less than {SAME_S:g} s apart, is one",),
     "What is kept, and where": (
         f"rotated at {PART_BYTES // MB} MB",
         f"that stands within the next {timeline._AHEAD_NS / NS_PER_S:g} s of the recording",

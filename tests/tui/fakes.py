@@ -68,6 +68,7 @@ class FakeBoard:
         window: WindowName = "5m",
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
+        leaders: bool = False,
         anew: bool = False,
     ) -> Snapshot:
         self.asked.append((window, tuple(detail_routes)))

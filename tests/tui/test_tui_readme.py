@@ -161,7 +161,7 @@ NUMBERS = {
     "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
 }
 EXAMPLES = (
-    *("`812 → 1,940 tokens since 14 Oct", "3 times since 12 Oct, 40m each"),  # of `history`
+    *("`812 → 1,940 tokens since 14 Oct", "3 times since 12 Oct, median 40m"),  # of `history`
     "`✖ lag 48 ms: TTFT reads up to 48 ms high`. `kernel`: `lag 48 ms: probes leave late`",
     *("engine CPU 98 %", "screen CPU 95 %", "inexact 6 %", "inexact 35 %", "5 Hz: slow terminal"),
     "Knobs act within 100 ms",  # what was measured of the whole way, not a limit

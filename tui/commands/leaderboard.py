@@ -95,7 +95,7 @@ def _of_recording(paths: list[Path], arguments: Namespace) -> int:
     except RecordingError as error:
         raise UsageError(str(error)) from None
     complain(missing)
-    _tell(board.snapshot(window="run"), arguments, source="recording")
+    _tell(board.snapshot(window="run", leaders=True), arguments, source="recording")
     return OK
 
 

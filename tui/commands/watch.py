@@ -13,7 +13,7 @@ import msgspec
 from probes.board import Board
 from probes.config import Config
 from probes.config.places import GivenPlace, config_at
-from probes.config.secrets import resolve_headers
+from probes.config.secrets import note_variables, resolve_headers
 from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
 from probes.money.ledger import Ledger
@@ -78,6 +78,7 @@ def watch(
     here = {place.name for place in places if place.way == "local"}
     probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
     headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)
+    note_variables(config.routes)  # ssh sends no key, not of what is probed elsewhere alone either
 
     def compare() -> "Comparisons":
         from probes.run.comparison_run import Comparisons  # no start should pay for it

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from probes.events import Cause
-from probes.events.diagnosis_words import cause_words
+from probes.events.diagnosis_words import cause_words, day_words, often_words
 from probes.history.views import (
     HistoryView,
     JumpView,
@@ -33,7 +33,6 @@ from tui.draw.text import (
     counted,
     fold,
     join,
-    lasting,
     pad,
     seconds,
     share,
@@ -85,8 +84,7 @@ class Days:
     def say(self, iso: str) -> str:
         """Return a day of a view in words: `14 Oct`."""
         day = date.fromisoformat(iso)
-        said = f"{day.day} {day:%b}"
-        return said if day.year == self._year else f"{said} {day.year}"
+        return day_words(day, self._year)
 
 
 def page_lines(view: HistoryView, width: int, *, rows: int = _CHART_ROWS) -> list[Line]:
@@ -358,15 +356,10 @@ def seen_lines(
 
 
 def seen_line(one: SeenView, say_day: Callable[[str], str], day_of: Callable[[float], str]) -> Line:
-    """Return `slow to the first token  seen 3 times since 12 Oct, 40m each, last on 29 Nov`."""
+    """Return `slow to the first token  seen 3 times since 12 Oct, median 40m, last on 29 Nov`."""
     scope = f" {neutralise(one.scope, 40)}" if one.scope else ""
     first, last = say_day(day_of(one.first_s)), say_day(day_of(one.last_s))
-    each = "" if one.typical_s is None else f", {lasting(one.typical_s)}"
-    if one.times == 1:
-        told = f"seen once, on {first}{each}"
-    else:
-        each += " each" if each else ""
-        told = f"seen {counted(one.times, 'time')} since {first}{each}, last on {last}"
+    told = often_words(one.times, first, one.typical_s, f"on {last}")
     return ((f"{known_cause_words(one.cause)}{scope}", "text"), (f"  {told}", "dim"))
 
 

@@ -17,6 +17,8 @@ from tui.panes.view import ViewState
 
 CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
 """States of which nobody asks since when."""
+_OURS_OR_UNKNOWN: Final = frozenset[RouteState](("held", "silent"))
+"""States in which nobody knows whether anybody hurts."""
 _ALL_SHOWN: Final = 6
 """Places up to which all stand under a group that hurts: what is well beside it says that the
 provider is."""
@@ -95,13 +97,13 @@ def group_of(name: str, routes: Iterable[RouteView], shown: Iterable[str]) -> Gr
 def places_words(group: GroupRow, width: int) -> str:
     """Return how many places a route has, and which of them hurt, as long as there is room for."""
     count, ill = len(group.members), [one for one in group.members if hurts(one)]
-    ill = [one for one in ill if one.state != "silent"] or ill
+    hurt = [one for one in ill if one.state not in _OURS_OR_UNKNOWN]
+    ill = hurt or [one for one in ill if one.state == "held"] or ill
     if not ill:
         return next(
             (words for words in (counted(count, "place"), f"{count}") if len(words) <= width), ""
         )
-    verb = "silent" if all(one.state == "silent" for one in ill) else "hurt"
-    verb += "s" if verb == "hurt" and len(ill) == 1 else ""
+    verb = ("hurts" if len(ill) == 1 else "hurt") if hurt else ill[0].state
     names = ", ".join(one.place for one in ill)
     first = ill[0].place + (f" +{len(ill) - 1}" if len(ill) > 1 else "")
     forms: tuple[str, ...] = (

@@ -57,15 +57,17 @@ class Frames:
         """What the screen shows: the frozen snapshot, or the last one taken."""
         return self._held or self._latest
 
-    def take(self, view: ViewState, pages: Collection[str] = ()) -> Snapshot:
+    def take(
+        self, view: ViewState, pages: Collection[str] = (), *, leaders: bool = False
+    ) -> Snapshot:
         """Return what to show now, with the details of the selected route and of those in `pages`
-        all that their page shows."""
+        all that their page shows; the standings where `leaders` are."""
         if self._held is not None:
             return self._held
         board = self._board
         if board is not None:
             began_s = time.thread_time()
-            taken = _taken(board, self._latest, view, pages)
+            taken = _taken(board, self._latest, view, pages, leaders=leaders)
             self.taken_s = time.thread_time() - began_s
             self._latest = taken if self._travel.is_live else self._noted(_read(taken, pages))
         return self._latest
@@ -159,10 +161,12 @@ class Frames:
         return self._live_board if self._travel.is_live else self._travel.board
 
     def freeze(self, view: ViewState) -> None:
-        """Hold this moment, with the details of every route."""
+        """Hold this moment, with the details of every route and the standings."""
         names = tuple(route.name for route in self._latest.routes)
         if (board := self._board) is not None:
-            self._held = board.snapshot(window=view.window, detail_routes=names, pages=names)
+            self._held = board.snapshot(
+                window=view.window, detail_routes=names, pages=names, leaders=True
+            )
             self._held_ns = self._clock.monotonic_ns()
 
     def thaw(self) -> None:
@@ -205,16 +209,23 @@ class Frames:
 
 
 def _taken(
-    board: BoardSource, latest: Snapshot, view: ViewState, pages: Collection[str]
+    board: BoardSource,
+    latest: Snapshot,
+    view: ViewState,
+    pages: Collection[str],
+    *,
+    leaders: bool,
 ) -> Snapshot:
     """Return a snapshot with the details of what is selected on it, as the last one lets guess."""
     guess = selected_route(latest, view)
     names = (guess.name,) if guess is not None else ()
-    snapshot = board.snapshot(window=view.window, detail_routes=names, pages=pages)
+    snapshot = board.snapshot(window=view.window, detail_routes=names, pages=pages, leaders=leaders)
     route = selected_route(snapshot, view)
     if route is None or route.name in snapshot.details:
         return snapshot
-    return board.snapshot(window=view.window, detail_routes=(route.name,), pages=pages)
+    return board.snapshot(
+        window=view.window, detail_routes=(route.name,), pages=pages, leaders=leaders
+    )
 
 
 def _read(snapshot: Snapshot, pages: Collection[str]) -> Snapshot:

@@ -22,6 +22,7 @@ class LeaderboardScreen(PagedScreen):
 
     NAME = "leaderboard"
     PAGE = "leaderboard"
+    SHOWS_LEADERS = True
     BINDINGS = bindings(NAME)
     AUTO_FOCUS = "#leaderboard"
 

@@ -67,6 +67,8 @@ class LiveScreen(Screen[None]):
 
     NAME: ClassVar[ScreenName]
     """Which keys are its own."""
+    SHOWS_LEADERS: ClassVar[bool] = False
+    """Whether it shows the standings, which cost more to read than all the rest of a frame."""
 
     def __init__(self, cockpit: CockpitState, specs: Iterable[PaneSpec]) -> None:
         super().__init__()
@@ -193,7 +195,7 @@ class LiveScreen(Screen[None]):
         if not self.is_current or not self.size.height:
             return
         cockpit = self.cockpit
-        snapshot = cockpit.frames.take(self.view, self.pages())
+        snapshot = cockpit.frames.take(self.view, self.pages(), leaders=self.SHOWS_LEADERS)
         past = cockpit.frames.past()
         places = len(snapshot.header.places) or 1
         self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past, places=places)
@@ -819,8 +821,15 @@ class LiveScreen(Screen[None]):
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        doubt = self.cockpit.frames.present().header.budget_doubt
-        if doubt and not self._is_over():
+        header = self.cockpit.frames.present().header
+        if not header.budget_doubt or self._is_over():
+            return
+        if header.budget_doubt_kind == "away":
+            self.notify(
+                "Other places spend of these budgets, too: until they can be read again nobody"
+                " knows what is left, and nothing lifts that."
+            )
+        else:
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:

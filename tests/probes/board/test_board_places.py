@@ -11,6 +11,7 @@ from probes.board.views import RouteView
 from probes.events import (
     Batch,
     BudgetState,
+    DoubtKind,
     Event,
     Gap,
     Health,
@@ -196,6 +197,33 @@ def test_the_header_tells_of_the_place_that_can_be_trusted_least() -> None:
     # What cannot be sent at all is worse than what is late.
     board.fold(ticked("us", 2.0, Health(short_of="ports")))
     assert board.snapshot().header.observer_place == "us"
+
+
+def test_of_doubts_at_several_places_the_one_that_nobody_can_end_is_told() -> None:
+    def doubted(place: str, doubt: str, **kind: DoubtKind) -> Tick:
+        budget = BudgetState(route="", used_tokens=1, limit_tokens=9, doubt=doubt, **kind)
+        at_ns = at(1.0)
+        values = {"place": place, "budgets": (budget,)}
+        return Tick(at_ns=at_ns, wall_ns=at_ns, health=Health(), routes=(), **values)
+
+    def told(*ticks: Tick) -> tuple[str, str]:
+        hellos = [place_hello(place) for place in ("ap", "eu", "us")]
+        header = board_of(*hellos, *ticks).snapshot().header
+        return header.budget_doubt, header.budget_doubt_kind
+
+    new: dict[str, DoubtKind] = {"doubt_kind": "new"}
+    away: dict[str, DoubtKind] = {"doubt_kind": "away"}
+    assert told(doubted("ap", ""), doubted("eu", "")) == ("", "unknown")
+    assert told(*(doubted(at, "just begun", **new) for at in ("ap", "eu"))) == ("just begun", "new")
+    assert told(doubted("ap", "just begun", **new), doubted("eu", "an old one")) == (
+        "eu: an old one",
+        "unknown",
+    )
+    assert told(
+        doubted("ap", "an old one"),
+        doubted("eu", "lost", **away),
+        doubted("us", "no answer", **away),
+    ) == ("eu and 1 more: lost", "away")
 
 
 def test_a_batch_tells_of_the_health_of_its_place() -> None:

@@ -3,6 +3,7 @@
 import gc
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -111,3 +112,35 @@ def test_nothing_of_the_taking_and_opening_waits_for_the_collector() -> None:
         gc.enable()
     # Each holds a memo of all that it has seen.
     assert not {"_SharingPickler", "_SharingUnpickler"}.intersection(left)
+
+
+def test_taken_in_parts_it_is_what_it_is_taken_at_once() -> None:
+    # Of 20 routes: more than one part has.
+    traffic, board = Traffic(20, 1.0), Board()
+    board.fold(traffic.hello())
+    for events in islice(traffic.slots(), 300):
+        for event in events:
+            board.fold(event)
+    at_once = shown(Checkpoint(board).board())
+    assert at_once == shown(board)
+    checkpoint, parts = Checkpoint.in_parts(board)
+    taken = 0
+    for taken, _ in enumerate(parts, start=1):
+        # Somebody looks meanwhile, at another route each time.
+        board.snapshot("1m", pages=[board.routes[taken]])
+    assert taken == 3, "the run, and eight routes in each other part"
+    assert shown(checkpoint.board()) == at_once
+
+
+def test_output_that_nobody_has_looked_at_is_in_it_once() -> None:
+    traffic, board = Traffic(20, 5.0), Board()
+    board.fold(traffic.hello())
+    for events in islice(traffic.slots(), 100):
+        for event in events:
+            board.fold(event)
+    assert board._unseen
+    checkpoint, parts = Checkpoint.in_parts(board)
+    for _ in parts:
+        board.snapshot()
+    assert not checkpoint.board()._unseen
+    assert shown(checkpoint.board()) == shown(board)

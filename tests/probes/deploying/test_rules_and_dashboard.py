@@ -42,7 +42,7 @@ def expressions() -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"]
     for variable in DASHBOARD["templating"]["list"]:
         if variable["type"] == "query":
-            yield variable["name"], variable["definition"]
+            yield variable["name"], variable["query"]["query"]
 
 
 EXPRESSIONS = dict.fromkeys(f"{where}: {' '.join(expr.split())}" for where, expr in expressions())
@@ -51,7 +51,7 @@ EXPRESSIONS = dict.fromkeys(f"{where}: {' '.join(expr.split())}" for where, expr
 def test_all_of_them_are_looked_at() -> None:
     rules = len(re.findall(r"^ +- (?:alert|record):", RULES, re.MULTILINE))
     queries = sum(len(panel.get("targets", ())) for panel in DASHBOARD["panels"])
-    assert sum(1 for _ in expressions()) == rules + queries + 2
+    assert sum(1 for _ in expressions()) == rules + queries + 3
     assert rules > 15
     assert queries > 40
 
@@ -91,6 +91,21 @@ def test_every_metric_is_on_the_dashboard() -> None:
         for name in NAME.findall(json.dumps(DASHBOARD))
     }
     assert {*METRIC} - shown == set()
+
+
+def test_every_query_is_of_those_that_are_chosen() -> None:
+    """Agents and a cockpit of theirs serve the same: whoever has both looks at one kind."""
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            selectors = re.findall(r"\bllmtop_[a-z0-9_]+(\{[^}]*\})?", target["expr"])
+            assert all('instance=~"$instance"' in one for one in selectors), target["expr"]
+
+
+def test_nothing_looks_well_where_there_is_nothing() -> None:
+    """A figure that stands for none would say of an llmtop that is away that all is well."""
+    for panel in DASHBOARD["panels"]:
+        if panel["type"] == "stat":
+            assert "noValue" not in panel["fieldConfig"]["defaults"], panel["title"]
 
 
 def test_every_alert_says_who_and_how_much_it_matters() -> None:

@@ -9,14 +9,17 @@ from pages import Page, each_of, first_cells, minute, per_cent
 from probes.config.goals import P95_SHARE
 from probes.exports import alert_documents, alert_sink, alert_webhook, genai, otlp
 from probes.exports import prometheus_server as server
-from probes.exports.metrics import METRICS, table
+from probes.exports.metrics import METRICS, TTFT_BUCKETS, table
 from probes.transport import poster
 from tui.cli import parser
 
 PAGE = Page("probes/exports/README.md")
 WAITS = [alert_webhook.FIRST_WAIT_S * 2**tried for tried in range(alert_webhook.TRIES - 1)]
 NUMBERS = {
-    "Every metric": (f"so many ok, and {per_cent(P95_SHARE)} of these within the goals",),
+    "Every metric": (
+        f"so many ok, and {per_cent(P95_SHARE)} of these within the goals",
+        f"of TTFT from {TTFT_BUCKETS[0] * 1e3:g} ms to {TTFT_BUCKETS[-1]:g} s",
+    ),
     "Prometheus": (
         f"At most {server._AT_ONCE} scrapes at once",
         f"Only `{server.PATH}` is served",

@@ -9,7 +9,13 @@ from history_streams import DAY_S, NOON_S, Run
 
 from probes.history.database import HistoryFile
 from probes.history.fold import HistoryFold
-from probes.history.reading import UnknownRouteError, read_history, seen_before
+from probes.history.reading import (
+    SAME_S,
+    UnknownRouteError,
+    read_history,
+    seen_already,
+    seen_before,
+)
 from probes.history.records import PastIncident
 from probes.history.views import RouteHistoryView
 
@@ -156,9 +162,75 @@ def test_incidents_of_one_fingerprint_are_counted_with_how_long_they_take() -> N
     assert (seen.times, seen.first_s, seen.last_s, seen.typical_s) == (3, 0, 50_000, 2400)
 
 
+def times(*past: PastIncident) -> list[int]:
+    return [one.times for one in seen_before(past, "chat")]
+
+
 def test_two_that_overlap_are_one() -> None:
-    past = [incident(0, 600), incident(100, 900), incident(2_000, 60)]
-    assert [one.times for one in seen_before(past, "chat")] == [2]
+    assert times(incident(0, 600), incident(100, 900), incident(2_000, 60)) == [2]
+
+
+def test_one_that_two_screens_saw_is_one_however_late_the_second_came() -> None:
+    assert times(incident(0, 2400), incident(3, 2300)) == [1]
+    assert times(incident(0, 2400), incident(2_000, 500)) == [1]
+
+
+def test_clocks_that_differ_by_seconds_make_no_two_of_one() -> None:
+    assert times(incident(0, 30), incident(35, 30)) == [1]
+    assert times(incident(0, 30), incident(30 + SAME_S + 1, 30)) == [2]
+
+
+def test_one_whose_run_was_killed_goes_on_for_as_long_as_it_was_seen() -> None:
+    killed = incident(0, None, seen_s=300)
+    (seen,) = seen_before([killed, incident(200, 2_000)], "chat")
+    assert (seen.times, seen.first_s, seen.typical_s) == (1, 0, 2_200)
+    assert times(killed, incident(400, 2_000)) == [2]
+    # A week later the same trouble is another incident.
+    assert times(killed, incident(7 * DAY_S, 600)) == [2]
+
+
+def test_of_several_ends_the_last_counts() -> None:
+    (seen,) = seen_before([incident(0, 2_000), incident(50, 100), incident(60, 40)], "chat")
+    assert (seen.times, seen.typical_s) == (1, 2_000)
+    # Who saw it longer, and not its end, knows that it had none yet.
+    still = incident(50, None, seen_s=3_000)
+    (seen,) = seen_before([incident(0, 2_000), still], "chat")
+    assert (seen.times, seen.typical_s) == (1, None)
+
+
+def test_what_an_agent_saw_of_its_own_place_is_what_a_screen_over_all_saw_meanwhile() -> None:
+    wide = incident(0, 600, scope="from everywhere", routes=("chat@eu", "chat@us"))
+    own = incident(20, 500, routes=("chat@eu",))
+    elsewhere = incident(20, 500, routes=("chat@far",))
+    alone = incident(9_000, 500, routes=("chat@eu",))
+    assert [(one.scope, one.times) for one in seen_before([own, wide], "chat", "chat@eu")] == [
+        ("from everywhere", 1)
+    ]
+    found = seen_before([own, wide, elsewhere, alone], "chat")
+    assert [(one.scope, one.times) for one in found] == [("", 2), ("from everywhere", 1)]
+
+
+def test_what_is_now_was_before_where_cause_and_route_are_the_same() -> None:
+    past = [
+        *(incident(at, lasted) for at, lasted in ((0, 600), (9_000, 2400), (50_000, 3000))),
+        incident(60_000, cause="dns"),
+        incident(60_000, routes=("other",)),
+        incident(60_000, scope="from eu"),
+    ]
+    seen = seen_already(past, incident(90_000, None, scope="from everywhere"))
+    assert seen is not None
+    assert (seen.times, seen.first_s, seen.last_s, seen.typical_s) == (3, 0, 50_000, 2400)
+
+
+def test_what_is_now_is_not_its_own_past_whoever_saw_it() -> None:
+    present = incident(90_000, None)
+    itself = incident(89_000, None, seen_s=90_050)  # this run, or another, has written it down
+    assert seen_already([itself], present) is None
+    assert seen_already([incident(90_003, None), incident(89_000, 995)], present) is None
+    assert seen_already([], present) is None
+    seen = seen_already([incident(10_000, 600), itself], present)
+    assert seen is not None
+    assert seen.times == 1
 
 
 def test_another_cause_scope_or_route_is_another_fingerprint() -> None:

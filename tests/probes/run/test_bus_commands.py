@@ -13,6 +13,7 @@ from probes.control.commands import (
     Configure,
     EndCoolDown,
     Go,
+    Lift,
     MarkTime,
     Pause,
     ProbeNow,
@@ -51,10 +52,27 @@ def asked(data: bytes, *routes: Route) -> tuple[str, list[Command]]:
         EndCoolDown(route="chat@eu"),
         AcceptUsual(route="chat@eu"),
         MarkTime(text="deployed"),
+        Lift(),
     ],
 )
 def test_what_a_user_may_want_is_done(command: Command) -> None:
     assert asked(encode_command(command)) == ("", [command])
+
+
+def test_what_cannot_be_lifted_is_refused_with_its_reason() -> None:
+    done: list[Command] = []
+    reply = obey(
+        encode_command(Lift()),
+        wanted=wanted_of((CLOSED,)),
+        command=done.append,
+        offset_ns=0,
+        unliftable="the bus of the budgets cannot be reached since 14:02:11 UTC",
+    )
+    assert done == []
+    assert reply.refusal == (
+        "that cannot be lifted, other places spend of them, too: the bus of the budgets cannot be"
+        " reached since 14:02:11 UTC"
+    )
 
 
 @pytest.mark.parametrize("about_ns", [-1, 1 << 62, 10**40])

@@ -17,7 +17,7 @@ from published import Agent, MemoryBus, hello, shared, tick
 from recorded import recorded_events
 
 from probes.bus.names import WANTED_BUCKET
-from probes.control.commands import Adapt, Burst, MarkTime, Pause, SetKnob, WatchText
+from probes.control.commands import Adapt, Burst, Lift, MarkTime, Pause, SetKnob, WatchText
 from probes.control.wanted import WantedRoute
 from probes.events import (
     DURABLE_TYPES,
@@ -127,7 +127,7 @@ async def test_what_is_told_before_any_place_has_greeted_waits_for_it() -> None:
 
 async def test_what_is_done_before_any_place_has_greeted_is_dated_by_the_greeting() -> None:
     async with running() as run:
-        run.session.lift()
+        run.session.command(WatchText(route="chat@eu"))
         run.session.command(MarkTime(text="early"))
         run.session.command(Pause(paused=True))
         assert run.heard == []
@@ -355,12 +355,16 @@ async def test_the_text_of_a_stream_is_said_once_not_to_come_from_elsewhere() ->
         assert "text of a stream" in notice.text
 
 
-async def test_lifting_budgets_is_said_to_be_done_elsewhere() -> None:
+async def test_budgets_are_lifted_where_they_are_held() -> None:
     async with running() as run:
-        Agent(run.bus, "eu").publish(hello("eu", at_s=0.5))
+        agent = Agent(run.bus, "eu")
+        agent.obeys()
+        agent.publish(hello("eu", at_s=0.5))
         await settle()
         run.session.lift()
-        assert "budgets are held where the probes are sent" in run.of(Notice)[0].text
+        await settle()
+        assert agent.obeyed == [Lift()]
+        assert run.of(Notice) == []
 
 
 class AlertingDiagnostician(FickleDiagnostician):

@@ -17,6 +17,7 @@ from probes.bus.names import FIRST_HEADER, HELLOS_BUCKET, PLACES_BUCKET, WANTED_
 from probes.control.commands import (
     AcceptUsual,
     Command,
+    Lift,
     Pause,
     SetKnob,
     WatchText,
@@ -520,6 +521,26 @@ async def test_a_command_for_all_routes_goes_to_all_places() -> None:
         watched.source.send(WatchText())
         await settle()
         assert [agent.obeyed for agent in agents.values()] == [[Pause(paused=True)]] * 2
+
+
+async def test_budgets_are_lifted_by_all_places_that_are_heard() -> None:
+    async with watching() as watched:
+        agents = {place: watched.agent(place) for place in ("eu", "us", "ap")}
+        for place, agent in agents.items():
+            agent.obeys("that cannot be lifted" if place == "us" else "")
+            agent.publish(hello(place, at_s=0.5))
+        await settle()
+        for second in range(1, 9):
+            await watched.clock.advance(1.0)
+            for place in ("eu", "us"):
+                agents[place].publish(tick(place, float(second)))
+        await settle()
+        assert ("ap", "gone") in [(one.place, one.state) for one in watched.of(PlaceReport)]
+        watched.source.send(Lift())
+        await settle()
+        assert [agent.obeyed for agent in agents.values()] == [[Lift()], [Lift()], []]
+        (notice,) = watched.of(Notice)
+        assert notice.text == "lift not done at us: that cannot be lifted"
 
 
 async def test_commands_to_one_place_keep_their_order() -> None:

@@ -139,7 +139,8 @@ class FakeEngine:
     def retry(self) -> None:
         self.done.append("retry")
 
-    def renew(self) -> None:
+    def renew(self, why: str) -> None:
+        assert why
         self.done.append("renew")
 
     def stop(self) -> None:

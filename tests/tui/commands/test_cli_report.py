@@ -18,7 +18,7 @@ from probes.events.diagnosis_words import evidence_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.paths import NOWHERE
 from tui.cli import main
-from tui.commands import report as command
+from tui.commands import progress_bar
 
 PAGE = Page("tui/README.md")
 DAY = 1_795_910_400 * NS_PER_S
@@ -466,11 +466,11 @@ def test_a_terminal_is_told_how_far_it_has_come_where_that_takes_long(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["report", path]) == 0
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(command, "_QUIET_S", 0.0)
-    monkeypatch.setattr(command, "_REDRAW_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_REDRAW_S", 0.0)
     assert main(["report", path]) == 0
     told = capsys.readouterr()
-    assert re.match(r"\rreading run\.jsonl: \d+ of \d+ MB", told.err)
+    assert re.match(r"\rreading run\.jsonl [█·]{24} \d+ %, \d+ MB", told.err)
     assert told.err.endswith("\r")  # taken off again before anything else is said
     assert told.out.startswith("run.jsonl: 2026-11-29")
 
@@ -483,15 +483,15 @@ def test_a_terminal_is_told_how_far_a_handover_is_and_a_pipe_is_not(
 ) -> None:
     judged()
     path, out = str(slow_for_a_while(tmp_path)), str(tmp_path / "out")
-    monkeypatch.setattr(command, "_QUIET_S", 0.0)
-    monkeypatch.setattr(command, "_REDRAW_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_REDRAW_S", 0.0)
     assert main(["report", path, "--out", out]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["report", path, "--out", out]) == 0
     told = capsys.readouterr()
     lines = [line.rstrip() for line in told.err.split("\r")]
-    assert "reading the recording, 0 %" in lines
+    assert f"reading the recording {'·' * 24} 0 %" in lines
     assert "writing attempts.csv" in lines
     assert lines.index("writing report.html") < lines.index("writing recording.jsonl")
     assert told.err.endswith("\r")

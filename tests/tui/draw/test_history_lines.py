@@ -122,9 +122,9 @@ def test_what_was_seen_says_how_often_since_when_and_how_long() -> None:
         return f"day {at_s / DAY_S:.0f}"
 
     assert line_text(seen_line(seen, say, day_of)) == (
-        "slow to the first token from eu  seen 3 times since day 0, 40m each, last on day 9"
+        "slow to the first token from eu  seen 3 times since day 0, median 40m, last on day 9"
     )
-    once = msgspec.structs.replace(seen, times=1, typical_s=None, scope="")
+    once = msgspec.structs.replace(seen, times=1, last_s=0, typical_s=None, scope="")
     assert line_text(seen_line(once, say, day_of)).endswith("seen once, on day 0")
 
 

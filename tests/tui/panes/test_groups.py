@@ -192,3 +192,14 @@ def test_places_that_are_silent_are_said_where_none_hurts() -> None:
     assert places_words(group(silent, "chat"), 40) == "1 of 3 silent: us-east"
     both = made_places.snapshot(silent="us-east", far="eu-west")
     assert places_words(group(both, "chat"), 40) == "1 of 3 hurts: eu-west"
+
+
+def test_places_that_we_hold_back_are_said_where_none_hurts() -> None:
+    shown = made_places.snapshot(far="eu-west")
+    held = tuple(
+        replace(row, state="held") if row.place in ("us-east", "ap") else row
+        for row in shown.routes
+    )
+    assert places_words(group(replace(shown, routes=held), "chat"), 40) == "1 of 3 hurts: eu-west"
+    all_held = tuple(replace(row, state="held") for row in shown.routes)
+    assert places_words(group(replace(shown, routes=all_held), "chat"), 40) == "all 3 held"

@@ -159,6 +159,70 @@ def test_the_engines_trouble_is_on_the_banner(status: FakeStatus, words: str) ->
     assert {role for _, role in line} == {"alert"}
 
 
+AWAY = (
+    "eu: the bus of the budgets cannot be reached since 14:02:11 UTC (lost): nothing may be spent"
+)
+NEW = "the budgets on the bus are new: until 14:03:10 UTC the emergency part is all of each"
+
+
+def test_a_bus_of_budgets_that_is_away_is_on_the_red_line_without_a_key_that_would_do_nothing() -> (
+    None
+):
+    header = made.header(
+        budget_doubt=AWAY, budget_doubt_kind="away", budget_text="us: 4.9k of 500k tok/h"
+    )
+    line = banner_line(made.snapshot(header=header), RUNNING)
+    assert line == ((f" BUDGET UNKNOWN · {AWAY} ", "alert"),)
+    rows = tuple(replace(row, state="held", held=("budget",)) for row in made.routes()[:1])
+    line = banner_line(made.snapshot(header=header, routes=rows), RUNNING)
+    assert line is not None
+    assert line_text(line) == (
+        f" BUDGET UNKNOWN · HELD {rows[0].name} · what may be spent is spent · {AWAY} "
+    )
+
+
+def test_new_budgets_are_no_alarm_and_stand_in_the_strip_where_there_is_room() -> None:
+    header = made.header(budget_doubt=NEW, budget_doubt_kind="new")
+    shown = made.snapshot(header=header)
+    assert banner_line(shown, RUNNING) is None
+    wide = strip_of(shown, ViewState(), 200)
+    assert ("  new budgets", "dim") in wide
+    for width in (60, 80, 120):
+        assert strip_of(shown, ViewState(), width) == strip_of(made.snapshot(), ViewState(), width)
+
+
+def test_what_we_hold_back_is_neither_ok_nor_hurt() -> None:
+    rows = made.routes()
+    held = tuple(replace(row, state="held", held=("budget",)) for row in rows[:2])
+    well = tuple(replace(row, state="ok") for row in rows[2:])
+    shown = made.snapshot(routes=(*held, *well), header=made.header(hurt=0, routes=len(rows)))
+    line = strip_of(shown, ViewState(), 160)
+    assert f"{len(rows)} routes: ■ 2 held, {len(well)} ok" in line_text(line)
+    assert ("■ 2 held", "missed") in line
+    assert terminal_title(shown, RUNNING) == "■ 2 held · llmtop"  # type: ignore[arg-type]
+    header = made.header(hurt=0, routes=len(rows), budget_doubt=NEW, budget_doubt_kind="new")
+    calm = made.snapshot(routes=(*held, *well), header=header)
+    assert ("■ 2 held", "accent") in strip_of(calm, ViewState(), 160)
+    assert ("●", "good") in [(text[:1], role) for text, role in strip_of(calm, ViewState(), 160)]
+    assert terminal_title(calm, RUNNING) == "llmtop"  # type: ignore[arg-type]
+
+
+def test_what_new_budgets_hold_back_is_said_calmly_with_its_end_and_its_key() -> None:
+    header = made.header(budget_doubt=NEW, budget_doubt_kind="new", budget_text="1 of 9 tok/h")
+    held = tuple(
+        replace(made.routes()[0], name=name, state="held", held=("budget",)) for name in "abcde"
+    )
+    shown = made.snapshot(header=header, routes=held)
+    line = banner_line(shown, RUNNING)
+    assert line == ((f" held a, b, c and 2 more · {NEW} · L lifts that now ", "past"),)
+    (banner,) = Strips(RUNNING).banner(shown, ViewState(), 200, 1)  # type: ignore[arg-type]
+    assert line_width(banner) == 200
+    assert {role for _, role in banner} == {"past"}
+    stalled = (replace(held[0], held=("reader_stalled",)), *held[1:])
+    line = banner_line(made.snapshot(header=header, routes=stalled), RUNNING)
+    assert line == ((" HELD a · nobody read the engine's events ", "alert"),)
+
+
 def test_while_the_past_is_read_the_lamp_says_how_much_of_it() -> None:
     shown = Strips(status=FakeStatus(state="starting", read_percent=34))
     (line,) = shown.header(made.snapshot(), ViewState(), 160, 1)
