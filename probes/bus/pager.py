@@ -9,11 +9,12 @@ Rule 3: who only calls where nobody else does waits `YIELD_S` longer, so that wh
 the pager has it before.
 Rule 4: who has it and cannot renew it goes on as if it had it, and looks first thing when the bus
 is back: who took it meanwhile has it. But who did not run itself for a while knows nothing before.
-Rule 5: what people were told is kept by place, for as long as it is not over. It outlives who told
+Rule 5: who may not write it, and sees that nobody has it, calls as well.
+Rule 6: what people were told is kept by place, for as long as it is not over. It outlives who told
 it: whoever takes the pager knows what not to tell again, and what to tell the end of. Who calls
 says now and then that it still fires: what nobody has stood by for long is told again.
-Rule 6: what is muted and acknowledged in one cockpit is known to all who call.
-Rule 7: what stands in a key may have been written by anybody: it is bounded, and of a place it
+Rule 7: what is muted and acknowledged in one cockpit is known to all who call.
+Rule 8: what stands in a key may have been written by anybody: it is bounded, and of a place it
 speaks of that place's routes alone.
 """
 
@@ -23,7 +24,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from probes.bus.connection import PRESENCE_TTL_S, BusError, Entry, WrongRevisionError
+from probes.bus.connection import (
+    PRESENCE_TTL_S,
+    BusError,
+    BusLostError,
+    Entry,
+    WrongRevisionError,
+)
 from probes.bus.messages import (
     MutedRoutes,
     PagerHolder,
@@ -92,6 +99,8 @@ class Pager:
         """Until when somebody else is believed to call."""
         self._due_ns = 0
         self._is_known = False
+        self._is_refused = False
+        """It could not be written when that was tried last, though it could be read."""
         self._tried: tuple[int, int] | None = None
         """When we looked last, whatever came of it: monotonic and wall ns."""
         self._answered_ns = clock.monotonic_ns()
@@ -111,6 +120,13 @@ class Pager:
         """Whether nobody here can know whose it is, for longer than who had it kept it."""
         for_ns = self._clock.monotonic_ns() - self._answered_ns
         return for_ns > (DEAD_S + YIELD_S) * NS_PER_S and self.has_run
+
+    @property
+    def may_call(self) -> bool:
+        """Whether nobody else can be expected to call: it is ours, or nobody's and cannot be ours,
+        or nobody knows."""
+        is_free = self._is_refused and self._is_known and not self.is_anothers and self.has_run
+        return self.is_held or self.is_unknown or is_free
 
     @property
     def is_known(self) -> bool:
@@ -161,9 +177,7 @@ class Pager:
     async def _do(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
-            self._is_known = True
-            self._answered_ns = self._clock.monotonic_ns()
-        except BusError:
+        except BusLostError:
             self._due_ns = 0
             raise
         finally:
@@ -172,7 +186,8 @@ class Pager:
     async def _look(self) -> Entry | None:
         """Note what stands in the key; return it where it is somebody's who lives."""
         entry = await self._bucket.get(self._key)
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._answered_ns = self._clock.monotonic_ns()
+        self._is_known = True
         holder = None if entry is None else _holder(entry)
         if entry is None or _is_dead(holder):
             self._busy_until_ns = min(self._busy_until_ns, now_ns + round(YIELD_S * NS_PER_S))
@@ -199,6 +214,12 @@ class Pager:
                 return
         except WrongRevisionError:
             return  # somebody else was faster: the next look tells who
+        except BusLostError:
+            raise
+        except BusError:
+            self._is_refused = True
+            raise
+        self._is_refused = False
         self._seen_ns = self.held_since_ns = self._clock.monotonic_ns()
         self._busy_until_ns = 0
         mine = await self._bucket.get(self._key)
@@ -216,6 +237,7 @@ class Pager:
         value = encode(self._us)
         try:
             self._revision = await self._bucket.update(self._key, value, self._revision)
+            self._answered_ns = self._clock.monotonic_ns()
             return
         except WrongRevisionError:
             entry = await self._bucket.get(self._key)

@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol
 import anyio
 import msgspec
 
-from probes.bus.connection import BusError, BusLostError
+from probes.bus.connection import BusError, BusLostError, NoAnswerError
 from probes.bus.messages import MutedRoutes, ToldAlert
 from probes.bus.names import ALL_PLACES, PAGERS_BUCKET
 from probes.bus.pager import (
@@ -179,6 +179,7 @@ class OnCall:
         """What people were told and does not fire here → since when."""
         self._other = ""
         """Who calls in our place, in words."""
+        self._may_share = True
         self._shared_ns: int | None = None
         """When it was read last what people do elsewhere."""
         self._reported_ns: int | None = None
@@ -264,12 +265,9 @@ class OnCall:
         # Of an alert of several places one pager decides, the same for all who watch them.
         scopes = [place for place in sorted(places) if place in self._ours]
         pager = self._ours[scopes[0]] if scopes else next(iter(self._ours.values()))
-        if pager.is_unknown:
-            return True
         since_ns = pager.held_since_ns
-        return (
-            pager.is_held and since_ns is not None and now_ns - since_ns >= HAND_OVER_S * NS_PER_S
-        )
+        is_new = since_ns is not None and now_ns - since_ns < HAND_OVER_S * NS_PER_S
+        return pager.may_call and (not is_new or pager.is_unknown)
 
     def _places_of(self, alert: Alert) -> tuple[str, ...]:
         if self._home:
@@ -430,8 +428,7 @@ class OnCall:
                 self._report(f"alerts go out from {self._other} no more")
                 self._other = ""
                 return
-            known = all(pager.is_held for pager in self._ours.values())
-            if not known and not any(pager.is_unknown for pager in self._ours.values()):
+            if not all(pager.may_call for pager in self._ours.values()):
                 return  # somebody else may be about to have it
             self._report(f"alerts{of_place} go out from here: {self._other} does not any more")
         if words != self._other:
@@ -443,15 +440,19 @@ class OnCall:
         attention = self._attention
         if attention is None:
             return
-        turned = attention.take_turned()
+        turned = attention.take_turned() if self._may_share else SharedAttention({}, {})
         if turned.muted_ns or turned.seen_ns:
             more = MutedRoutes(until_ns={**turned.muted_ns}, seen_ns={**turned.seen_ns})
             try:
                 await edit_muted(self._bucket, more, self._clock.wall_ns())
-            except BusError:
+                self._shared_ns = None
+            except (BusLostError, NoAnswerError):
                 attention.give_back(turned)  # for the next turn
-                return
-            self._shared_ns = None
+            except BusError as error:
+                # Who may look and nothing more mutes his own screen.
+                attention.give_back(turned)
+                self._may_share = False
+                self._report(neutralise(f"what is muted here is so on this screen alone: {error}"))
         if self._shared_ns is None or now_ns - self._shared_ns >= _LOOK_NS:
             self._shared_ns = now_ns
             with suppress(BusError):

@@ -32,9 +32,9 @@ NUMBERS = {
         f"away for longer than {connection.PRESENCE_TTL_S:g} s",
     ),
     "Who calls people": (
-        f"The pager is renewed each {presence.RENEW_S:g} s",
-        f"Where it was not renewed for {pager.DEAD_S:g} s",
-        f"it; {pager.YIELD_S:g} s later agents call",
+        f"renews it each {presence.RENEW_S:g} s",
+        f"was not renewed for {pager.DEAD_S:g} s, who stands by",
+        f"takes it; {pager.YIELD_S:g} s later agents call",
         f"says nothing for {on_call.HAND_OVER_S:g} s",
         f"has stood by for {on_call.STOOD_BY_S / 60:g} minutes",
         f"told after {on_call.UNSEEN_S / 60:g} minutes",

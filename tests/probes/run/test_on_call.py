@@ -10,6 +10,7 @@ from changed import replace
 from clocks import NS, ManualClock
 from fake_bus import FakeBus
 
+from probes.bus.connection import BusError
 from probes.bus.names import ALL_PLACES, MUTED_KEY, PAGERS_BUCKET, caller_key, told_key
 from probes.bus.pager import DEAD_S, YIELD_S, read_told
 from probes.control.attention import MUTED_S, Attention
@@ -191,6 +192,21 @@ class Yard:
 
     async def told(self, place: str) -> list[str]:
         return [" ".join(one.routes) for one in await read_told(self.bucket, place)]
+
+
+def turns_of(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, turning: list[OnCall | None] | None = None
+) -> list[OnCall | None]:
+    """Return a list whose only element is who takes its turn just now."""
+    turning = [None] if turning is None else turning
+    for run in yard.runs:
+
+        async def turn(on_call: OnCall = run.on_call, whole: Any = OnCall.turn) -> None:
+            turning[0] = on_call
+            await whole(on_call)
+
+        monkeypatch.setattr(run.on_call, "turn", turn)
+    return turning
 
 
 def _tick(at_ns: int) -> Tick:
@@ -582,6 +598,40 @@ async def test_a_bus_that_refuses_keeps_nobody_from_calling(yard: Yard) -> None:
     cockpit.fire("other@us")
     await yard.advance(FAIL_OVER_S)
     assert sorted(yard.words) == ["A firing other@us", "agent-eu firing chat@eu"]
+
+
+async def test_who_may_not_write_on_the_bus_calls_while_nobody_has_the_pager(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = yard.cockpit("V")
+    write = yard.bus.publish
+    refused = {viewer.on_call}
+
+    async def publish(*arguments: Any, **more: Any) -> int:
+        if turning[0] in refused:
+            raise BusError("fake://bus refuses: permissions violation")
+        return await write(*arguments, **more)
+
+    monkeypatch.setattr(yard.bus, "publish", publish)
+    turning = turns_of(yard, monkeypatch)
+    await yard.advance(20)
+    viewer.fire("chat@eu")
+    await yard.advance(5)
+    assert yard.words == ["V firing chat@eu"]
+    viewer.attention.mute(["other@eu"])
+    await yard.advance(5)
+    cockpit = yard.cockpit("A")
+    turning = turns_of(yard, monkeypatch, turning)
+    await yard.advance(20)
+    for run in (viewer, cockpit):
+        run.fire("other@eu")
+    await yard.advance(5)
+    assert yard.words[1:] == ["A firing other@eu"]
+    assert [line.partition(":")[0] for line in viewer.said] == [
+        "what is muted here is so on this screen alone",
+        viewer.said[1].partition(":")[0],
+    ]
+    assert viewer.said[1].startswith("alerts go out from host-A")
 
 
 async def test_who_slept_calls_nobody_before_it_has_looked(yard: Yard) -> None:
