@@ -164,7 +164,8 @@ class OnCall:
         self._told: dict[str, _Told] = {}
         """Place → what people were told of it, as it was read last."""
         self._write_from_ns = 0
-        self._is_ready = bool(home) or not calls
+        self._is_ready = bool(home)
+        """The past has been read, where there is one to be read."""
         self._read_ns: dict[str, int] = {}
         self._all_read_ns: int | None = None
         self._edits: dict[str, deque[Callable[[_Told], _Told]]] = {}
@@ -283,7 +284,7 @@ class OnCall:
         self._reports = self._reports or report
 
     def begin(self) -> None:
-        """Know that the past has been read: from now on we can call."""
+        """Know that the past has been read: from now on we can call, and say who does."""
         self._is_ready = True
 
     def feed(self, sinks: Iterable[AlertSink]) -> None:
@@ -406,6 +407,8 @@ class OnCall:
         if standing != self._standing:
             self._standing, self._stood_ns = standing, now_ns
             self._all_read_ns = None
+        if not self._is_ready:
+            return  # it would stand in the middle of what is past
         if self._reported_ns is None or now_ns - self._reported_ns >= _REPORT_NS:
             self._tell_who()
 

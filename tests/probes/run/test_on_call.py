@@ -478,6 +478,17 @@ async def test_a_cockpit_that_still_reads_the_past_leaves_it_to_who_calls(yard: 
     assert eu.said != []
 
 
+async def test_who_calls_is_said_once_the_past_has_been_read(yard: Yard) -> None:
+    yard.cockpit("A")
+    looker = yard.looker()
+    looker.on_call._is_ready = False
+    await yard.advance(20)
+    assert looker.said == []
+    looker.on_call.begin()
+    await yard.advance(2)
+    assert len(looker.said) == 1
+
+
 # Ends.
 
 
