@@ -86,7 +86,6 @@ class ToldAlert(msgspec.Struct, frozen=True, kw_only=True):
     """Onset, Unix ns."""
     stands_ns: int
     """When who calls knew last that it fires, Unix ns of its clock."""
-    text: str = ""
 
 
 class ToldAlerts(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,6 @@ from probes.bus.presence import RENEW_S
 from probes.config.places import is_place
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.process_identity import RunIdentity
-from probes.kit.sanitise import neutralise
 
 DEAD_S: Final = PRESENCE_TTL_S
 """A pager that is not renewed for so long, three times what it is renewed in, is nobody's."""
@@ -64,7 +63,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 _LONGEST_ROUTE: Final = 300
 _MOST_ROUTES: Final = 500
 _MOST_PLACES: Final = 200
-_LONGEST_TEXT: Final = 300
 _SEEN_NS: Final = 24 * 3600 * NS_PER_S
 """So long an acknowledgement is remembered: more than a mute lasts."""
 
@@ -336,12 +334,7 @@ def _bounded(alert: ToldAlert, place: str) -> ToldAlert | None:
     if not routes:
         return None
     places = {place, *(name for name in alert.places[:_MOST_PLACES] if is_place(name))}
-    return msgspec.structs.replace(
-        alert,
-        routes=routes,
-        places=tuple(sorted(places)),
-        text=neutralise(alert.text, _LONGEST_TEXT),
-    )
+    return msgspec.structs.replace(alert, routes=routes, places=tuple(sorted(places)))
 
 
 async def read_muted(bucket: PagersBucket) -> MutedRoutes:

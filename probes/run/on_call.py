@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol
 import anyio
 import msgspec
 
-from probes.bus.connection import BusError, BusLostError, NoAnswerError
+from probes.bus.connection import BusError, BusLostError, NoAnswerError, WrongRevisionError
 from probes.bus.messages import MutedRoutes, ToldAlert
 from probes.bus.names import ALL_PLACES, PAGERS_BUCKET
 from probes.bus.pager import (
@@ -83,7 +83,8 @@ _MOST: Final = 1_000
 """Alerts that fire, and names that were told: as many as a run ever has."""
 _MOST_PLACES: Final = 200
 _OVERS: Final = 100
-_LONGEST_TEXT: Final = 300
+_ALL_OF_IT: Final = "*@"
+"""Before a place: an alert of its machine, which names no route. No route can have that name."""
 
 _Told = tuple[ToldAlert, ...]
 
@@ -174,6 +175,8 @@ class OnCall:
         """Id of an alert → what another run has told people of what it is about."""
         self._said: dict[AlertName, None] = {}
         """What we have told."""
+        self._failed: dict[AlertName, list[AlertSink]] = {}
+        """What fires and was told nobody yet → who could not tell it."""
         self._ending: set[AlertName] = set()
         """Of what the end is being told."""
         self._unseen_ns: dict[AlertName, int] = {}
@@ -221,7 +224,7 @@ class OnCall:
         return self._told_of(alert) is not None
 
     def _told_of(self, alert: Alert) -> ToldBefore | None:
-        left = set(_routes_of(alert))
+        left = set(self._routes_of(alert))
         known: set[str] = set()
         name: AlertName | None = None
         for place in self._places_of(alert):
@@ -270,10 +273,17 @@ class OnCall:
         is_new = since_ns is not None and now_ns - since_ns < HAND_OVER_S * NS_PER_S
         return pager.may_call and (not is_new or pager.is_unknown)
 
+    def _routes_of(self, alert: Alert) -> tuple[str, ...]:
+        """Return whom an alert hits; where it names nobody, who showed it, or its places."""
+        if alert.routes or alert.harm.route:
+            return alert.routes or (alert.harm.route,)
+        places = (self._home,) if self._home else alert.places
+        return tuple(f"{_ALL_OF_IT}{place}" for place in places)
+
     def _places_of(self, alert: Alert) -> tuple[str, ...]:
         if self._home:
             return (self._home,)
-        return tuple(sorted({_place_of(route) for route in _routes_of(alert)}))
+        return tuple(sorted({_place_of(route) for route in self._routes_of(alert)}))
 
     # What a run tells.
 
@@ -472,11 +482,18 @@ class OnCall:
             if document.state == "over":
                 self._strike(name, self._places_of(document.alert))
             elif outcome == "told":
+                self._failed.pop(name, None)
                 self._say(name)
                 self._write_down(name, document.alert)
-            elif document.state == "firing":
+            elif document.state == "firing" and outcome == "left":
                 sink.take_back(document.alert)
-                if outcome == "failed" and name not in self._said:
+            elif document.state == "firing" and name not in self._said:
+                failed = self._failed.setdefault(name, [])
+                failed.append(sink)
+                if len(failed) >= len(self._sinks):  # else another may tell it yet
+                    del self._failed[name]
+                    for one in failed:
+                        one.take_back(document.alert)
                     await self._step_back(document)
 
     async def _step_back(self, document: AlertDocument) -> None:
@@ -498,12 +515,13 @@ class OnCall:
             told = ToldAlert(
                 run=name.run,
                 id=name.id,
-                routes=tuple(r for r in _routes_of(alert) if self._home or _place_of(r) == place),
+                routes=tuple(
+                    r for r in self._routes_of(alert) if self._home or _place_of(r) == place
+                ),
                 places=places,
                 severity=_severity(alert),
                 since_ns=alert.since_ns + self._anchor_ns,
                 stands_ns=self._clock.wall_ns(),
-                text=neutralise(alert.text, _LONGEST_TEXT),
             )
             self._edit(place, lambda before, told=told: _with(before, told))  # type: ignore[misc]
 
@@ -531,7 +549,7 @@ class OnCall:
 
             try:
                 self._told[place] = await edit_told(self._bucket, place, edit)
-            except BusLostError:
+            except (BusLostError, NoAnswerError, WrongRevisionError):
                 return  # with the next turn
             except BusError:
                 self._write_from_ns = self._clock.monotonic_ns() + _REFUSED_NS
@@ -576,7 +594,7 @@ class OnCall:
         if not self._sinks:
             return
         now_ns = self._clock.monotonic_ns()
-        hit = {route for alert, _ in self._firing.values() for route in _routes_of(alert)}
+        hit = {route for alert, _ in self._firing.values() for route in self._routes_of(alert)}
         standing: dict[AlertName, set[str]] = {}
         for told in self._told.values():
             for one in told:
@@ -622,7 +640,7 @@ class OnCall:
                 over
                 for over in reversed(self._overs)
                 if over.at_ns + self._anchor_ns >= told.since_ns
-                and {*_routes_of(over)}.intersection(told.routes)
+                and {*self._routes_of(over)}.intersection(told.routes)
             ),
             None,
         )
@@ -648,7 +666,7 @@ class OnCall:
                 id=told.id,
                 state="over",
                 kind="incident",
-                routes=told.routes,
+                routes=tuple(route for route in told.routes if not route.startswith(_ALL_OF_IT)),
                 places=() if self._home else told.places,
                 since_ns=told.since_ns - self._anchor_ns,
                 harm=Harm("stands", told.routes[0]),
@@ -681,11 +699,6 @@ def _with(before: _Told, told: ToldAlert) -> _Told:
 def _without(name: AlertName) -> Callable[[_Told], _Told]:
     """Return what strikes an alert out of what people were told."""
     return lambda before: tuple(told for told in before if _name(told) != name)
-
-
-def _routes_of(alert: Alert) -> tuple[str, ...]:
-    """Return whom an alert hits; one of the machine hits whoever showed it."""
-    return alert.routes or (alert.harm.route,)
 
 
 def _place_of(route: str) -> str:

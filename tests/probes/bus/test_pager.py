@@ -213,7 +213,6 @@ TOLD = ToldAlert(
     severity=2,
     since_ns=5,
     stands_ns=6,
-    text="chat: down",
 )
 
 
@@ -264,7 +263,6 @@ async def test_a_place_speaks_of_its_own_routes_within_bounds() -> None:
         TOLD,
         routes=("chat@us", "x" * 1_000 + "@eu", "chat@eu"),
         places=("us", "A place", "../x"),
-        text="\x1b[2J" + "x" * 1_000,
     )
     names = [
         msgspec.structs.replace(TOLD, run="a\r\nX-Evil: 1"),
@@ -275,8 +273,6 @@ async def test_a_place_speaks_of_its_own_routes_within_bounds() -> None:
     (read,) = await read_told(yard.bucket, "eu")
     assert read.routes == ("chat@eu",)
     assert read.places == ("eu", "us")
-    assert "\x1b" not in read.text
-    assert len(read.text) <= 300
 
 
 async def test_of_alerts_without_end_the_newest_are_kept() -> None:

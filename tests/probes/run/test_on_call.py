@@ -674,6 +674,36 @@ async def test_who_cannot_tell_steps_back_for_who_can(yard: Yard) -> None:
     assert yard.words == ["agent-eu firing chat@eu"]  # the cockpit has it again, and knows
 
 
+async def test_of_two_ways_to_tell_one_that_works_is_enough(yard: Yard) -> None:
+    cockpit = yard.cockpit()
+    broken = Teller(cockpit)
+    broken.works = False
+    cockpit.on_call._sinks.insert(0, broken)  # type: ignore[arg-type]
+    await yard.advance(20)
+    cockpit.fire("chat@eu")
+    await yard.advance(5)
+    cockpit.fire("chat@us")
+    await yard.advance(3 * STEP_BACK_S)
+    assert yard.words == ["A firing chat@eu", "A firing chat@us"]
+    assert cockpit.said == []
+
+
+async def test_an_alert_of_the_machine_names_its_place(yard: Yard) -> None:
+    eu, cockpit = yard.agent("eu"), yard.cockpit()
+    await yard.advance(20)
+    machine = {"cause": "local_observer", "places": ("eu",), "harm": Harm("stands")}
+    cockpit.fire("", **machine, routes=())
+    mine = eu.fire("", **machine, routes=())
+    await yard.advance(5)
+    cockpit.lives = False
+    await yard.advance(FAIL_OVER_S)
+    assert yard.words == ["A firing "]
+    eu.end(mine)
+    await yard.advance(5)
+    assert yard.words[1:] == ["agent-eu over "]
+    assert await yard.told("eu") == []
+
+
 async def test_who_cannot_tell_and_is_alone_tries_again(yard: Yard) -> None:
     cockpit = yard.cockpit()
     await yard.advance(20)
