@@ -83,9 +83,6 @@ _MOST: Final = 1_000
 """Alerts that fire, and names that were told: as many as a run ever has."""
 _MOST_PLACES: Final = 200
 _OVERS: Final = 100
-_ALL_OF_IT: Final = "*@"
-"""Before a place: an alert of its machine, which names no route. No route can have that name."""
-
 _Told = tuple[ToldAlert, ...]
 
 
@@ -274,11 +271,12 @@ class OnCall:
         return pager.may_call and (not is_new or pager.is_unknown)
 
     def _routes_of(self, alert: Alert) -> tuple[str, ...]:
-        """Return whom an alert hits; where it names nobody, who showed it, or its places."""
+        """Return whom an alert hits; where it names nobody, who showed it, or a route without a
+        name at each of its places."""
         if alert.routes or alert.harm.route:
             return alert.routes or (alert.harm.route,)
         places = (self._home,) if self._home else alert.places
-        return tuple(f"{_ALL_OF_IT}{place}" for place in places)
+        return tuple(f"@{place}" for place in places)
 
     def _places_of(self, alert: Alert) -> tuple[str, ...]:
         if self._home:
@@ -510,14 +508,12 @@ class OnCall:
             del self._said[next(iter(self._said))]
 
     def _write_down(self, name: AlertName, alert: Alert) -> None:
-        places = self._places_of(alert)
+        routes, places = self._routes_of(alert), self._places_of(alert)
         for place in places:
             told = ToldAlert(
                 run=name.run,
                 id=name.id,
-                routes=tuple(
-                    r for r in self._routes_of(alert) if self._home or _place_of(r) == place
-                ),
+                routes=tuple(r for r in routes if self._home or _place_of(r) == place),
                 places=places,
                 severity=_severity(alert),
                 since_ns=alert.since_ns + self._anchor_ns,
@@ -666,7 +662,7 @@ class OnCall:
                 id=told.id,
                 state="over",
                 kind="incident",
-                routes=tuple(route for route in told.routes if not route.startswith(_ALL_OF_IT)),
+                routes=tuple(route for route in told.routes if route.rpartition("@")[0]),
                 places=() if self._home else told.places,
                 since_ns=told.since_ns - self._anchor_ns,
                 harm=Harm("stands", told.routes[0]),
