@@ -25,6 +25,7 @@ from tui.screens.alert_desk import AlertDesk
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
+from tui.screens.masking import mask_of
 from tui.screens.prompt import TypedLine
 from tui.session import CockpitSession, HandedOver, Proposal
 from tui.terminal.collector import Collector
@@ -99,7 +100,7 @@ class LlmtopApp(TerminalApp[None]):
         self.push_screen(HomeScreen(cockpit))
         self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
         self.call_after_refresh(self._settle_in)
-        self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+        self.set_interval(_SWEEP_EVERY_S, partial(self._sweep, cockpit))
 
     def _settle_in(self) -> None:
         """Load what the first frame did not need and the first key may, and take over the
@@ -114,6 +115,18 @@ class LlmtopApp(TerminalApp[None]):
         import_module("tui.screens.comparing")
         import_module("tui.screens.sweeping")
         self._collector.start()
+
+    def as_shown(self, snapshot: Snapshot) -> Snapshot:
+        """Return a frame as it may be shown when the screen is gone: masked where that was."""
+        cockpit = self._cockpit
+        if cockpit is None or not cockpit.view.private:
+            return snapshot
+        return mask_of(self.session.wanted.routes, snapshot).snapshot(snapshot)
+
+    def _sweep(self, cockpit: CockpitState) -> None:
+        """Sweep up between frames."""
+        stays = cockpit.travel.is_live and isinstance(self.screen, HomeScreen)
+        self._collector.sweep(stays=stays)
 
     def _show_title(self, cockpit: CockpitState) -> None:
         """Have the terminal's title tell the worst, for whoever looks at another window."""
@@ -222,6 +235,8 @@ class LlmtopApp(TerminalApp[None]):
         yield from super().get_system_commands(screen)
         if isinstance(screen, LiveScreen):
             for key in keys_of(screen.NAME, self._keys):
+                if key.id in screen.view.idle:
+                    continue
                 title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
 

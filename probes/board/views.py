@@ -339,6 +339,8 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     kind: HappeningKind
     routes: tuple[str, ...] = ()
     """Empty where it is about all of them or none."""
+    place: str = ""
+    """Of a whole place and of no route of it; `text` begins with that."""
     state: RouteState | None = None
     """What it made of its routes; of a recovery, what they recovered from."""
     text: str = ""

@@ -12,6 +12,7 @@ Rule 5: the stream and the buckets are made by whoever comes first, and left as 
 comes later: an operator may have made them larger.
 """
 
+import asyncio
 import logging
 import os
 import random
@@ -27,6 +28,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from probes.bus.address import BusAddress
+from probes.bus.messages import LONGEST_COMMAND
 from probes.bus.names import (
     BUDGETS_BUCKET,
     COCKPIT_INBOX,
@@ -37,8 +39,10 @@ from probes.bus.names import (
     STREAM,
     WANTED_BUCKET,
 )
+from probes.config.tls import no_password
 from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.tls_failures import tls_error, tls_words
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -77,6 +81,8 @@ _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
+_REQUESTS_WAITING: Final = 500
+"""Of one subject: more than a person sends, and no more of one who floods it."""
 _NOT_READY: Final = 10008
 """JetStream's code for "temporarily unavailable": it reads its files, or votes for a leader."""
 _WRONG_REVISION: Final = (10071, 10164)
@@ -433,11 +439,14 @@ class BusConnection:
         # What it has to say comes as errors; its own lines would be written over a screen.
         logging.getLogger("nats").addHandler(logging.NullHandler())
         logging.getLogger("nats").propagate = False
+        logging.getLogger("asyncio").addFilter(_no_news)
         address = self._address
         link = _Link(_guarded(Client, encrypted=address.is_encrypted)())
         options: dict[str, Any] = {}
         if address.credentials:
             options["user_credentials"] = address.credentials
+        if address.is_encrypted:
+            options["tls"] = _tls(address)
         try:
             with anyio.fail_after(2 * len(address.servers) * _CONNECT_S + 1):
                 await link.client.connect(
@@ -482,6 +491,8 @@ class BusConnection:
         if isinstance(error, nats.js.errors.APIError):
             return _of_jetstream(error, where)
         text = self._address.scrub(str(error)).removeprefix("nats: ").strip("'")
+        if told := _of_another_kind(error, self._address):
+            return BusError(f"{where}{told}")
         match error:
             case nats.errors.NoRespondersError():
                 return NoAnswerError(f"{where}: nobody listens there")
@@ -489,8 +500,6 @@ class BusConnection:
                 return NoAnswerError(f"{where}: no stream takes that: it was deleted")
             case nats.errors.ConnectionClosedError():
                 return BusLostError(f"{where}: {link.why}")
-            case ssl.SSLError():
-                return BusError(f"{where}: TLS: {error.reason or text}")
             case TimeoutError() if link.refusal:
                 # Without a permission the server does not answer, and says so beside it.
                 return BusError(f"{where} refuses: {self._address.scrub(link.refusal)}")
@@ -645,7 +654,13 @@ class _Link:
             if message.reply:
                 await self.client.publish(message.reply, reply)
 
-        await self.client.subscribe(subject, cb=take)
+        # What waits is bounded: of a flood the client drops what comes beyond, and tells nobody.
+        await self.client.subscribe(
+            subject,
+            cb=take,
+            pending_msgs_limit=_REQUESTS_WAITING,
+            pending_bytes_limit=_REQUESTS_WAITING * LONGEST_COMMAND,
+        )
 
 
 def _of_jetstream(error: "APIError", where: str) -> BusError:
@@ -658,7 +673,64 @@ def _of_jetstream(error: "APIError", where: str) -> BusError:
         return NoAnswerError(f"{where}: JetStream is not ready yet")
     if isinstance(error, ServiceUnavailableError):
         return BusError(f"{where} has no JetStream: start it with `nats-server -js`")
+    if error.err_code == _NO_ROOM:
+        least = LEAST_EVENTS_BYTES >> 30
+        return BusError(
+            f"{where} has no room for events: its JetStream's max_file_store leaves less than "
+            f"{least} GB"
+        )
     return BusError(f"{where} refuses: {error.description or error.code}")
+
+
+def _of_another_kind(error: Exception, address: BusAddress) -> str:
+    """Return what follows on the address where something else is there than what it names: other
+    TLS, or no NATS; empty where that is not it."""
+    told = _of_tls(error, address)
+    if told:
+        return f": TLS: {told}"
+    return " answers, and not as a NATS server does" if _is_no_nats(error) else ""
+
+
+def _of_tls(error: Exception, address: BusAddress) -> str:
+    """Return what is wrong with TLS; empty where it is not TLS."""
+    import nats.errors
+
+    tls = tls_error((error,))
+    if tls is not None:
+        own, has_own = "--bus-certificate", bool(address.certificate)
+        return tls_words(tls, authority="--bus-ca", own=own, has_own=has_own)
+    if isinstance(error, nats.errors.SecureConnWantedError):
+        return "the server speaks none there"
+    ended = isinstance(error, BrokenPipeError | ConnectionResetError | ssl.SSLError)
+    if ended and address.is_encrypted and not address.certificate:
+        # Of TLS 1.3 a server says so only when all is agreed on, and may end it without a word.
+        return "the server ended it; it may want a certificate of ours, --bus-certificate"
+    return ""
+
+
+def _is_no_nats(error: Exception) -> bool:
+    """Whether what came is nothing that a NATS server says: nats-py reads it as it comes, and fails
+    at what it finds."""
+    words = str(error).lower()
+    if isinstance(error, OSError) or "permissions" in words:
+        return False
+    odd = (TypeError, ValueError, AttributeError, KeyError, asyncio.LimitOverrunError)
+    return isinstance(error, odd) or "info message" in words
+
+
+def _no_news(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio warns of at the end of each connection whose TLS began later than it,
+    which is how NATS begins it: standard error is the screen's."""
+    return "eof_received() has no effect" not in record.msg
+
+
+def _tls(address: BusAddress) -> ssl.SSLContext:
+    """Return whom we believe, and what we show. Raises OSError and ValueError: a file has changed
+    since it was looked at."""
+    context = ssl.create_default_context(cafile=address.authority or None)
+    if address.certificate:
+        context.load_cert_chain(address.certificate, password=no_password)
+    return context
 
 
 def _guarded(client: "type[Client]", *, encrypted: bool) -> "type[Client]":
@@ -717,9 +789,9 @@ async def _ensure(link: _Link) -> None:
     buckets = (
         _bucket_config(PLACES_BUCKET, "who probes where", most_mb=4, age_s=PRESENCE_TTL_S),
         _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
-        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place", most_mb=64),
-        _bucket_config(BUDGETS_BUCKET, "what all places may spend", most_mb=64),
-        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told", most_mb=64),
+        _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
+        _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
+        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told"),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -751,7 +823,9 @@ async def _ensure(link: _Link) -> None:
             await link.stream.stream_info(name)
 
 
-def _bucket_config(name: str, what: str, *, most_mb: int, age_s: float = 0.0) -> "StreamConfig":
+def _bucket_config(
+    name: str, what: str, *, most_mb: int = 64, age_s: float = 0.0
+) -> "StreamConfig":
     """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream, but
     with a bound, and without roll-ups: by one header whoever may set one key would delete all."""
     from nats.js.api import DiscardPolicy, StorageType, StreamConfig

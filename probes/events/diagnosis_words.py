@@ -223,14 +223,19 @@ def who_words(routes: Sequence[str], between: str = " ") -> str:
 def hit_words(diagnosis: Diagnosis) -> str:
     """Return whom an incident hits, as `who_words`; what is seen from several places is named by
     the names that it has at all of them."""
+    return who_words(hit_names(diagnosis))
+
+
+def hit_names(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the names of whom an incident hits; of several places those that they share."""
     if len(diagnosis.places) < 2:
-        return who_words(diagnosis.routes)
+        return diagnosis.routes
     ends = tuple(f"@{place}" for place in diagnosis.places)
     shared = (
         next((name.removesuffix(end) for end in ends if name.endswith(end)), name)
         for name in diagnosis.routes
     )
-    return who_words(tuple(dict.fromkeys(shared)))
+    return tuple(dict.fromkeys(shared))
 
 
 def scope_words(diagnosis: Diagnosis) -> str:

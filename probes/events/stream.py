@@ -411,6 +411,12 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 
+    def merely_recovers(self, before: "Diagnosis") -> bool:
+        """Return whether this says nothing new beside the word `before` but that some routes are
+        well again: they recover one by one, and what is left says how it ends, not what it was."""
+        same = (before.cause, before.state) == (self.cause, self.state)
+        return same and set(self.routes) < set(before.routes)
+
 
 class Alert(Record, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """Somebody is to be told, once; and once more, with the same id, that it is over.

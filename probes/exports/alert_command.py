@@ -14,7 +14,7 @@ from probes.config.key_command import tell_command
 from probes.control.attention import ALONE, Duty
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
 from probes.exports.alert_sink import AlertSink, Ended, Outcome, nobody_hears
-from probes.exports.aside import Report, WorkError
+from probes.kit.aside import Report, WorkError
 
 Tell = Callable[..., None]
 

@@ -1,7 +1,7 @@
 """What the two ways of telling an alert have in common: words of a run's alerts, told aside.
 
 Rule 1: who gives us events never waits: each word is told aside, one at a time, in the order of the
-alerts (`probes.exports.aside`).
+alerts (`probes.kit.aside`).
 Rule 2: where it is on another run by now to tell that an alert fires, what still waits for its turn
 is left to that one: each of both would tell it.
 Rule 3: whoever shares that duty hears what became of each word (`Outcome`).
@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from probes.control.attention import ALONE, Duty
 from probes.events import Alert, Event
 from probes.exports.alert_documents import AlertDocument, AlertDocuments, AlertName
-from probes.exports.aside import Aside, Report
+from probes.kit.aside import Aside, Report
 
 QUEUED_MOST: Final = 100
 _LEAVING_S: Final = 2.0

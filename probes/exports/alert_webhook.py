@@ -20,7 +20,7 @@ from probes.config.webhooks import shown_webhook
 from probes.control.attention import ALONE, Duty
 from probes.exports.alert_documents import AlertDocument, AlertDocuments
 from probes.exports.alert_sink import AlertSink, Ended, Outcome, nobody_hears
-from probes.exports.aside import Report, WorkError
+from probes.kit.aside import Report, WorkError
 from probes.kit.back_off import waits
 from probes.transport.poster import Posted, post
 

@@ -53,8 +53,8 @@ from probes.events import (
 )
 from probes.events.placing import offset_of
 from probes.exports import genai
-from probes.exports.aside import Aside, Report, WorkError
 from probes.exports.open_probes import OpenProbe, OpenProbes
+from probes.kit.aside import Aside, Report, WorkError
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
@@ -74,6 +74,9 @@ _ATTEMPTS_KEPT: Final = 16
 """Of a probe: more than the retries that can be set."""
 _LEAVING_S: Final = 2.0
 """What a receiver has to take the last of a run."""
+_LONGEST_S: Final = 30.0
+"""What a receiver has for one request in all, however it fills that: three times what the SDK waits
+for each part of it."""
 _ANSWER_BYTES: Final = 64 << 10
 """As much as is read of an answer: a receiver has little to say."""
 _LADDER: Final = (
@@ -142,13 +145,39 @@ class _Session(requests.Session):
         super().__init__()
         self.why = ""
         """Of the last request; empty where it was taken."""
+        self._sending: threading.Thread | None = None
         # A loopback address is always reached directly, whatever proxies the environment names.
         self.trust_env = not receiver.is_loopback
         # Nor are passwords of ~/.netrc for it, which requests would send unasked.
         self.auth = _as_it_is
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send one request; raise where it cannot be, or is sent elsewhere."""
+        """Send one request; raise where it cannot be, is sent elsewhere, or has no end.
+
+        A receiver that sends a byte now and then meets each of requests' time-outs: it is left
+        alone then, and nothing more is sent until it has done with that.
+        """
+        if self._sending is not None and self._sending.is_alive():
+            raise requests.Timeout(self.why)
+        outcome: list[requests.Response | Exception] = []
+
+        def send() -> None:
+            try:
+                outcome.append(self._send_now(method, url, *args, **kwargs))
+            except Exception as error:  # it is raised below, where somebody waits for it
+                outcome.append(error)
+
+        self._sending = threading.Thread(target=send, name="otlp", daemon=True)
+        self._sending.start()
+        self._sending.join(_LONGEST_S)
+        if not outcome:
+            self.why = "no answer in time"
+            raise requests.Timeout(self.why)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def _send_now(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs |= {"allow_redirects": False, "stream": True}
         try:
             answer = super().request(method, url, *args, **kwargs)

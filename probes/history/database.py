@@ -11,6 +11,7 @@ Rule 4. Slots go after `SLOT_DAYS`, everything after `max_days`, and the oldest 
 where there is no room: what was deleted is used again, and given back to the disk.
 """
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -48,6 +49,7 @@ BUSY_S: Final = 5.0
 """How long a write waits for another run's; in a thread of its own."""
 _APPLICATION: Final = 0x6C6C6D74
 """Tells our files from other databases: `llmt`."""
+_AGAIN_S: Final = 0.02
 _PAGE_BYTES: Final = 8_192
 """Rows are some 450 bytes, and lie by route and time: what a month reads lies together."""
 _MEND_S: Final = 10.0
@@ -58,6 +60,7 @@ _ROOM: Final = 0.97
 _INCIDENTS_KEPT: Final = 50_000
 _GIVEN_BACK: Final = 2_000
 """Pages that are given back to the disk at once."""
+_NO_FILE: Final = "it is not a regular file"
 _BROKEN_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
 _WHOLE: Final = ", ".join(f"{name} INTEGER NOT NULL" for name in COUNTS)
@@ -399,7 +402,8 @@ class HistoryFile:
 
     def _cannot(self, error: Exception) -> str:
         why = (isinstance(error, OSError) and error.strerror) or plainly(str(error))
-        return f"the history {self._path} cannot be used: {why}"
+        remedy = _remedy(error, self._path.parent)
+        return f"the history {self._path} cannot be used: {why}" + (remedy and f": {remedy}")
 
     def _opened(self) -> sqlite3.Connection:
         """Return the database that is at the path now."""
@@ -408,6 +412,9 @@ class HistoryFile:
         if self._connection is None:
             if self._writes:
                 self._make()
+            elif not self._path.is_file():
+                # SQLite would call a folder an I/O error.
+                raise OSError(_NO_FILE if self._path.exists() else "there is no such file")
             self._inode = _inode_of(self._path)
             self._connection = self._connect()
         return self._connection
@@ -420,7 +427,7 @@ class HistoryFile:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError("it is not a regular file")
+                raise OSError(_NO_FILE)
             if status.st_mode & 0o077 and os.name == "posix":
                 os.fchmod(descriptor, 0o600)
         finally:
@@ -436,11 +443,27 @@ class HistoryFile:
             check_same_thread=False,
         )
         try:
-            self._check(connection)
+            deadline = time.monotonic() + BUSY_S
+            while not self._is_checked(connection, is_last=time.monotonic() > deadline):
+                time.sleep(_AGAIN_S)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _is_checked(self, connection: sqlite3.Connection, *, is_last: bool) -> bool:
+        """Check it; return False where another run is at it just now.
+
+        Of two that make a file at one instant SQLite turns one away at once, however long it is to
+        wait: it would wait for a journal that the other is replacing.
+        """
+        try:
+            self._check(connection)
+        except sqlite3.OperationalError as error:
+            if is_last or not _is_busy(error):
+                raise
+            return False
+        return True
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Make sure that it is a history of this schema; make one of an empty file."""
@@ -461,7 +484,7 @@ class HistoryFile:
         elif version > VERSION:
             raise NewerHistoryError(
                 f"the history {self._path} was written by a newer llmtop (schema {version}; this"
-                f" one knows {VERSION}), and is left as it is"
+                f" one knows {VERSION}), and is left as it is: upgrade llmtop, or move it away"
             )
         if self._writes:
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -552,6 +575,25 @@ def _changing(connection: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def _remedy(error: Exception, folder: Path) -> str:
+    """Return what a person can do where a file cannot be used; empty where that is not known."""
+    code = getattr(error, "sqlite_errorcode", -1)
+    number = error.errno if isinstance(error, OSError) else None
+    if code & 0xFF == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on its disk"
+    if _is_busy(error):
+        return "another program holds it, and must let it go"
+    may_not = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+    if code & 0xFF in may_not or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"let this user write in {folder}, or name another state folder by XDG_STATE_HOME"
+    return ""
+
+
+def _is_busy(error: Exception) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", -1)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _is_broken(error: Exception) -> bool:

@@ -264,7 +264,7 @@ class HistoryFold:
             id=known.id if known else _incident_id(event, anchor_ns),
             cause=event.cause,
             names=tuple(sorted(names | set(known.names if known else ()))),
-            scope=self._scope(hit) if hit else "",
+            scope=self._scope(routes),
             routes=tuple(sorted(routes)),
             since_s=(event.since_ns + anchor_ns) / NS_PER_S,
             seen_s=(event.at_ns + anchor_ns) / NS_PER_S,
@@ -277,6 +277,9 @@ class HistoryFold:
         if known is None and event.state != "named":
             return  # what was only perhaps so is nothing to remember
         if event.state in ("named", "perhaps"):
+            same = known is not None and event.cause == known.cause
+            if known is not None and same and set(event.routes) < set(known.routes):
+                return  # routes recover one by one: what is left says less than what it was
             incident = self.incident_of(event)
         elif known is not None:
             ended_s = (event.at_ns + self._anchor_of(event.routes)) / NS_PER_S
@@ -287,8 +290,10 @@ class HistoryFold:
         if len(self._incidents) > _INCIDENTS_OPEN:
             del self._incidents[next(iter(self._incidents))]
 
-    def _scope(self, hit: list[_Route]) -> str:
-        """Return from where an incident is seen, of the places where its routes are probed."""
+    def _scope(self, routes: Iterable[str]) -> str:
+        """Return from where an incident was seen, of the places where its routes are probed: of all
+        that it ever hit, for they recover one by one."""
+        hit = [self._routes[name] for name in routes if name in self._routes]
         names = {route.identity.name for route in hit}
         probed = {
             route.info.place for route in self._routes.values() if route.identity.name in names

@@ -3,7 +3,9 @@
 Rule 1. Percentiles are read from the union of all centroids of their time, never from percentiles.
 Rule 2. Percentiles never mix cohorts: they are of the one that most probes were of. Counts, tokens
 and cost are of all.
-Rule 3. A day is one of the machine's own time zone, or of the one that is asked for.
+Rule 3. A day is one of the machine's own time zone, or of the one that is asked for. Hours are kept
+from whole hours of UTC on; one in which a day begins, as in a zone that is off by half an hour, is
+read by its slots, while these are kept. Later it is of the day in which it begins.
 """
 
 import time
@@ -18,7 +20,7 @@ from msgspec.structs import replace
 from probes.history.database import HistoryFile, StoredRow, StoredSeries
 from probes.history.jumps import Day, jumps
 from probes.history.packed import Union
-from probes.history.records import COUNTS, OUTCOMES, PastIncident, RouteIdentity
+from probes.history.records import COUNTS, HOUR_S, OUTCOMES, PastIncident, RouteIdentity
 from probes.history.views import (
     HistoryView,
     JumpView,
@@ -137,16 +139,44 @@ def read_history(
     views = []
     by_week = until_s - since_s > _MOST_DAYS * _DAY_S
     for number, (identity, series) in enumerate(sorted(of_route.items()), 1):
-        rows = file.rows(series, since_s, until_s)
+        rows = _by_midnights(file, file.rows(series, since_s, until_s), zone)
         views.append(_route_view(identity, rows, known, incidents, zone, by_hour, by_week))
         progress(number, len(of_route))
     return HistoryView(
         begins_s=since_s,
         ends_s=until_s,
-        zone=datetime.fromtimestamp(until_s, zone).astimezone(zone).tzname() or "",
+        zone=_moment(until_s, zone).tzname() or "",
         by_week=by_week,
         routes=tuple(view for view in views if view is not None),
     )
+
+
+def _by_midnights(
+    file: HistoryFile, rows: Sequence[StoredRow], zone: tzinfo | None
+) -> list[StoredRow]:
+    """Return hours, those in which a day begins by their slots where all of these are kept."""
+    found: list[StoredRow] = []
+    parted: dict[int, list[StoredRow]] = defaultdict(list)
+    halves: dict[int, bool] = {}
+    for stored in rows:
+        begins_s = stored.begins_s
+        if begins_s not in halves:
+            ends = _moment(begins_s + HOUR_S - 1, zone)
+            halves[begins_s] = ends.date() != _moment(begins_s, zone).date()
+        if halves[begins_s]:
+            parted[begins_s].append(stored)
+        else:
+            found.append(stored)
+    for begins_s, hours in parted.items():
+        slots = file.slots({one.series for one in hours}, begins_s, begins_s + HOUR_S)
+        # Of one whose slots are going, or gone, the hour knows more.
+        is_whole = sum(one.row.weight for one in slots) == sum(one.row.weight for one in hours)
+        found += slots if is_whole else hours
+    return found
+
+
+def _moment(at_s: float, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(at_s, zone).astimezone(zone)
 
 
 def _route_view(
@@ -209,7 +239,7 @@ def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[Sto
     for stored in sorted(rows, key=lambda one: one.begins_s):
         moment = moments.get(stored.begins_s)
         if moment is None:
-            moment = datetime.fromtimestamp(stored.begins_s, zone).astimezone(zone)
+            moment = _moment(stored.begins_s, zone)
             moments[stored.begins_s] = moment
         yield stored, moment
 

@@ -3,7 +3,8 @@
 Rule 1: whatever comes is answered, in words where it is not done; nothing of it raises.
 Rule 2: only what a user may want of a run that is on is taken. What an engine is told by its host
 (its settings with their keys, its money, its begin and its end) nobody tells it from outside.
-Rule 3: a stamp on the bus is Unix time; it is moved to the engine's clock, as events were moved to
+Rule 3: what comes faster than any person turns is refused unread.
+Rule 4: a stamp on the bus is Unix time; it is moved to the engine's clock, as events were moved to
 Unix time.
 """
 
@@ -28,6 +29,7 @@ from probes.control.commands import (
 )
 from probes.control.knobs import KNOBS
 from probes.control.wanted import Wanted
+from probes.kit.clock import seconds
 
 _Obeyed: TypeAlias = (
     SetKnob | Adapt | Pause | Burst | ProbeNow | EndCoolDown | AcceptUsual | Lift | MarkTime
@@ -40,6 +42,34 @@ LATEST_NS: Final = 1 << 62
 """A century from now: what is far beyond no engine could write down."""
 LONGEST_NOTE: Final = 1_000
 """Characters of a note: it stands in one line of a log."""
+
+
+MOST_AT_ONCE: Final = 200
+MOST_PER_S: Final = 20.0
+"""Commands that are read: a key that is held down repeats thirty times a second, for a while."""
+
+
+class CommandRate:
+    """How many commands are read. Each that is obeyed is an event, which is sent, recorded and
+    kept: whoever may send commands must not fill what others read with them."""
+
+    def __init__(self) -> None:
+        self._left = float(MOST_AT_ONCE)
+        self._counted_ns: int | None = None
+
+    def takes(self, now_ns: int) -> bool:
+        """Count a command; return whether it is to be read. `now_ns` is monotonic."""
+        if self._counted_ns is not None:
+            gained = MOST_PER_S * seconds(now_ns - self._counted_ns)
+            self._left = min(float(MOST_AT_ONCE), self._left + gained)
+        self._counted_ns = now_ns
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+TOO_MANY: Final = CommandReply(refusal=f"more than {MOST_PER_S:g} commands a second come here")
 
 
 def obey(

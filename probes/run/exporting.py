@@ -3,7 +3,7 @@
 Rule 1: what is asked for must be had: a port that is taken, an address that is none and a package
 that is missing end the run before it begins, in one line that names the option.
 Rule 2: nothing of it is imported until it is asked for.
-Rule 3: an export never touches measuring; what it cannot do is a notice (`probes.exports.aside`).
+Rule 3: an export never touches measuring; what it cannot do is a notice (`probes.kit.aside`).
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -105,7 +105,7 @@ class RunIncidents:
         is_naming = word.state == "named" and record.named_ns is None
         hit = word.routes if is_naming else (*record.routes, *word.routes)
         record.routes = tuple(sorted(set(hit)))
-        if is_naming or not _is_recovery(record.word, word):
+        if is_naming or not word.merely_recovers(record.word):
             record.word = word
         if not record.causes or record.causes[-1][1] != word.cause:
             record.causes = [*record.causes[-_CAUSES_KEPT + 1 :], (word.at_ns, word.cause)]
@@ -117,12 +117,6 @@ class RunIncidents:
             return
         over = (name for name, record in self._records.items() if record.end is not None)
         del self._records[next(over, next(iter(self._records)))]
-
-
-def _is_recovery(before: Diagnosis, word: Diagnosis) -> bool:
-    """Whether a word says no more than that some of the routes are well again."""
-    same = (before.cause, before.state) == (word.cause, word.state)
-    return same and set(word.routes) < set(before.routes)
 
 
 def incidents_status(log: RunIncidents) -> ExitStatus:

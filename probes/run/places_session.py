@@ -178,6 +178,16 @@ class PlacesSession:
         return False
 
     @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept: that is done where they are probed."""
+        return False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had: it is never kept, nor sent anywhere."""
+        return False
+
+    @property
     def recording_path(self) -> str:
         """The file being recorded to; empty where nothing is, or was."""
         return self._stream.recording_path

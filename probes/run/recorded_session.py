@@ -158,6 +158,16 @@ class RecordedSession:
         return HostStatus(state=self._state)
 
     @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept: what has happened cannot."""
+        return False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had: it is never kept, nor sent anywhere."""
+        return False
+
+    @property
     def recording_path(self) -> str:
         """Its first file."""
         return str(self._parts[0])

@@ -55,12 +55,12 @@ from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
-    # They have sessions of their own; this one only hands them to a screen.
+    # What a screen asks for; no start should pay for it.
+    from probes.comparing.source import ComparisonSource
     from probes.history.keeper import HistoryKeeper
-    from probes.run.comparison_run import Comparisons
     from probes.run.on_call import OnCall
-    from probes.run.sweep_run import Sweeps
     from probes.sources.places import SeveralPlaces
+    from probes.sweeping.source import SweepSource
 
 
 class Session:
@@ -86,8 +86,8 @@ class Session:
         places: Sequence[GivenPlace] = (),
         way_to: Callable[[GivenPlace], EngineWay] | None = None,
         diagnostician: Diagnostician | None = None,
-        compare: "Callable[[], Comparisons] | None" = None,
-        sweep: "Callable[[], Sweeps] | None" = None,
+        compare: "Callable[[], ComparisonSource] | None" = None,
+        sweep: "Callable[[], SweepSource] | None" = None,
         history: "HistoryKeeper | None" = None,
         goes_back: bool = True,
         on_call: "OnCall | None" = None,
@@ -106,8 +106,8 @@ class Session:
         self._config = config
         self._compare = compare
         self._sweep = sweep
-        self._sweeps: Sweeps | None = None
-        self._comparisons: Comparisons | None = None
+        self._sweeps: SweepSource | None = None
+        self._comparisons: ComparisonSource | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._clock = clock or SystemClock()
         self._include_text = include_text
@@ -218,18 +218,28 @@ class Session:
         return None
 
     @property
-    def comparisons(self) -> "Comparisons | None":
+    def comparisons(self) -> "ComparisonSource | None":
         """What compares its routes beside it, made when it is first asked for."""
         if self._comparisons is None and self._compare is not None:
             self._comparisons = self._compare()
         return self._comparisons
 
     @property
-    def sweeps(self) -> "Sweeps | None":
+    def sweeps(self) -> "SweepSource | None":
         """What sweeps its routes beside it, made when it is first asked for."""
         if self._sweeps is None and self._sweep is not None:
             self._sweeps = self._sweep()
         return self._sweeps
+
+    @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept from here."""
+        return self._compare is not None and self._sweep is not None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had."""
+        return True
 
     @property
     def recording_path(self) -> str:

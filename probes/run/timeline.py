@@ -160,13 +160,13 @@ class _Taking:
         self.moment = moment
         self._parts = parts
         self.took_ns = 0
-        """Time of ours that went into it."""
+        """Time of the processor that went into it."""
 
     def is_whole(self) -> bool:
         """Take the next part; return whether that was the last."""
-        began_ns = time.monotonic_ns()
+        began_ns = time.thread_time_ns()
         is_whole = next(self._parts, _WHOLE) is _WHOLE
-        self.took_ns += time.monotonic_ns() - began_ns
+        self.took_ns += time.thread_time_ns() - began_ns
         return is_whole
 
 
@@ -336,6 +336,11 @@ class RunTimeline:
     def checkpoints(self) -> int:
         """How many there are."""
         return len(self._moments)
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether one is being taken."""
+        return self._taking is not None
 
     @property
     def bytes_kept(self) -> int:

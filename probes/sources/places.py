@@ -195,7 +195,11 @@ class _Feed:
         if by_ns is None:  # not one batch came: all that is known is that it has been
             by_ns = self._line.now_ns - max(event.at_ns for event in waiting)
         self._by_ns = by_ns
-        return self._noted([at_place(event, self.place.name, by_ns) for event in waiting])
+        present_ns = self._line.now_ns + DRIFT_NS - by_ns
+        placed = [event for event in waiting if event.at_ns <= present_ns]
+        # As below: one that stands there would be the present of all places.
+        self.drifted = self.drifted or len(placed) < len(waiting)
+        return self._noted([at_place(event, self.place.name, by_ns) for event in placed])
 
     def _begin(self, now_ns: int) -> None:
         """Begin with an engine whose constant is not known, unless it has our own clock."""

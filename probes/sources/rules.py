@@ -104,27 +104,23 @@ class RestartPolicy:
 
     limits: HostLimits
     _deaths_ns: deque[int] = field(default_factory=deque, init=False)
-    _in_a_row: int = field(default=0, init=False)
-    """Engines that did not live for long, one after the other."""
-    _waits: Iterator[float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._begin_anew()
+    _waits: Iterator[float] | None = field(default=None, init=False)
+    """None as long as nothing has gone wrong."""
 
     def lost(self, lived_s: float) -> float:
         """Return the seconds to wait before the next try, where the way to an engine failed: it
         may come back at any time, and is never given up."""
-        if lived_s >= self.limits.deaths_window_s:
-            self._begin_anew()
-        self._in_a_row += 1
+        if self._waits is None or lived_s >= self.limits.deaths_window_s:
+            self._waits = waits(self.limits.backoff_first_s, self.limits.backoff_max_s)
         return next(self._waits)
 
     def renewed(self, lived_s: float) -> float:
         """Return the seconds to wait before an engine that was ended on purpose is begun anew: none
         the first time. Where what was wrong with it is wrong with the next one, too, as after a
         loss."""
+        is_first = self._waits is None or lived_s >= self.limits.deaths_window_s
         wait_s = self.lost(lived_s)
-        return 0.0 if self._in_a_row == 1 else wait_s
+        return 0.0 if is_first else wait_s
 
     def died(self, now_ns: int, lived_s: float) -> float | None:
         """Return the seconds to wait before the next start; None to give up."""
@@ -139,8 +135,4 @@ class RestartPolicy:
     def forget(self) -> None:
         """A person asked for another try: earlier deaths no longer count."""
         self._deaths_ns.clear()
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        self._in_a_row = 0
-        self._waits = waits(self.limits.backoff_first_s, self.limits.backoff_max_s)
+        self._waits = None

@@ -10,6 +10,7 @@ on: what it means otherwise than we do would be believed.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import anyio
@@ -36,6 +37,7 @@ from probes.events import (
 )
 from probes.kit.clock import Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
+from probes.kit.signals import first_of
 from probes.sources.rules import HostLimits, ReadRate, RestartPolicy, SilenceMeter
 from probes.sources.source import Receive
 
@@ -287,12 +289,8 @@ class SupervisedEngine:
         self._deliver([Held(at_ns=self._open.last_ns, reason="restarting", detail=detail)])
         self._enter("gave_up" if wait_s is None else "restarting")
         self._retry = anyio.Event()  # a wish from before this death has been granted
-        async with anyio.create_task_group() as tasks:
-            for wake in (self._stopping.wait, self._retry.wait):
-                tasks.start_soon(_cancel_after, wake, tasks.cancel_scope)
-            if wait_s is not None:
-                await self._clock.sleep(wait_s)
-                tasks.cancel_scope.cancel()
+        due = [] if wait_s is None else [partial(self._clock.sleep, wait_s)]
+        await first_of(self._stopping.wait, self._retry.wait, *due)
 
     def _next_start(self, how: str, lived_s: float) -> tuple[float | None, str]:
         """Return after how many seconds the next engine is due, None for never, and how this one
@@ -723,8 +721,3 @@ def _end_probe(name: str, probe: _UnfinishedProbe, at_ns: int, reason: str) -> P
         cohort=probe.first.cohort,
         evidence=probe.first.evidence,
     )
-
-
-async def _cancel_after(wait: Callable[[], Awaitable[object]], scope: anyio.CancelScope) -> None:
-    await wait()
-    scope.cancel()

@@ -55,6 +55,7 @@ ROOMS: Final = {
             "probes/answers/finish_reason.py",
             "probes/answers/bot_check.py",
             "probes/transport/failures.py",
+            "probes/kit/tls_failures.py",
         ),
         (
             "tests/probes/answers/test_outcome.py",

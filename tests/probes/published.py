@@ -12,6 +12,7 @@ import msgspec
 from clocks import ManualClock
 
 from probes.bus.connection import (
+    BusError,
     BusLostError,
     BusState,
     Entry,
@@ -126,6 +127,8 @@ class MemoryBus:
         self.answers: dict[str, Callable[[bytes], bytes]] = {}
         self.state = BusState(True, clock.monotonic_ns())
         self.closed = False
+        self.refusal: BusError | None = None
+        """What whoever wants to read is told."""
         self._readers: list[tuple[str, Any]] = []
         self._watchers: list[tuple[str, Any]] = []
         self._up = anyio.Event()
@@ -155,6 +158,12 @@ class MemoryBus:
         for _, send in (*self._readers, *self._watchers):
             send.close()
         self._readers, self._watchers = [], []
+
+    def end_readers(self) -> None:
+        """End what is read, as when the stream is deleted."""
+        for _, send in self._readers:
+            send.close()
+        self._readers = []
 
     def forget_readers(self) -> None:
         """Serve those who read no more, and do not say so."""
@@ -193,6 +202,8 @@ class MemoryBus:
     async def messages(
         self, subject: str, *, since_ns: int | None = None
     ) -> AsyncIterator[AsyncIterator[StreamMessage]]:
+        if self.refusal is not None:
+            raise self.refusal
         send, receive = anyio.create_memory_object_stream[StreamMessage](10_000)
         for message in self.stream:
             if message.at_ns >= (since_ns or 0) and _matches(subject, message.subject):

@@ -141,8 +141,9 @@ NUMBERS = {
         f"**Ten minutes are kept** for {SLOT_DAYS} days",
         f"loses {number(WRITE_S // 60)} minutes at most",
         f"of each day with {jumps.LEAST_N} counted attempts or more",
-        "over {}, {} or {} days".format(*jumps.REACHES),
-        f"at least {jumps.LEAST_BEFORE} before and {jumps.LEAST_AFTER} from then on",
+        "the days from then on ({}, {} or {}, at ".format(*jumps.REACHES)
+        + f"least {jumps.LEAST_AFTER})",
+        f"of the {jumps.BEFORE} before it (at least {jumps.LEAST_BEFORE})",
         f"no older than {_OLDEST_S // 86_400} days",
     ),
 }

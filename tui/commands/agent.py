@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from probes.bus.address import bus_address
+from probes.bus.address import bus_address, listed_password
 from probes.bus.connection import BusConnection, BusError, NoClientError
 from probes.bus.names import BUDGETS_BUCKET
 from probes.bus.presence import PlaceTakenError
@@ -39,7 +39,11 @@ def run(arguments: Namespace) -> int:
     url = arguments.bus or os.environ.get("LLMTOP_BUS", "")
     if not url:
         raise UsageError("which bus? --bus nats://HOST:4222, or the variable LLMTOP_BUS")
-    address = bus_address(url, arguments.bus_credentials)
+    address = bus_address(
+        url, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
+    if arguments.bus and (told := listed_password(arguments.bus, address)):
+        complain([told])
     config = config_at(needed_settings(arguments, os.environ), place)
     headers = resolve_headers(config, os.environ)
     clock = SystemClock()

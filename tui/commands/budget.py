@@ -84,7 +84,9 @@ def _on_bus(budget: Budget, arguments: Namespace) -> int:
     from probes.kit.clock import SystemClock
     from probes.money.bus_ledger import Lifted, lift_on_bus, report_of_bus, strike_on_bus
 
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    address = bus_address(
+        arguments.bus, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     clock = SystemClock()
 
     async def ask() -> Report | Struck | Lifted:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import msgspec
 
-from probes.bus.address import BusAddress, bus_address
-from probes.bus.connection import BusConnection, BusError
+from probes.bus.address import BusAddress, bus_address, listed_password
+from probes.bus.connection import BusConnection, BusError, NoClientError
+from probes.bus.names import EVENTS_OF_ALL
 from probes.kit.clock import SystemClock
 from probes.kit.paths import state_complaint
 from probes.kit.process_identity import current_identity
@@ -21,6 +21,8 @@ from probes.sources.source import Receive
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
 from tui.commands.replay import display_settings
+from tui.commands.settings import with_window
+from tui.commands.waiting import WaitingFor
 from tui.commands.watch import history_of, need_face, recorder_of, show
 from tui.terminal.collector import passes_seldom
 
@@ -47,18 +49,20 @@ def run(arguments: Namespace) -> int:
     for place in arguments.place:
         if place.way:
             raise UsageError(
-                f"--place {place.name}={place.way}… and --bus exclude each other: over a bus a "
-                "place is named alone"
+                f"--place {place.name}={place.way}{f':{place.host}' if place.host else ''} and "
+                "--bus exclude each other: over a bus a place is named alone"
             )
     places = tuple(place.name for place in arguments.place)
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    address = bus_address(
+        arguments.bus, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     need_face(arguments, "llmtop --bus URL")
     config, problems = display_settings(os.environ)
-    if arguments.window is not None:
-        display = msgspec.structs.replace(config.display, window=arguments.window)
-        config = msgspec.structs.replace(config, display=display)
+    config = with_window(config, arguments)
     try:
         anyio.run(_try, address)
+    except NoClientError as error:
+        raise UsageError(str(error)) from error
     except BusError as error:
         complain([str(error)])
         return FAILED
@@ -73,8 +77,8 @@ def run(arguments: Namespace) -> int:
         history=history_of(config, arguments),
         on_call=on_call,
     )
-    complaint = state_complaint()
-    for problem in (*problems, *([complaint] if complaint is not None else [])):
+    told = (*problems, state_complaint(), listed_password(arguments.bus, address))
+    for problem in filter(None, told):
         session.note(problem)
     export(session, arguments)
     # Boards of many places are large, and events hold no circles: of a screen its own collector
@@ -84,12 +88,23 @@ def run(arguments: Namespace) -> int:
 
 
 async def _try(address: BusAddress) -> None:
-    """Connect once: a wrong address is told before there is a screen. Raises BusError."""
+    """Connect and begin to read once: a wrong address, and that one may not read there, is told
+    before there is a screen. Raises BusError."""
     bus = BusConnection(address, clock=SystemClock())
-    try:
-        await bus.connect()
-    finally:
-        await bus.close()
+    refused: BusError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(WaitingFor(f"waiting for {bus.shown}").run)
+        try:
+            await bus.connect()
+            async with bus.messages(EVENTS_OF_ALL):
+                pass
+        except BusError as error:
+            refused = error
+        finally:
+            await bus.close()
+            tasks.cancel_scope.cancel()
+    if refused is not None:
+        raise refused
 
 
 def _on_call(address: BusAddress, places: tuple[str, ...], *, calls: bool) -> "OnCall":

@@ -24,6 +24,7 @@ from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
 from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
+from tui.commands.settings import with_window
 from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
 
@@ -72,9 +73,7 @@ def watch(
     places: list[GivenPlace] = getattr(arguments, "place", [])
     if places:
         config = config_at(config, *(place.name for place in places))
-    if arguments.window is not None:
-        display = msgspec.structs.replace(config.display, window=arguments.window)
-        config = msgspec.structs.replace(config, display=display)
+    config = with_window(config, arguments)
     here = {place.name for place in places if place.way == "local"}
     probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
     headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)

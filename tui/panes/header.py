@@ -141,7 +141,7 @@ class Strips:
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
-            return _where(snapshot, view, self.status)
+            return _where(snapshot, view, self.status, self.zone)
         return _replay_lamp(self.replay, snapshot, view, self.zone)
 
 
@@ -235,6 +235,8 @@ def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
     if of:
         what = "GIVEN UP" if status.state == "gave_up" else "NOT HEARD"
         name, who = f"{'PLACES' if ',' in of else 'PLACE'} {neutralise(of, 60)} {what}", ""
+    elif who == "all places":
+        name, who = "NO PLACE HEARD", ""
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     # A silent engine has not ended: what is told of an end is that of the one before it.
     ended = status.state != "silent"
@@ -320,8 +322,9 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     return "the engine starts again"
 
 
-def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
-    """Return whether this is live, and for how long; its light is as red as the worst route."""
+def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus, zone: tzinfo | None) -> Line:
+    """Return whether this is live, and for how long; its light is as red as the worst route. While
+    the past is read it says which moment of it is shown: it may look ill, and be long over."""
     clock: Span = (f" {_elapsed(snapshot.header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
     masked: Line = ((" masked", "accent"),) if view.private else ()
@@ -332,6 +335,9 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     text, role = _LAMPS["running" if _is_partly_live(snapshot, status) else status.state]
     if status.read_percent is not None:
         text = f"○ READING {status.read_percent} %"
+        if snapshot.routes:
+            then = time_of_day(snapshot.now_ns, snapshot.wall_anchor_ns, zone)
+            clock = (f" at {then}", "title")
     worst = worst_state(snapshot)
     is_live = status.state == "running" or _is_partly_live(snapshot, status)
     if is_live and worst is not None:
@@ -339,11 +345,13 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     return (start, (text, role), clock, *masked)
 
 
-def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Part]:
+def _where(
+    snapshot: Snapshot, view: ViewState, status: HostStatus, zone: tzinfo | None
+) -> list[_Part]:
     """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
     past = view.past
     if past is None:
-        lamp = [_Part(_lamp(snapshot, view, status), 0)]
+        lamp = [_Part(_lamp(snapshot, view, status, zone), 0)]
         if status.state == "starting" and status.detail:
             # Whoever looks at an empty screen wants to know what it waits for.
             words = neutralise(status.detail, _WORDS_LIMIT)

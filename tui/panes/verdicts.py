@@ -15,15 +15,13 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from msgspec.structs import replace
-
 from probes.board.views import IncidentView, RecoveryView, RouteState, RouteView, Snapshot
 from probes.events import Diagnosis
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
     evidence_parts,
-    hit_words,
+    hit_names,
     past_words,
     recovery_words,
     scope_words,
@@ -370,12 +368,11 @@ def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None
 def _hit(diagnosis: Diagnosis) -> str:
     """Return whom an incident hits: routes, by the name that they share where places do; of one
     place alone that comes first, and is never cut."""
-    names = tuple([neutralise(name, _NAME_LIMIT) for name in diagnosis.routes])
+    names = hit_names(diagnosis)
     if len(diagnosis.places) == 1:
         (place,) = diagnosis.places
-        shared = tuple([name.removesuffix(f"@{place}") for name in names])
-        return f"{place}: {who_words(shared)}"
-    return hit_words(replace(diagnosis, routes=names))
+        return f"{place}: {_who([name.removesuffix(f'@{place}') for name in names])}"
+    return _who(names)
 
 
 def _who(routes: Sequence[str]) -> str:

@@ -1,5 +1,14 @@
 """What is no longer shown is given back: soon, in small passes between frames, and all of it.
 
+Rule 1: a pass takes as long as there are objects to look at. So what has been looked through and
+stays is frozen, and looked at no more: with 400 routes a pass over all holds up keys and frames for
+a third of a second, and what they keep is renewed within minutes.
+Rule 2: what is frozen and then given up in a circle is not found. So nothing is frozen while
+something is shown that somebody may close, or just was: a screen over the first one, a board of the
+past. All that lives beside those has no circles that are given up.
+Rule 3: should it all the same, memory grows, and when half as much again is in use, everything is
+looked at anew.
+
 Known before Textual is imported, for its import is the first thing that no pass should interrupt.
 """
 
@@ -30,6 +39,13 @@ _LEAST_GROWN_SHARE: Final = 10
 _FULL_PASS_APART: Final = 5
 """Passes between two full ones at least, whatever grows, and between two looks at that: a look goes
 through all pools of memory."""
+_MANY_OLD: Final = 10_000
+"""Objects that have become old since what stays was frozen: the hundredth part of a second to look
+through, so that it is done before there are more."""
+_STAYS_AFTER: Final = 5
+"""Passes since something could be closed: who prepared steps into the past may be at it still."""
+_ALL_AGAIN: Final = 1.5
+"""Times the blocks that were in use when everything was looked at last."""
 
 
 @contextmanager
@@ -147,8 +163,12 @@ class Collector:
     def __init__(self) -> None:
         self._before: tuple[int, int, int] | None = None
         self._passes = self._full_pass = 0
+        self._stayed = 0
+        """Passes since something was shown that somebody may close."""
         self._kept_blocks = 0
         """In use after the last full pass."""
+        self._all_blocks = 0
+        """In use when everything had been looked at."""
 
     def start(self) -> None:
         """Take over: freeze what is alive and keep the collector from running by itself."""
@@ -158,23 +178,34 @@ class Collector:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_THRESHOLDS)
-        self._kept_blocks = sys.getallocatedblocks()
+        self._kept_blocks = self._all_blocks = sys.getallocatedblocks()
 
-    def sweep(self) -> None:
+    def sweep(self, *, stays: bool = False) -> None:
         """Run one bounded pass; call it about once a second, between frames.
 
-        What is old is passed over where that is due.
+        What is old is passed over where that is due, and frozen where all of it `stays`: nothing is
+        shown that somebody may close.
         """
         self._passes += 1
-        since = self._passes - self._full_pass
+        self._stayed = self._stayed + 1 if stays else 0
         if self._passes % _FULL_PASS_APART == 0:
             _malloc_trim()(0)
-        if since < _FULL_PASS_EVERY and (since % _FULL_PASS_APART or not self._has_grown()):
+        freezes = self._stayed > _STAYS_AFTER and _old() >= _MANY_OLD
+        since = self._passes - self._full_pass
+        is_due = since >= _FULL_PASS_EVERY or (since % _FULL_PASS_APART == 0 and self._has_grown())
+        if not is_due and not freezes:
             gc.collect(1)
             return
+        is_all = freezes and sys.getallocatedblocks() > self._all_blocks * _ALL_AGAIN
+        if is_all:
+            gc.unfreeze()
         gc.collect(2)
         self._full_pass = self._passes
         self._kept_blocks = sys.getallocatedblocks()
+        if is_all:
+            self._all_blocks = self._kept_blocks
+        if freezes:
+            gc.freeze()
 
     def _has_grown(self) -> bool:
         kept = self._kept_blocks
@@ -186,3 +217,8 @@ class Collector:
             gc.unfreeze()
             gc.set_threshold(*self._before)
             self._before = None
+
+
+def _old() -> int:
+    """Return how many objects a full pass has to look at, but for the youngest."""
+    return len(gc.get_objects(generation=2))

@@ -257,6 +257,7 @@ def test_rows_of_a_place_that_is_not_heard_say_so_and_keep_their_figures() -> No
     board.fold(report(101.0, "gone", 39.5))
     assert row(board, US).why == "nobody probes there"
     assert board.happenings[0].text == "us: silent, nobody probes there"
+    assert board.happenings[0].place == "us"
 
 
 def test_a_place_that_is_heard_again_is_what_it_is_by_its_own_stamps() -> None:

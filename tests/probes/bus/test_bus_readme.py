@@ -46,6 +46,7 @@ NUMBERS = {
     "Commands": (
         f"A command has {messages.LONGEST_COMMAND // KB} KB at most",
         f"a note {bus_commands.LONGEST_NOTE:,} characters",
+        f"{bus_commands.MOST_AT_ONCE} at once are read, and {bus_commands.MOST_PER_S:g} a second",
     ),
 }
 

@@ -1,8 +1,11 @@
 """Metrics and spans reach a receiver under the conventions' names, with the run's own figures."""
 
 import logging
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +401,34 @@ def test_a_receiver_that_hangs_fills_the_queue_and_no_more(
     assert export._spans is not None
     assert export._spans._aside.dropped > 0
     assert any("spans were left out" in one for one in said)
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_receiver_that_never_ends_what_it_says_is_left_alone(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp, "_LONGEST_S", 0.3)
+    ends = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(begun)
+            while not ends.wait(0.02):
+                connection.sendall(b"x")
+
+    threading.Thread(target=drip, daemon=True).start()
+    said: list[str] = []
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    export = OtlpExport(Address(url), said.append, environ={})
+    export.receive(several_probes(), b"")
+    began_s = time.monotonic()
+    export.close()
+    ends.set()
+    listener.close()
+    assert time.monotonic() - began_s < 3.0
+    assert f"--otlp {url}: metrics are not taken: no answer in time" in said
 
 
 def test_nobody_is_followed_elsewhere(receiver: Receiver) -> None:

@@ -267,6 +267,18 @@ def test_where_it_was_seen_from_is_part_of_an_incident() -> None:
         assert (one.names, one.scope, one.routes) == (("chat",), scope, hit)
 
 
+def test_places_that_recover_one_by_one_do_not_make_it_the_last_ones_alone() -> None:
+    both = ("chat@eu", "chat@us")
+    run = Run(*(route_info(name, place=name[-2:]) for name in both))
+    run.diagnosis(30, "named", 10, routes=both[:1], size=2.0)
+    run.diagnosis(31, "named", 10, routes=both, size=3.0, text="from everywhere")
+    run.diagnosis(80, "named", 25, routes=both[1:], size=1.1, text="from us")
+    run.diagnosis(90, "cleared", 25, routes=both[1:])
+    (one,) = folded(run.events).incidents
+    assert (one.scope, one.routes, one.text) == ("from everywhere", both, "from everywhere")
+    assert (one.size, one.lasted_s) == (3.0, 80)
+
+
 def test_two_screens_of_one_stream_give_an_incident_one_id() -> None:
     run = Run()
     run.diagnosis(30, "named", 10)

@@ -1,5 +1,6 @@
 """The history of a run while it runs: written soon, warm at the start, never in the way."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from board_streams import route_info
 from history_streams import NOON_S, Run, S, probed
 
 from probes.events import Event, Hello, Reference, SeenBefore, SeriesReference
+from probes.history import keeper as keeping
 from probes.history.database import EmptyHistoryError, HistoryFile
 from probes.history.fold import HistoryFold
 from probes.history.keeper import HistoryKeeper
@@ -142,6 +144,21 @@ def test_a_file_that_takes_nothing_is_told_once_and_tried_again(tmp_path: Path) 
     assert probes(folder / "history.sqlite3") == 2
 
 
+def test_what_a_run_could_never_write_is_told_at_its_end_with_what_brings_it_back(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in the way").write_bytes(b"")
+    told: list[str] = []
+    one = keeper(tmp_path / "in the way" / "history.sqlite3")
+    one.start(told.append)
+    one.receive(probed([1, 2]).events, b"")
+    one.close()
+    assert told[-1] == (
+        "the history lacks 1 slot of this run, which `llmtop history import` of its recording"
+        " brings back"
+    )
+
+
 def test_a_broken_file_is_told_and_the_run_is_kept_in_a_new_one(path: Path) -> None:
     path.write_bytes(b"junk" * 5000)
     told = list[str]()
@@ -180,6 +197,33 @@ def test_a_defect_in_folding_is_said_and_ends_nothing(
     until(lambda: path.exists() and probes(path) == 2)
     one.close()
     assert "ArithmeticError: odd" in told[0]
+
+
+def test_while_a_disk_hangs_what_finds_no_place_is_told_and_the_end_does_not_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "_WAITING", 4)
+    monkeypatch.setattr(keeping, "_CLOSE_S", 0.1)
+    hangs, may = threading.Event(), threading.Event()
+
+    def write(_self: HistoryFile, _told: Told) -> None:
+        hangs.set()
+        assert may.wait(10)
+
+    monkeypatch.setattr(HistoryFile, "write", write)
+    told: list[str] = []
+    one = keeper(path, write_s=0.0)
+    one.start(told.append)
+    assert hangs.wait(10)
+    one.receive(probed([1]).events, b"")
+    for second in range(2, 6):
+        one.receive(probed([second]).events[1:], b"")
+    assert told == ["the history is too slow: 4 events wait for it, the next are left out"]
+    one.close()
+    assert told[1] == "the history ends: 11 events were left out"
+    assert "was not written in 0.1 s, and is left" in told[2]
+    may.set()
+    one._aside._thread.join(10)
 
 
 def seen_before(path: Path, *past: PastIncident) -> HistoryKeeper:

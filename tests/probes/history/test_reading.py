@@ -1,6 +1,8 @@
 """The history read back: by day and hour, of one cohort, with what was seen before."""
 
-from datetime import UTC, timedelta, timezone
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from probes.history.reading import (
     seen_already,
     seen_before,
 )
-from probes.history.records import PastIncident
+from probes.history.records import SLOT_S, PastIncident
 from probes.history.views import RouteHistoryView
 
 
@@ -81,6 +83,80 @@ def test_days_are_those_of_a_time_zone(file: HistoryFile) -> None:
     view = one(file, zone=late)
     assert [hour.label for hour in view.hours] == ["00", "23"]
     assert len(view.days) == 9
+
+
+HALF = timezone(timedelta(hours=5, minutes=30))
+MIDNIGHT_S = NOON_S + 6.5 * 3600
+"""Of a day in that zone: half past an hour of UTC."""
+
+
+def around_midnight(zone_s: float = MIDNIGHT_S) -> Run:
+    """Return a run with a probe a minute, from an hour before a midnight to an hour after it."""
+    run = Run(began_s=zone_s - 3600)
+    for minute in range(120):
+        run.probe(60 * minute + 30)
+    return run
+
+
+def by_day(file: HistoryFile, **asked: object) -> list[tuple[str, int]]:
+    return [(day.label, day.probes) for day in one(file, **asked).days]
+
+
+def test_days_that_begin_within_an_hour_of_utc_are_cut_at_their_midnight(file: HistoryFile) -> None:
+    keep(file, around_midnight())
+    assert by_day(file, zone=HALF) == [("2026-09-21", 60), ("2026-09-22", 60)]
+    assert by_day(file, zone=UTC) == [("2026-09-21", 120)]
+
+
+def test_in_a_zone_off_by_a_quarter_five_minutes_stand_on_the_day_beside(file: HistoryFile) -> None:
+    keep(file, around_midnight(NOON_S + 6.25 * 3600))
+    nepal = timezone(timedelta(hours=5, minutes=45))
+    assert by_day(file, zone=nepal) == [("2026-09-21", 65), ("2026-09-22", 55)]
+
+
+def test_without_its_slots_an_hour_is_of_the_day_in_which_it_begins(file: HistoryFile) -> None:
+    keep(file, around_midnight())
+    connection = file._opened()
+    connection.execute("DELETE FROM slot WHERE at < ?", ((MIDNIGHT_S - 600) // SLOT_S,))
+    assert by_day(file, zone=HALF) == [("2026-09-21", 90), ("2026-09-22", 30)]
+    connection.execute("DELETE FROM slot")
+    assert by_day(file, zone=HALF) == [("2026-09-21", 90), ("2026-09-22", 30)]
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The time zone of this machine, with both of its changes."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("first", "lengths", "twice"),
+    [
+        (datetime(2026, 3, 28, 23, tzinfo=UTC), [23, 24], {"02": 1}),  # no 2 o'clock on the first
+        (datetime(2026, 10, 24, 22, tzinfo=UTC), [25, 24], {"02": 3}),  # two of them
+    ],
+)
+def test_days_have_as_many_hours_as_they_had_when_the_clock_was_changed(
+    file: HistoryFile, first: datetime, lengths: list[int], twice: dict[str, int]
+) -> None:
+    began_s = first.timestamp()
+    run = Run(began_s=began_s)
+    for hour in range(sum(lengths)):
+        run.probe(3600 * hour + 5)
+        run.probe(3600 * hour + 3595)
+    keep(file, run)
+    view = one(file, since_s=began_s, until_s=began_s + 3 * DAY_S, zone=None)
+    assert [day.probes for day in view.days] == [2 * hours for hours in lengths]
+    assert [day.begins_s for day in view.days] == [began_s, began_s + 3600 * lengths[0]]
+    assert {hour.label: hour.probes // 2 for hour in view.hours} == {
+        **{f"{hour:02}": 2 for hour in range(24)},
+        **twice,
+    }
 
 
 def test_without_the_hours_days_and_the_whole_are_the_same(file: HistoryFile) -> None:

@@ -138,7 +138,7 @@ def test_a_wait_that_a_server_asks_for_is_waited_and_told() -> None:
 
     async def wait(sweep: SweepRun, session: VirtualSession) -> None:
         await session.clock.sleep(25.0)
-        sweep._cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
+        sweep._held_back.cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
         while True:
             await session.clock.sleep(1.0)
             told.add(sweep.view.waits)
@@ -153,7 +153,7 @@ def test_a_wait_that_is_too_long_ends_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def wait(sweep: SweepRun, session: VirtualSession) -> None:
         await session.clock.sleep(33.0)
-        sweep._cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
+        sweep._held_back.cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
 
     view, _ = virtually(wait)
     assert view.state == "stopped"

@@ -12,6 +12,7 @@ from board_streams import START_NS
 from clocks import ManualClock, settle
 from published import OFFSET_NS, Agent, MemoryBus, hello, shared, tick
 
+from probes.bus.connection import BusError
 from probes.bus.messages import KeptHello, encode
 from probes.bus.names import FIRST_HEADER, HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET
 from probes.control.commands import (
@@ -492,6 +493,26 @@ async def test_without_any_place_it_says_what_it_waits_for() -> None:
         status = watched.source.status
         assert status.state == "starting"
         assert status.detail == "no place has been heard yet on nats://bus"
+
+
+async def test_a_bus_that_lets_nobody_read_is_told_with_its_words() -> None:
+    def refusing(watched: Watched) -> None:
+        watched.bus.refusal = BusError("nats://bus refuses: permissions violation")
+
+    async with watching(prepare=refusing) as watched:
+        status = watched.source.status
+        assert status.state == "starting"
+        assert status.detail == "nats://bus refuses: permissions violation"
+        watched.bus.refusal = None
+        watched.agent("eu").publish(hello("eu"), tick("eu", 0.0))
+        await watched.clock.advance(1.0)
+        assert watched.source.status.state == "running"
+        watched.bus.refusal = BusError("nats://bus: the stream is gone")
+        watched.bus.end_readers()
+        await watched.clock.advance(3.0)
+        status = watched.source.status
+        assert (status.state, status.detail) == ("lost", "nats://bus: the stream is gone")
+        assert 2.0 <= status.silent_s <= 3.0
 
 
 async def test_a_command_goes_to_the_place_of_its_route() -> None:

@@ -1,5 +1,7 @@
 """The header strip and the banner."""
 
+from datetime import UTC
+
 import made
 import pytest
 from changed import replace
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, Snapshot, WindowName
 from probes.control.status import HostState
 from probes.events import HeldReason
-from tui.draw.text import Line, line_text, line_width
+from tui.draw.text import Line, line_text, line_width, time_of_day
 from tui.panes.header import Strips, banner_line, terminal_title
 from tui.panes.view import Freeze, ViewState
 
@@ -78,6 +80,12 @@ def test_the_light_has_the_colour_of_the_worst_route() -> None:
             (made.route("a", "slow"), made.route("b", "paused")),
             1,
             "2 routes: △ 1 hurt, 1 idle │",
+        ),
+        ((made.route("a", "held"), made.route("b")), 0, "2 routes: ■ 1 held, 1 ok │"),
+        (
+            (made.route("a", "down"), made.route("b", "silent"), made.route("c", "held")),
+            1,
+            "3 routes: ✖ 1 hurt, ∅ 1 silent, ■ 1 held │",
         ),
     ],
 )
@@ -223,10 +231,14 @@ def test_what_new_budgets_hold_back_is_said_calmly_with_its_end_and_its_key() ->
     assert line == ((" HELD a · nobody read the engine's events ", "alert"),)
 
 
-def test_while_the_past_is_read_the_lamp_says_how_much_of_it() -> None:
-    shown = Strips(status=FakeStatus(state="starting", read_percent=34))
-    (line,) = shown.header(made.snapshot(), ViewState(), 160, 1)
-    assert "○ READING 34 %" in line_text(line)
+def test_while_the_past_is_read_the_lamp_says_how_much_of_it_and_which_moment_is_shown() -> None:
+    shown = Strips(status=FakeStatus(state="starting", read_percent=34), zone=UTC)
+    for width in (60, 160):
+        (line,) = shown.header(made.snapshot(), ViewState(), width, 1)
+        then = time_of_day(made.NOW_NS, made.WALL_ANCHOR_NS, UTC)
+        assert f"○ READING 34 % at {then}" in line_text(line)
+    (line,) = shown.header(EMPTY_SNAPSHOT, ViewState(), 160, 1)
+    assert "○ READING 34 % 00:00" in line_text(line)
 
 
 def test_what_an_empty_screen_waits_for_is_said() -> None:
@@ -297,6 +309,13 @@ def test_a_silent_engine_is_not_told_to_have_ended() -> None:
     line = banner_line(made.snapshot(), status)
     assert line is not None
     assert line_text(line) == " ENGINE SILENT 12s · what you see is old "
+
+
+def test_where_no_place_at_all_is_heard_that_is_said_of_the_places() -> None:
+    status = FakeStatus(state="silent", silent_s=12.0, engine="all places")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert line_text(line) == " NO PLACE HEARD 12s · what you see is old "
 
 
 def test_a_ledger_in_doubt_is_on_the_red_line_with_its_key_and_what_is_held() -> None:

@@ -45,7 +45,7 @@ OURS = {
     *("ProbeFinished.probe", "AttemptFinished.probe", "Alert.id"),
     # Names of places: an area, by which one tells whose fault it is.
     *("RouteView.place", "PlaceView.name", "HeaderView.observer_place", "Evidence.place"),
-    *("Diagnosis.places", "Diagnosis.unheard", "Alert.places"),
+    *("Diagnosis.places", "Diagnosis.unheard", "Alert.places", "Happening.place"),
     # Words of ours in which names are replaced: see below.
     *("RouteView.why", "Marker.text", "Happening.text", "Happening.incident", "Diagnosis.id"),
     *("Alert.text", "Alert.incident"),
@@ -143,6 +143,30 @@ def test_happenings_of_others_words_say_only_that_they_were() -> None:
     )
     mark, knob = mask_of(["eastus-gpt"], shown).snapshot(shown).happenings
     assert (mark.text, mark.routes, knob.text) == ("masked", ("route 1",), "route 1: CONC 3→6")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "masked"),
+    [
+        (
+            "gap",
+            "eu: silent, nobody probes there: no way to bus.acme.example",
+            "nobody probes there",
+        ),
+        ("gap", "silent, on its way: ssh eu.acme.example: refused", "on its way"),
+        ("gap", "eu: we did not run for 5 s", "we did not run for 5 s"),
+        ("held", "held, budget: nats://bus.acme.example:4222 cannot be reached", "held, budget"),
+        ("held", "eu: held, budget: nats://bus.acme.example:4222: lost", "held, budget"),
+        ("held", "eu: goes on, was held 5 s", "goes on, was held 5 s"),
+    ],
+)
+def test_of_a_place_that_is_silent_or_holds_no_detail_is_shown(
+    kind: Any, text: str, masked: str
+) -> None:
+    shown = made.snapshot(happenings=(Happening(at_ns=1, kind=kind, text=text),))
+    (line,) = mask_of((), shown).snapshot(shown).happenings
+    assert line.text.endswith(masked)
+    assert "acme" not in line.text
 
 
 def test_what_does_not_change_stays_the_same_object() -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -108,6 +109,75 @@ def test_with_many_routes_more_must_grow(blocks: list[int]) -> None:
             assert passes.count(2) == 1
     finally:
         collector.stop()
+
+
+class Circle:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def swept(collector: Collector, times: int, *, stays: bool) -> None:
+    for _ in range(times):
+        collector.sweep(stays=stays)
+
+
+@pytest.fixture
+def started() -> Iterator[Collector]:
+    collector = Collector()
+    collector.start()
+    try:
+        yield collector
+    finally:
+        collector.stop()
+
+
+def test_what_has_been_looked_through_and_stays_is_looked_at_no_more(
+    blocks: list[int], started: Collector
+) -> None:
+    frozen = gc.get_freeze_count()
+    kept = [[number] for number in range(40_000)]
+    swept(started, 10, stays=True)
+    assert gc.get_freeze_count() >= frozen + len(kept)
+    assert len(gc.get_objects(generation=2)) < 10_000
+    with noted_passes() as passes:
+        swept(started, 40, stays=True)
+    assert set(passes) == {1}, "nothing has become old since"
+    more = [[number] for number in range(40_000)]
+    with noted_passes() as passes:
+        swept(started, 2, stays=True)
+    assert passes == [1, 2], "it is looked through when it is old, and not a minute later"
+    assert gc.get_freeze_count() >= frozen + len(kept) + len(more)
+
+
+def test_nothing_is_frozen_that_somebody_may_close_nor_at_once_when_it_was(
+    blocks: list[int], started: Collector
+) -> None:
+    frozen = gc.get_freeze_count()
+    kept = [[number] for number in range(40_000)]
+    swept(started, 30, stays=False)
+    swept(started, 5, stays=True)
+    assert gc.get_freeze_count() <= frozen
+    swept(started, 1, stays=True)
+    assert gc.get_freeze_count() >= frozen + len(kept)
+
+
+def test_a_circle_that_was_given_up_when_it_was_frozen_is_found_when_memory_has_grown(
+    blocks: list[int], started: Collector
+) -> None:
+    circle, kept = Circle(), [[number] for number in range(40_000)]
+    gone = weakref.ref(circle)
+    swept(started, 10, stays=True)
+    del circle
+    swept(started, 90, stays=True)
+    assert gone() is not None
+    kept += [[number] for number in range(40_000)]
+    swept(started, 10, stays=True)
+    assert gone() is not None, "no more is in use than before"
+    blocks.append(800_000)
+    kept += [[number] for number in range(40_000)]
+    swept(started, 2, stays=True)
+    assert gone() is None
+    assert gc.get_freeze_count() > len(kept), "what is left is frozen again"
 
 
 def test_strips_hold_no_circles_and_are_cropped_and_cut_as_before() -> None:

@@ -111,6 +111,18 @@ def test_q_leaves_a_summary_on_the_restored_terminal(terminal: Terminal) -> None
     assert b"busy-llama" in summary
 
 
+def test_what_was_masked_on_the_screen_is_not_named_below_it(terminal: Terminal) -> None:
+    terminal.wait_for(b"busy-llama")
+    os.write(terminal.master, b"M")
+    terminal.wait_for(b"masked")
+    os.write(terminal.master, b"q")
+    assert terminal.ended() == 0
+    summary = terminal.written[terminal.written.rindex(LEAVE) :]
+    assert b"route 1" in summary
+    assert b"llama" not in summary
+    assert b"recorded in" not in summary
+
+
 PUSH, POP = b"\x1b[22;0t", b"\x1b[23;0t"
 TITLE = "\x1b]2;✖ 1 down · llmtop\x1b\\".encode()
 
