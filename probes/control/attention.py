@@ -175,6 +175,8 @@ class AlertCalls:
         """By id, those that fire and were not."""
         self._noted_ns: dict[str, int] = {}
         """By id, when those began to be, Unix ns."""
+        self._not_before_ns: dict[str, int] = {}
+        """By id, before when what was told in vain is not told again, Unix ns."""
         self._of_others: dict[str, Alert] = {}
         """By id, those that fire and were told by another run, since `take_over` was asked."""
 
@@ -189,6 +191,7 @@ class AlertCalls:
                 self._tell_held(due)
                 continue
             self._noted_ns.pop(alert.id, None)
+            self._not_before_ns.pop(alert.id, None)
             self._held.pop(alert.id, None)
             if self._told.pop(alert.id, None) is not None and self._duty.is_ours(alert):
                 due.append(alert)
@@ -200,16 +203,19 @@ class AlertCalls:
         taken, self._of_others = self._of_others, {}
         return list(taken.values())
 
-    def take_back(self, alert_id: str) -> None:
-        """Know that what was to be told of an alert that fires has come to nobody."""
+    def take_back(self, alert_id: str, for_s: float = 0.0) -> None:
+        """Know that what was to be told of an alert that fires has come to nobody: it is due again
+        after so many seconds."""
         alert = self._told.pop(alert_id, None)
         if alert is not None:
             self._held[alert_id] = alert
+            self._not_before_ns[alert_id] = self._attention.now_ns() + round(for_s * NS_PER_S)
 
     def _tell_held(self, due: list[Alert]) -> None:
         """Add to what is due all that is held back no more."""
         for alert in tuple(self._held.values()):
-            if not self._duty.is_ours(alert):
+            is_late = self._attention.now_ns() < self._not_before_ns.get(alert.id, 0)
+            if is_late or not self._duty.is_ours(alert):
                 continue
             if self._duty.is_told(alert):
                 self._of_others[alert.id] = self._held.pop(alert.id)
@@ -221,5 +227,6 @@ class AlertCalls:
         for kept in (self._held, self._told, self._of_others):
             while len(kept) > _FIRING_MOST:
                 del kept[next(iter(kept))]
-        while len(self._noted_ns) > 2 * _FIRING_MOST:
-            del self._noted_ns[next(iter(self._noted_ns))]
+        for noted in (self._noted_ns, self._not_before_ns):
+            while len(noted) > 2 * _FIRING_MOST:
+                del noted[next(iter(noted))]

@@ -131,9 +131,10 @@ class AlertDocuments:
         self._fires = {key: one for key, one in self._fires.items() if one.name != name}
         return self._document(alert, name, "over", {})
 
-    def take_back(self, alert: Alert) -> None:
-        """Know that it came to nobody that an alert fires: it is told again when it is due."""
-        self._calls.take_back(alert.id)
+    def take_back(self, alert: Alert, for_s: float = 0.0) -> None:
+        """Know that it came to nobody that an alert fires: after so many seconds it is due again,
+        where it still does, and no change of it before."""
+        self._calls.take_back(alert.id, for_s)
         self._fires.pop(alert.incident or alert.id, None)
 
     def _told(self, due: Iterable[Alert]) -> Iterator[AlertDocument]:

@@ -5,8 +5,11 @@ alerts (`probes.kit.aside`).
 Rule 2: where it is on another run by now to tell that an alert fires, what still waits for its turn
 is left to that one: each of both would tell it.
 Rule 3: whoever shares that duty hears what became of each word (`Outcome`).
+Rule 4: that an alert fires is told until somebody has it: what was given up is tried again
+`AGAIN_S` later, for as long as the alert fires. Of what nobody was told no change is told.
 """
 
+import queue
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
@@ -17,6 +20,8 @@ from probes.exports.alert_documents import AlertDocument, AlertDocuments, AlertN
 from probes.kit.aside import Aside, Report
 
 QUEUED_MOST: Final = 100
+AGAIN_S: Final = 60.0
+"""A receiver that is away for longer than all tries of a word is so for minutes."""
 _LEAVING_S: Final = 2.0
 """What the last alerts of a run have to be told in: who quits does not wait for a pager."""
 
@@ -49,12 +54,17 @@ class AlertSink:
         self._documents = documents
         self._duty = duty
         self._ended = ended
+        self._given_up: queue.SimpleQueue[Alert] = queue.SimpleQueue()
+        self._untold: set[AlertName] = set()
+        """Of which it was given up to tell that they fire; for the thread alone."""
         self._aside: Aside[AlertDocument] = Aside(
             name, self._work, most=QUEUED_MOST, pieces="alerts", report=report
         )
 
     def receive(self, events: list[Event], _lines: bytes) -> None:
         """Note a batch."""
+        while not self._given_up.empty():
+            self._documents.take_back(self._given_up.get(), AGAIN_S)
         for document in self._documents.due(events):
             self._put(document)
 
@@ -80,11 +90,25 @@ class AlertSink:
 
     def _put(self, document: AlertDocument) -> None:
         if not self._aside.put(document):
-            self._ended(self, document, "failed")
+            self._settle(document, "failed")
 
     def _work(self, document: AlertDocument) -> None:
+        name = document.name
         outcome: Outcome = "failed"
         try:
-            outcome = "left" if self.is_left(document) else self._deliver(document)
+            if self.is_left(document) or (name in self._untold and document.state == "changed"):
+                outcome = "left"
+            else:
+                outcome = self._deliver(document)
         finally:
-            self._ended(self, document, outcome)
+            if document.state == "firing" and outcome == "failed":
+                self._untold.add(name)
+            elif document.state != "changed":
+                self._untold.discard(name)
+            self._settle(document, outcome)
+
+    def _settle(self, document: AlertDocument, outcome: Outcome) -> None:
+        # Where others may tell it, it is not for us alone to see to it that somebody does.
+        if outcome == "failed" and document.state == "firing" and self._duty is ALONE:
+            self._given_up.put(document.alert)
+        self._ended(self, document, outcome)

@@ -47,7 +47,7 @@ from probes.diagnosis.alerts import severity_of
 from probes.events import Alert, Event, Harm, Hello, PlaceReport, Tick
 from probes.events.diagnosis_words import who_words
 from probes.exports.alert_documents import AlertDocument, AlertName, ToldBefore
-from probes.exports.alert_sink import AlertSink, Outcome
+from probes.exports.alert_sink import AGAIN_S, AlertSink, Outcome
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.process_identity import RunIdentity
 from probes.kit.sanitise import neutralise
@@ -63,8 +63,8 @@ elsewhere: it writes that down first."""
 STOOD_BY_S: Final = 900.0
 """What people were told is old when nobody who calls has seen it fire for so long: all were away
 together, and whoever was called has long gone back to bed. Clocks are off by less."""
-STEP_BACK_S: Final = 60.0
-"""After an alert that could not be told, for whoever stands by; six tries take half a minute."""
+STEP_BACK_S: Final = AGAIN_S
+"""After an alert that could not be told, for whoever stands by."""
 _RETURN_MOST_NS: Final = 30 * NS_PER_S
 """A place that comes and goes is not waited for any longer."""
 _TURN_S: Final = 0.5

@@ -38,6 +38,7 @@ NUMBERS = {
         ", ".join(f"{wait_s:g}" for wait_s in WAITS[:-1]) + f" and {WAITS[-1]:g} s apart",
         f"up to {minute(alert_webhook.LONGEST_WAIT_S)}",
         f"{alert_sink.QUEUED_MOST} may wait",
+        f"tried again after {minute(alert_sink.AGAIN_S)}",
     ),
 }
 
