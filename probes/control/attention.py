@@ -188,6 +188,7 @@ class AlertCalls:
             if alert.state == "firing":
                 self._held[alert.id] = alert
                 self._noted_ns[alert.id] = self._attention.now_ns()
+                self._not_before_ns.pop(alert.id, None)
                 self._tell_held(due)
                 continue
             self._noted_ns.pop(alert.id, None)
