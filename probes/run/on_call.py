@@ -436,7 +436,9 @@ class OnCall:
             self._report(f"alerts{of_place} go out from {words}{here}")
         elif self._other and other is None:
             if not self._ours and not self._home:
-                self._report(f"alerts go out from {self._other} no more")
+                self._report(
+                    f"alerts go out from {self._other} no more; agents tell them, where they can"
+                )
                 self._other = ""
                 return
             if not all(pager.may_call for pager in self._ours.values()):

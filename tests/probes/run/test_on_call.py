@@ -866,7 +866,7 @@ async def test_who_has_nothing_to_call_with_is_told_who_has(yard: Yard) -> None:
     cockpit.lives = False
     await yard.advance(30)
     assert [line.partition(", pid")[0] for line in looker.said] == ["alerts go out from host-A"] * 2
-    assert looker.said[1].endswith(" no more")
+    assert looker.said[1].endswith(" no more; agents tell them, where they can")
 
 
 @pytest.mark.parametrize(
