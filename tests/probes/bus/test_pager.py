@@ -8,9 +8,19 @@ from fake_bus import AHEAD_NS, FakeBus, KeptError
 
 from probes.bus import pager as module
 from probes.bus.connection import BusLostError, NoAnswerError
-from probes.bus.messages import PagerHolder, ToldAlert, ToldAlerts, encode
-from probes.bus.names import ALL_PLACES, PAGERS_BUCKET, caller_key, told_key
-from probes.bus.pager import DEAD_S, LOOK_S, TOLD_MOST, YIELD_S, Pager, edit_told, read_told
+from probes.bus.messages import MutedRoutes, PagerHolder, ToldAlert, ToldAlerts, encode
+from probes.bus.names import ALL_PLACES, MUTED_KEY, PAGERS_BUCKET, caller_key, told_key
+from probes.bus.pager import (
+    DEAD_S,
+    LOOK_S,
+    TOLD_MOST,
+    YIELD_S,
+    Pager,
+    edit_muted,
+    edit_told,
+    read_muted,
+    read_told,
+)
 from probes.bus.presence import RENEW_S
 from probes.kit.process_identity import RunIdentity, current_identity
 
@@ -287,3 +297,48 @@ async def test_of_alerts_without_end_the_newest_are_kept() -> None:
 def test_a_holder_of_a_later_version_is_read() -> None:
     holder = msgspec.json.decode(b'{"host":"h","pid":3,"more":1}', type=PagerHolder)
     assert (holder.host, holder.since_ns) == ("h", 0)
+
+
+# What is muted.
+
+
+async def test_what_several_cockpits_mute_and_acknowledge_is_kept_and_what_is_past_is_not() -> None:
+    yard = Yard()
+    hour_ns = 3600 * 10**9
+    now_ns = 1_800_000_000 * 10**9
+    await edit_muted(
+        yard.bucket,
+        MutedRoutes(until_ns={"a@eu": now_ns + hour_ns}, seen_ns={"a@eu": now_ns}),
+        now_ns,
+    )
+    await edit_muted(
+        yard.bucket,
+        MutedRoutes(until_ns={"b@eu": now_ns + 2 * hour_ns}, seen_ns={"b@eu": now_ns + 1}),
+        now_ns,
+    )
+    muted = await read_muted(yard.bucket)
+    assert muted.until_ns == {"a@eu": now_ns + hour_ns, "b@eu": now_ns + 2 * hour_ns}
+    assert muted.seen_ns == {"a@eu": now_ns, "b@eu": now_ns + 1}
+    await edit_muted(yard.bucket, MutedRoutes(until_ns={"b@eu": 0}), now_ns + hour_ns)
+    assert (await read_muted(yard.bucket)).until_ns == {}
+    await edit_muted(yard.bucket, MutedRoutes(), now_ns + 25 * hour_ns)
+    assert await read_muted(yard.bucket) == MutedRoutes()
+
+
+async def test_of_two_who_mute_at_once_both_count() -> None:
+    yard = Yard()
+
+    async def mute(route: str) -> None:
+        await edit_muted(yard.bucket, MutedRoutes(until_ns={route: 2}), 1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(mute, "a@eu")
+        tasks.start_soon(mute, "b@eu")
+    assert (await read_muted(yard.bucket)).until_ns == {"a@eu": 2, "b@eu": 2}
+
+
+@pytest.mark.parametrize("value", [b"{", b'{"until_ns": 3}', b" " * (module._LONGEST_RECORD + 1)])
+async def test_what_cannot_be_read_mutes_nothing(value: bytes) -> None:
+    yard = Yard()
+    await yard.bucket.put(MUTED_KEY, value)
+    assert await read_muted(yard.bucket) == MutedRoutes()
