@@ -499,7 +499,8 @@ def _add_history(command: argparse.ArgumentParser) -> None:
     )
     command.description = (
         "Show what is kept of all runs: TTFT and E2E by day and hour of the day, tokens, cost, "
-        "prompts that grew, incidents that came again. `import FILE...` brings recordings into it."
+        "prompts that grew, incidents that came again. `import FILE...` brings recordings, "
+        "or another history, into it."
     )
     command.add_argument(
         "words", nargs="*", default=[], metavar="ROUTE", help="one of them, whole; default: all"

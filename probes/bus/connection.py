@@ -501,8 +501,10 @@ class BusConnection:
             case nats.errors.ConnectionClosedError():
                 return BusLostError(f"{where}: {link.why}")
             case TimeoutError() if link.refusal:
-                # Without a permission the server does not answer, and says so beside it.
-                return BusError(f"{where} refuses: {self._address.scrub(link.refusal)}")
+                # Without a permission the server does not answer, and says so beside it: of this,
+                # and not of what is late some other time.
+                refusal, link.refusal = link.refusal, ""
+                return BusError(f"{where} refuses: {self._address.scrub(refusal)}")
             case TimeoutError():
                 return NoAnswerError(f"{where}: no answer in time")
             case OSError():
@@ -725,11 +727,19 @@ def _no_news(record: logging.LogRecord) -> bool:
 
 
 def _tls(address: BusAddress) -> ssl.SSLContext:
-    """Return whom we believe, and what we show. Raises OSError and ValueError: a file has changed
-    since it was looked at."""
-    context = ssl.create_default_context(cafile=address.authority or None)
-    if address.certificate:
-        context.load_cert_chain(address.certificate, password=no_password)
+    """Return whom we believe, and what we show.
+
+    Raises:
+        BusLostError: a file is not what it was when it was looked at. Certificates are renewed:
+            it may be there again in a moment.
+    """
+    try:
+        context = ssl.create_default_context(cafile=address.authority or None)
+        if address.certificate:
+            context.load_cert_chain(address.certificate, password=no_password)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BusLostError(f"the files of TLS for the bus cannot be used now: {why}") from None
     return context
 
 

@@ -89,6 +89,8 @@ def _prometheus(address: ListenAddress, report: Callable[[str], object]) -> Expo
 
 
 def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
+    from probes.exports.otlp_environment import OtlpEnvironmentError
+
     try:
         from probes.exports.otlp import OtlpExport, OtlpUrlError, Receiver
     except ModuleNotFoundError as error:
@@ -98,6 +100,8 @@ def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
         return OtlpExport(Receiver(url), report, traces=traces)
     except OtlpUrlError as error:
         raise ExportError(f"--otlp {error}") from None
+    except OtlpEnvironmentError as error:
+        raise ExportError(f"--otlp: {error}") from None
 
 
 def _missing(option: str, package: str, extra: str, error: ModuleNotFoundError) -> ExportError:

@@ -32,6 +32,7 @@ from probes.run.exporting import Export, alert_exports, standing
 from probes.run.run_stream import RunStream, own_hello
 from probes.run.sinks import Sink
 from probes.run.timeline import RunTimeline
+from probes.run.with_past import with_past
 from probes.sources.source import Receive, Source
 from probes.store.recording import Recorder
 
@@ -121,8 +122,9 @@ class PlacesSession:
             attention=self.attention,
             on_call=on_call,
         ):
-            self._stream.close_with_it(one)
-            self._callers.append(one.receive)
+            caller = with_past(one, self._clock, history=history)
+            self._stream.close_with_it(caller)
+            self._callers.append(caller.receive)
         self._source = make_source(
             self._stream.receive,
             failed=self._wanted.not_done,

@@ -46,6 +46,7 @@ from probes.run.run_stream import RunStream, own_hello
 from probes.run.sinks import Sink, WantedState
 from probes.run.thickening import Thickening
 from probes.run.timeline import RunTimeline
+from probes.run.with_past import with_past
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
@@ -161,7 +162,7 @@ class Session:
             attention=self.attention,
             on_call=on_call,
         ):
-            self.export(one)
+            self.export(with_past(one, self._clock, history=history))
         self._funded: list[FundedEngine] = []
         self._places: SeveralPlaces | None = None
         self._source: Source

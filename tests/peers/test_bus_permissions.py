@@ -13,7 +13,7 @@ from typing import Final
 import anyio
 import nats
 import pytest
-from agents import Agent, messages_of, settings, until
+from agents import Agent, assert_all_sent, messages_of, settings, until
 from nats.aio.client import Client
 from nats_server import NatsServer, nats_server
 from peer_processes import simulated
@@ -101,6 +101,7 @@ async def test_agents_and_those_who_watch_need_no_more_than_they_are_allowed(
                             break
                 for agent in agents:
                     assert agent.end() == 0, agent.said
+                    assert_all_sent(agent, await messages_of(cockpit, agent.place))
                 # Started again it takes up what was turned, from its own bucket.
                 agents[0].start()
                 await until(lambda: "as turned before" in agents[0].said, "it was not turned")
@@ -179,6 +180,22 @@ async def test_an_agent_speaks_for_its_place_alone(server: NatsServer) -> None:
             f"$KV.{PAGERS_BUCKET}.{told_key('eu')}",
         ):
             assert not await refused(client, errors, subject), subject
+
+
+async def test_an_agent_with_another_places_password_says_what_it_may_not(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    async with connected(server, "cockpit"):
+        pass
+    agent = Agent(tmp_path, "us", url(server, "eu"), settings(tmp_path, "http://127.0.0.1:9/v1"))
+    agent.start()
+    try:
+        assert agent.ended() == 1
+    finally:
+        agent.kill()
+    (line,) = [line for line in agent.said.splitlines() if "list processes" not in line]
+    assert "refuses: permissions violation for" in line
+    assert inbox_of("us").lower() in line.lower()
 
 
 async def test_who_only_watches_turns_nothing(server: NatsServer) -> None:

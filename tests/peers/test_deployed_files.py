@@ -112,6 +112,21 @@ def test_the_container_installs_extras_that_there_are() -> None:
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
 
 
+def test_the_container_is_installed_where_there_is_a_compiler() -> None:
+    """A slim image has none, and a package that tdigest stands on ships no wheels."""
+    stages = re.split(r"^FROM ", text_of("Containerfile"), flags=re.MULTILINE)[1:]
+    (installing,) = [stage for stage in stages if "pip install" in stage]
+    image, _, name = installing.splitlines()[0].partition(" AS ")
+    assert "slim" not in image
+    assert "alpine" not in image
+    # What runs is the same Python, and has what was installed at the same path.
+    last = stages[-1]
+    assert last.splitlines()[0] == f"{image}-slim"
+    (folder,) = re.findall(rf"^COPY --from={name} (\S+) \1$", last, re.MULTILINE)
+    assert f"python -m venv {folder}" in installing
+    assert f"ENV PATH={folder}/bin:$PATH" in last
+
+
 def server(stack: ExitStack, folder: Path) -> NatsServer:
     bus = NatsServer(folder)
     bus.start()

@@ -10,6 +10,7 @@ from probes.config.goals import P95_SHARE
 from probes.exports import alert_documents, alert_sink, alert_webhook, genai, otlp
 from probes.exports import prometheus_server as server
 from probes.exports.metrics import METRICS, TTFT_BUCKETS, table
+from probes.run.with_past import WAITS_S
 from probes.transport import poster
 from tui.cli import parser
 
@@ -39,6 +40,7 @@ NUMBERS = {
         f"up to {minute(alert_webhook.LONGEST_WAIT_S)}",
         f"{alert_sink.QUEUED_MOST} may wait",
         f"tried again after {minute(alert_sink.AGAIN_S)}",
+        f"a call waits for it, {WAITS_S:g} s at most",
     ),
 }
 

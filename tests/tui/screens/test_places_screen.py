@@ -281,6 +281,7 @@ async def test_keys_that_do_nothing_over_places_are_not_offered_and_say_what_doe
             assert told.message.endswith(words)
         assert it.board.view.tagged == ()
         assert not it.board.view.preview
+        await on_the_grid(it)
         it.app.clear_notifications()
         await it.press("M", "K")
         (told,) = it.app._notifications
