@@ -34,6 +34,7 @@ from probes.bus.names import (
     COCKPIT_INBOX,
     EVENTS_OF_ALL,
     HELLOS_BUCKET,
+    PAGERS_BUCKET,
     PLACES_BUCKET,
     STREAM,
     WANTED_BUCKET,
@@ -804,6 +805,7 @@ async def _ensure(link: _Link) -> None:
         _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
         _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
         _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
+        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told"),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -817,6 +819,10 @@ async def _ensure(link: _Link) -> None:
                 except TimeoutError:
                     if "stream.create" not in link.refusal.lower():
                         raise
+                    if name == f"KV_{PAGERS_BUCKET}":
+                        # Of a bus that was made without one: whoever has something to call with
+                        # calls, as without a bus.
+                        continue
                     # Who may will make it: that is waited for.
                     raise NoAnswerError(
                         f"the bus has no stream {name} yet, and this user may not make it: "

@@ -202,6 +202,21 @@ ROOMS: Final = {
             "tests/probes/control/test_attention.py",
         ),
     ),
+    "pager": Room(
+        (
+            "probes/bus/pager.py",
+            "probes/run/on_call.py",
+            "probes/exports/alert_documents.py",
+            "probes/exports/alert_sink.py",
+        ),
+        (
+            "tests/probes/bus/test_pager.py",
+            "tests/probes/run/test_on_call.py",
+            "tests/probes/exports/test_alert_documents.py",
+            "tests/probes/exports/test_alert_command.py",
+            "tests/probes/exports/test_alert_webhook.py",
+        ),
+    ),
     "travel": Room(
         (
             "probes/run/timeline.py",
