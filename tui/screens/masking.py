@@ -236,6 +236,7 @@ class Mask:
         seen = incident.seen
         return replace(
             incident,
+            seen=None if seen is None else replace(seen, routes=self.routes(seen.routes)),
             diagnosis=self._diagnosis(incident.diagnosis),
             said=_status(incident.said),
             seen=None if seen is None else replace(seen, routes=self.routes(seen.routes)),
