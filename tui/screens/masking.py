@@ -237,6 +237,9 @@ class Mask:
             incident,
             diagnosis=self._diagnosis(incident.diagnosis),
             said=_status(incident.said),
+            seen=None
+            if incident.seen is None
+            else replace(incident.seen, routes=self.routes(incident.seen.routes)),
         )
 
     def _diagnosis(self, diagnosis: Diagnosis) -> Diagnosis:
