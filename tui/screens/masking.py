@@ -239,7 +239,6 @@ class Mask:
             seen=None if seen is None else replace(seen, routes=self.routes(seen.routes)),
             diagnosis=self._diagnosis(incident.diagnosis),
             said=_status(incident.said),
-            seen=None if seen is None else replace(seen, routes=self.routes(seen.routes)),
         )
 
     def _diagnosis(self, diagnosis: Diagnosis) -> Diagnosis:
