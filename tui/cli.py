@@ -499,7 +499,8 @@ def _add_history(command: argparse.ArgumentParser) -> None:
     )
     command.description = (
         "Show what is kept of all runs: TTFT and E2E by day and hour of the day, tokens, cost, "
-        "prompts that grew, incidents that came again. `import FILE...` brings recordings into it."
+        "prompts that grew, incidents that came again. `import FILE...` brings recordings, "
+        "or another history, into it."
     )
     command.add_argument(
         "words", nargs="*", default=[], metavar="ROUTE", help="one of them, whole; default: all"
@@ -539,8 +540,12 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
 
 def _add_deploy(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.deploy", file=None)
+    command.description = (
+        "Print a file for who runs agents, to be put where it belongs, which its own first lines "
+        "say: llmtop deploy compose > compose.yaml. Without a name, say which there are."
+    )
     command.add_argument(
-        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help="without one: what there is"
+        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help=f"one of {', '.join(DEPLOYED)}"
     )
 
 

@@ -641,7 +641,9 @@ def _resource(environ: Mapping[str, str]) -> Resource:
 
 
 def _silence() -> None:
-    """Keep what the SDK logs off the terminal, which is the screen's; we say it ourselves."""
-    logger = logging.getLogger("opentelemetry")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    """Keep what the SDK logs off the terminal, which is the screen's; we say it ourselves. What it
+    sends by logs whole URLs where an answer is garbage."""
+    for name in ("opentelemetry", "urllib3"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False

@@ -30,6 +30,7 @@ from probes.history.records import (
     COUNTS,
     DIGESTS,
     HOUR_S,
+    HOUR_SLOTS,
     SLOT_S,
     PastIncident,
     RouteIdentity,
@@ -47,14 +48,13 @@ SLOT_DAYS: Final = 60
 """Days after which ten minutes are not looked at one by one any more."""
 BUSY_S: Final = 5.0
 """How long a write waits for another run's; in a thread of its own."""
-_APPLICATION: Final = 0x6C6C6D74
+APPLICATION: Final = 0x6C6C6D74
 """Tells our files from other databases: `llmt`."""
 _AGAIN_S: Final = 0.02
 _PAGE_BYTES: Final = 8_192
 """Rows are some 450 bytes, and lie by route and time: what a month reads lies together."""
 _MEND_S: Final = 10.0
 _DAY_S: Final = 86_400
-_HOUR_SLOTS: Final = HOUR_S // SLOT_S
 _ROOM: Final = 0.97
 """Share of the bound that is left in use when it was passed, so that not each write must delete."""
 _INCIDENTS_KEPT: Final = 50_000
@@ -93,7 +93,7 @@ CREATE TABLE reference (
     + _ROWS.format(table="hour", whole=_WHOLE, packed=_PACKED)
 )
 _COLUMNS: Final = ("series", "at", "life", *COUNTS, "usd", *DIGESTS)
-_HELD: Final = ", ".join((*COUNTS, "usd", *DIGESTS))
+HELD: Final = ", ".join((*COUNTS, "usd", *DIGESTS))
 _UPSERT: Final = (  # names of ours, and a `?` for each value
     "INSERT INTO {table} VALUES ("  # noqa: S608
     + ", ".join("?" * len(_COLUMNS))
@@ -180,7 +180,7 @@ class HistoryFile:
         Raises:
             HistoryError: it cannot be written now.
         """
-        if told.slots or told.incidents or told.references:
+        if told.slots or told.incidents or told.references or told.hours:
             self._do(lambda connection: self._write(connection, told))
 
     def retain(self, *, max_mb: float, max_days: float) -> None:
@@ -189,13 +189,23 @@ class HistoryFile:
 
     def _write(self, connection: sqlite3.Connection, told: Told) -> None:
         with _changing(connection):
+            rows = [
+                _values(
+                    self._series_id(connection, key.route, key.cohort),
+                    key.slot,
+                    self._life_id(connection, key.life),
+                    row,
+                )
+                for key, row in told.hours.items()
+            ]
+            connection.executemany(_UPSERT.format(table="hour"), rows)
             hours: set[tuple[int, int, int]] = set()
             rows = []
             for key, row in told.slots.items():
                 series = self._series_id(connection, key.route, key.cohort)
                 life = self._life_id(connection, key.life)
                 rows.append(_values(series, key.slot, life, row))
-                hours.add((series, key.slot // _HOUR_SLOTS, life))
+                hours.add((series, key.slot // HOUR_SLOTS, life))
             connection.executemany(_UPSERT.format(table="slot"), rows)
             connection.executemany(
                 _UPSERT.format(table="hour"),
@@ -365,7 +375,7 @@ class HistoryFile:
             n = len(COUNTS)
             for one in series:
                 rows = connection.execute(
-                    f"SELECT at, {_HELD} FROM {table}"  # noqa: S608 - names of ours
+                    f"SELECT at, {HELD} FROM {table}"  # noqa: S608 - names of ours
                     " WHERE series = ? AND at >= ? AND at < ? ORDER BY at",
                     (one, -(-begin_s // span_s), -(-end_s // span_s)),
                 )
@@ -479,7 +489,7 @@ class HistoryFile:
             if not self._writes:
                 raise EmptyHistoryError(f"the history {self._path} is empty")
             self._create(connection)
-        elif application != _APPLICATION:
+        elif application != APPLICATION:
             raise BrokenHistoryError(f"{self._path} is a database of something else")
         elif version > VERSION:
             raise NewerHistoryError(
@@ -501,7 +511,7 @@ class HistoryFile:
                 return  # another run has made it meanwhile
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _set_aside(self, broken: Exception) -> None:
@@ -523,8 +533,8 @@ class HistoryFile:
         except OSError as error:
             raise HistoryError(self._cannot(error)) from error
         self.news.append(
-            f"{broken}: kept as {aside}, a new one is begun; `llmtop history import` of"
-            " recordings brings back what they tell"
+            f"{broken}: kept as {aside}, a new one is begun; `llmtop history import {aside}`"
+            " brings back what can be read of it, and of recordings what they tell"
         )
 
 
@@ -538,11 +548,11 @@ def _inode_of(path: Path) -> tuple[int, int] | None:
 
 def _hour(connection: sqlite3.Connection, series: int, hour: int, life: int) -> SlotRow:
     """Return an hour, made of its slots."""
-    first = hour * _HOUR_SLOTS
+    first = hour * HOUR_SLOTS
     n = len(COUNTS)
     found = connection.execute(
-        f"SELECT {_HELD} FROM slot WHERE series = ? AND life = ? AND at >= ? AND at < ?",  # noqa: S608
-        (series, life, first, first + _HOUR_SLOTS),
+        f"SELECT {HELD} FROM slot WHERE series = ? AND life = ? AND at >= ? AND at < ?",  # noqa: S608
+        (series, life, first, first + HOUR_SLOTS),
     ).fetchall()
     return SlotRow(
         summed(held[:n] for held in found),

@@ -50,12 +50,13 @@ class UnknownRouteError(Exception):
 class _Stretch:
     """What some rows of one route come to."""
 
-    __slots__ = ("begins_s", "counts", "e2e", "per_token", "ttft", "usd")
+    __slots__ = ("begins_s", "counts", "e2e", "incidents", "per_token", "ttft", "usd")
 
     def __init__(self, begins_s: float) -> None:
         self.begins_s = begins_s
         self.counts = [0] * len(COUNTS)
         self.usd = 0.0
+        self.incidents = 0
         self.ttft, self.e2e, self.per_token = Union(), Union(), Union()
 
     def count(self, stored: StoredRow) -> None:
@@ -99,6 +100,7 @@ class _Stretch:
             ttft_s=_spread(self.ttft),
             e2e_s=_spread(self.e2e),
             tokens_per_s=1 / per_token_s if per_token_s else None,
+            incidents=self.incidents,
         )
 
 
@@ -211,12 +213,11 @@ def _route_view(
     hours: dict[int, _Stretch] = {}
     sizes: dict[str, list[float]] = {}
     for stored, moment in _dated(rows, zone):
-        day, hour = f"{moment:%Y-%m-%d}", moment.hour
+        day, hour = _day_of(moment), moment.hour
         size = sizes.setdefault(day, [stored.begins_s, 0, 0])
         size[1] += stored.row.counts[_PLACE["input_tokens"]]
         size[2] += stored.row.counts[_PLACE["input_counted"]]
-        if by_week:
-            day = f"{moment - timedelta(days=moment.weekday()):%Y-%m-%d}"
+        day = _day_of(moment, by_week=by_week)
         stretches = [days.setdefault(day, _Stretch(stored.begins_s))]
         if by_hour:
             stretches.append(hours.setdefault(hour, _Stretch(0)))
@@ -224,9 +225,17 @@ def _route_view(
             stretch.count(stored)
             if known[stored.series].cohort == cohort:
                 stretch.measure(stored)
+    seen, onsets_s = _seen_of(incidents, identity.name, identity.full_name)
+    for onset_s in onsets_s:
+        moment = _moment(onset_s, zone)
+        day = _day_of(moment, by_week=by_week)
+        # One that began where nothing was probed is no more than said.
+        for stretch in filter(None, (days.get(day), hours.get(moment.hour))):
+            stretch.incidents += 1
     whole = _Stretch(rows[0].begins_s)
     for stretch in (hours or days).values():
         whole.absorb(stretch)
+    whole.incidents = sum(stretch.incidents for stretch in days.values())
     whole.begins_s = min(stretch.begins_s for stretch in days.values())
     all_probes = sum(probes.values())
     day_views = [stretch.view(day) for day, stretch in days.items()]
@@ -242,8 +251,13 @@ def _route_view(
         days=tuple(day_views),
         hours=tuple(hours[hour].view(f"{hour:02}") for hour in sorted(hours)),
         jumps=tuple(_jump_views(sizes)),
-        seen=tuple(seen_before(incidents, identity.name, identity.full_name)),
+        seen=tuple(seen),
     )
+
+
+def _day_of(moment: datetime, *, by_week: bool = False) -> str:
+    """Return the day of a moment; of a week its Monday."""
+    return f"{moment - timedelta(days=moment.weekday() if by_week else 0):%Y-%m-%d}"
 
 
 def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[StoredRow, datetime]]:
@@ -282,15 +296,23 @@ def seen_before(
 
     With `full_name` those that only hit the route elsewhere are left out.
     """
+    return _seen_of(incidents, name, full_name)[0]
+
+
+def _seen_of(
+    incidents: Iterable[PastIncident], name: str, full_name: str
+) -> tuple[list[SeenView], list[float]]:
+    """Return the same, and the onset of each of the incidents."""
     hit = [
         one for one in incidents if name in one.names and (not full_name or full_name in one.routes)
     ]
     groups: dict[tuple[str, str], list[PastIncident]] = defaultdict(list)
     for one in _from_where_known(hit):
         groups[one.cause, one.scope].append(one)
-    found = []
+    found, onsets_s = [], []
     for (cause, scope), group in groups.items():
         apart = apart_of(group)
+        onsets_s += [one.since_s for one in apart]
         found.append(
             SeenView(
                 cause=cause,
@@ -303,7 +325,7 @@ def seen_before(
                 text=max(group, key=lambda one: one.since_s).text,
             )
         )
-    return sorted(found, key=lambda one: (-one.times, -one.last_s, one.cause))
+    return sorted(found, key=lambda one: (-one.times, -one.last_s, one.cause)), onsets_s
 
 
 def seen_already(incidents: Iterable[PastIncident], present: PastIncident) -> SeenView | None:

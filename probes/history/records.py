@@ -1,6 +1,7 @@
 """What the history keeps, as records: they cross from the fold to the database and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, get_args
 
 import msgspec
@@ -10,6 +11,7 @@ from probes.events import Outcome, Reference, RouteInfo
 SLOT_S: Final = 600
 """Seconds of wall time that are one slot."""
 HOUR_S: Final = 3_600
+HOUR_SLOTS: Final = HOUR_S // SLOT_S
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 """An attempt's: each has a count of its own, the 429s as `throttled`."""
 COUNTS: Final = (
@@ -117,6 +119,8 @@ class Told(NamedTuple):
     slots: dict[SlotKey, SlotRow]
     incidents: tuple[PastIncident, ...]
     references: tuple[tuple[RouteIdentity, Reference], ...] = ()
+    hours: Mapping[SlotKey, SlotRow] = MappingProxyType({})
+    """Of another history, whose slots are gone: `SlotKey.slot` is the number of the hour."""
 
 
 def summed(rows: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

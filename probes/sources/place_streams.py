@@ -40,11 +40,10 @@ from probes.events.foreign import decode_foreign
 from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted
-from probes.sources.rules import LINE_COST
+from probes.sources.rules import LINE_COST, PLACE_SILENT_S
 
-SILENT_AFTER_NS: Final = round((5 + BATCH_S) * NS_PER_S)
-"""A place ticks each second: five of them may be late on a bad way, and a batch is put together
-before it is sent."""
+SILENT_AFTER_NS: Final = round((PLACE_SILENT_S + BATCH_S) * NS_PER_S)
+"""A batch is put together before it is sent."""
 _AHEAD_NS: Final = NS_PER_S
 """So much after the bus took it an event may seem to have happened: how far the two clocks are
 apart is measured once in a life, and they drift."""
@@ -171,6 +170,11 @@ class PlaceStreams:
         if not lines[-1]:
             lines.pop()
         expected = place.next_of.get(message.run)
+        if expected is None and place.next_of and message.run < max(place.next_of):
+            # In the stream lives only grow: somebody else has sent once more what he once read.
+            place.unreadable += len(lines)
+            self._tell_trouble(place, message.taken_ns)
+            return
         if expected is None:
             # Of the first life that is heard of, who comes late has missed nothing.
             expected = 1 if place.next_of else message.first

@@ -43,14 +43,13 @@ from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.sanitise import neutralise
 from probes.sources.merged_sources import MergedSources
+from probes.sources.rules import PLACE_SILENT_S
 from probes.sources.source import Brief, Receive, Source, is_engine_end
 from probes.sources.time_merge import Heard
 
 SETTLE_NS: Final = NS_PER_S
 """So long the quickest way from an engine is looked for: ten batches, of which one that met nothing
 on its way is enough."""
-SILENT_S: Final = 5.0
-"""A place is heard at least each second; a way that stands still for less mends itself."""
 DRIFT_NS: Final = 5 * NS_PER_S
 """An order of events that is wrong by more misleads; a way that is full of other traffic makes all
 batches late by a second or two, and is no reason to begin anew."""
@@ -371,10 +370,10 @@ class SeveralPlaces(MergedSources[RenewableSource]):
             case "restarting":
                 return "unknown"
             case "starting":  # a way that is as long as usual is no news
-                waited = now_ns - self._began_ns >= SILENT_S * NS_PER_S
+                waited = now_ns - self._began_ns >= PLACE_SILENT_S * NS_PER_S
                 return "unknown" if feed.state is not None or waited else None
             case "running" | "silent" if feed.is_settled:
-                return "silent" if status.silent_s >= SILENT_S else "heard"
+                return "silent" if status.silent_s >= PLACE_SILENT_S else "heard"
             case _:
                 return feed.state
 

@@ -56,6 +56,7 @@ from tui.cli import _WINDOWS, parser
 from tui.commands.leaderboard import PROBES
 from tui.commands.once import json_line
 from tui.draw.chart import SPANS_NS
+from tui.draw.history_lines import _QUIET
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
 from tui.draw.waterfall import STEPS
@@ -88,7 +89,10 @@ SLICE_S = SLICE_NS // NS_PER_S
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
 
 NUMBERS = {
-    "`history`: weeks, not hours": (f"further than {_MOST_DAYS} days",),
+    "`history`: weeks, not hours": (
+        f"(dim below {per_cent(_QUIET)}, which goals allow",
+        f"further than {_MOST_DAYS} days",
+    ),
     "`leaderboard`: models and providers side by side": (
         f"TTFT + {ANSWER_TOKENS} / tok/s of each probe",
         f"whoever waits for {ANSWER_TOKENS} tokens of an answer",
@@ -169,6 +173,7 @@ NUMBERS = {
 }
 EXAMPLES = (
     *("`812 → 1,940 tokens since 14 Oct", "3 times since 12 Oct, median 40m"),  # of `history`
+    *("40m, last 3 days ago", "seen 3×, last 3 days ago"),
     "`✖ lag 48 ms: TTFT reads up to 48 ms high`. `kernel`: `lag 48 ms: probes leave late`",
     *("engine CPU 98 %", "screen CPU 95 %", "inexact 6 %", "inexact 35 %", "5 Hz: slow terminal"),
     "Knobs act within 100 ms",  # what was measured of the whole way, not a limit

@@ -92,6 +92,17 @@ def test_a_place_that_floods_is_left_out_from_there_on_and_is_told_so() -> None:
     assert of(taken(streams, message(tick("us", 12.0), first=2, place="us")), Tick)
 
 
+def test_what_was_said_in_an_earlier_life_is_not_heard_again() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 1.0), run="2"))
+    again = message(hello("eu"), tick("eu", 0.5), run="1", taken_s=2.0)
+    (notice,) = taken(streams, again)
+    assert isinstance(notice, Notice)
+    assert notice.text == "2 lines left out: no event of this place"
+    assert of(taken(streams, message(tick("eu", 3.0), run="2", first=3)), Tick)
+    assert of(taken(streams, message(hello("eu"), tick("eu", 4.0), run="3")), Tick)
+
+
 def test_a_backlog_of_hours_is_no_flood() -> None:
     streams = PlaceStreams()
     taken(streams, message(hello("eu"), tick("eu", 0.0)))

@@ -13,7 +13,16 @@ from changed import replace
 from judges import ListedDiagnostician
 from pages import Page, fields_of, first_cells, quoted
 
-from probes.events import Advice, Diagnosis, Event, Evidence, Hello, Mark, encode_event
+from probes.events import (
+    Advice,
+    Diagnosis,
+    Event,
+    Evidence,
+    Hello,
+    Mark,
+    SeenBefore,
+    encode_event,
+)
 from probes.events.diagnosis_words import evidence_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.paths import NOWHERE
@@ -396,6 +405,34 @@ def test_a_folder_is_no_recording(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", str(tmp_path)]) == 2
     words = f"llmtop: {tmp_path}: is a directory, expected a regular file\n"
     assert capsys.readouterr().err == words
+
+
+def test_what_was_seen_before_is_told_as_it_was_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: Callable[..., None]
+) -> None:
+    """The recording has it: nobody asks the history of whoever reads it."""
+    judged(word(124), word(230, "cleared"))
+    onset_ns = DAY + (14 * 3600 + 100) * NS_PER_S
+    seen = SeenBefore(
+        at_ns=at(125),
+        cause="provider_slow_decode",
+        routes=("alpha",),
+        times=3,
+        first_wall_ns=onset_ns - 48 * 86_400 * NS_PER_S,
+        last_wall_ns=onset_ns - 3 * 86_400 * NS_PER_S,
+        typical_s=2_400.0,
+    )
+    path = slow_for_a_while(tmp_path, seen)
+    line = "    before   seen 3 times since 12 Oct, median 40m, last 3 days ago\n"
+    assert line in shown(capsys, str(path))
+    judged(word(124), word(230, "cleared"))
+    (incident,) = json.loads(shown(capsys, str(path), "--json"))["incidents"]
+    assert incident["seen_before"] == {
+        "times": 3,
+        "first": "2026-10-12T14:01:40.000Z",
+        "last": "2026-11-26T14:01:40.000Z",
+        "typical_s": 2400.0,
+    }
 
 
 def test_as_data_it_is_one_object(
