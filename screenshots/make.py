@@ -1,26 +1,33 @@
 """Make the pictures of this folder from the real app: `python screenshots/make.py` (ten minutes).
 
 With names of stories (`demo`, `slow`, `queueing`, `hang`, `compare`, `sweep`, `auto`,
-`leaderboard`, `places`, `first-run`) only theirs are made.
+`leaderboard`, `places`, `history`, `first-run`) only theirs are made.
 
 The engine probes the embedded provider in real time; keys are pressed as a user would, and verdicts
 are waited for, never made up. Only the terminal is Textual's headless one, whose screen is exported
-as SVG.
+as SVG, and the weeks before the run of `history` are (`weeks.py`): nobody can wait for them.
 """
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
+from weeks import fill
 
 from probes.comparing.views import ComparisonView
 from probes.config import Budget, Config
 from probes.config.places import GivenPlace, config_at
+from probes.engine.introduction import route_info
 from probes.events import Cause
+from probes.history.keeper import HistoryKeeper, default_history_path
+from probes.history.records import identity_of
 from probes.money.ledger import Ledger
 from probes.run.comparison_run import Comparisons
 from probes.run.session import Session
@@ -155,6 +162,18 @@ async def incident(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     save(app, "incident")
 
 
+async def again(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Wait until a route writes slowly that did so before, and show its weeks."""
+    await select(pilot, app, "llama-70b-eu")
+    await named(pilot, app, "llama-70b-eu", "provider_slow_decode")
+    await pilot.press("enter")
+    await pilot.pause(15)
+    save(app, "again")
+    await pilot.press("escape", "H", "s")
+    await pilot.pause(3)
+    save(app, "history")
+
+
 async def named(pilot: "Pilot[None]", app: LlmtopApp, route: str, cause: Cause) -> None:
     """Wait until a cause is named of a route. Raises TimeoutError."""
     with anyio.fail_after(PATIENCE_S):
@@ -175,10 +194,22 @@ async def select(pilot: "Pilot[None]", app: LlmtopApp, route: str) -> None:
     await pilot.press(*["j"] * names.index(route))
 
 
-async def watch(scenario: str, tell: Callable[["Pilot[None]", LlmtopApp], Awaitable[None]]) -> None:
-    """Run the whole app on a scenario's routes."""
-    with embedded_provider(scenario, seed=1) as provider:
+async def watch(
+    scenario: str,
+    tell: Callable[["Pilot[None]", LlmtopApp], Awaitable[None]],
+    *,
+    weeks: int = 0,
+) -> None:
+    """Run the whole app on a scenario's routes; of the first so many weeks are known."""
+    with embedded_provider(scenario, seed=1) as provider, TemporaryDirectory() as state:
+        os.environ["XDG_STATE_HOME"] = state
         routes = demo_routes(provider.base_url, scenario)
+        history = None
+        if weeks:
+            path = default_history_path()
+            path.parent.mkdir()
+            fill(path, identity_of(route_info(routes[0])), time.time(), days=7 * weeks)
+            history = HistoryKeeper(path, max_mb=500, max_days=400)
         config = Config(routes=routes, budget=PLENTY)
         ledger = Ledger(None)
         comparisons = Comparisons(config, {}, ledger=ledger)
@@ -190,6 +221,7 @@ async def watch(scenario: str, tell: Callable[["Pilot[None]", LlmtopApp], Awaita
             ledger=ledger,
             compare=lambda: comparisons,
             sweep=lambda: sweeps,
+            history=history,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(session.run)
@@ -256,6 +288,7 @@ STORIES: dict[str, Callable[[], Awaitable[None]]] = {
     "auto": lambda: watch("edge-concurrency-silent", adaptive),
     "leaderboard": lambda: watch("demo", leaderboard),
     "places": places,
+    "history": lambda: watch(str(FOLDER / "incident.toml"), again, weeks=8),
 }
 
 

@@ -25,6 +25,7 @@ from tui.screens.alert_desk import AlertDesk
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
+from tui.screens.masking import mask_of
 from tui.screens.prompt import TypedLine
 from tui.session import CockpitSession, HandedOver, Proposal
 from tui.terminal.collector import Collector
@@ -114,6 +115,13 @@ class LlmtopApp(TerminalApp[None]):
         import_module("tui.screens.comparing")
         import_module("tui.screens.sweeping")
         self._collector.start()
+
+    def as_shown(self, snapshot: Snapshot) -> Snapshot:
+        """Return a frame as it may be shown when the screen is gone: masked where that was."""
+        cockpit = self._cockpit
+        if cockpit is None or not cockpit.view.private:
+            return snapshot
+        return mask_of(self.session.wanted.routes, snapshot).snapshot(snapshot)
 
     def _sweep(self, cockpit: CockpitState) -> None:
         """Sweep up between frames."""
@@ -227,6 +235,8 @@ class LlmtopApp(TerminalApp[None]):
         yield from super().get_system_commands(screen)
         if isinstance(screen, LiveScreen):
             for key in keys_of(screen.NAME, self._keys):
+                if key.id in screen.view.idle:
+                    continue
                 title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
 

@@ -28,17 +28,24 @@ if TYPE_CHECKING:
     from probes.config.places import GivenPlace
 
 WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
-DEPLOYED: Final = ("unit", "containerfile", "compose", "prometheus", "rules", "dashboard")
+_BUS_FILES: Final = {
+    "bus_credentials": "a .creds file for the bus",
+    "bus_ca": "PEM: who may vouch for the bus, in the place of whom the machine trusts",
+    "bus_certificate": "PEM: our certificate for the bus, with its key",
+}
+DEPLOYED: Final = ("unit", "containerfile", "compose", "nats", "prometheus", "rules", "dashboard")
 LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
 _LIVE: Final = "tui.commands.live"
+"""What runs where no sub-command is named."""
 _AGENT: Final = "tui.commands.agent"
 _BUDGET: Final = "tui.commands.budget"
 _OVER_BUS: Final = (_LIVE, _AGENT, _BUDGET)
 """What a bus is for, before the command or after it."""
-"""What runs where no sub-command is named."""
+_FROM_HERE: Final = ("check", "once", "compare", "sweep", "leaderboard")
+"""Commands that probe, and from here alone."""
 _LONGEST_SPAN_S: Final = 86_400.0
 """As long as the bus keeps anything."""
 _Number = TypeVar("_Number", int, float)
@@ -66,6 +73,18 @@ class _Command(_Parser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, argument_default=argparse.SUPPRESS)
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
+        """Say of a command that probes from here alone what to do with `--bus` or `--place`."""
+        known, rest = super().parse_known_args(*arguments, **more)
+        for option in ("--bus", "--place"):
+            is_asked = any(word.partition("=")[0] == option for word in rest)
+            if is_asked and self.prog.rpartition(" ")[2] in _FROM_HERE:
+                raise UsageError(
+                    f"{option}: `{self.prog}` probes from the machine that it runs on: run it at"
+                    " the place"
+                )
+        return known, rest
 
 
 class _Version(argparse.Action):
@@ -146,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
     top.set_defaults(module=_LIVE, engines=1, only=None, place=[])
-    top.set_defaults(bus=None, bus_credentials=None, since=None)
+    top.set_defaults(bus=None, since=None, **dict.fromkeys(_BUS_FILES))
     _add_settings(top)
     _add_run_options(top)
     _add_places(top)
@@ -246,15 +265,19 @@ def _add_places(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_bus_files(command: argparse.ArgumentParser) -> None:
+    for name, about in _BUS_FILES.items():
+        option = f"--{name.replace('_', '-')}"
+        command.add_argument(option, type=_path, metavar="FILE", help=about)
+
+
 def _add_bus(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--bus",
         metavar="URL",
         help="watch all places on that bus, or those named by --place: nats://HOST:4222",
     )
-    command.add_argument(
-        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
-    )
+    _add_bus_files(command)
     command.add_argument(
         "--since", type=_span, metavar="SPAN", help="of the bus, begin so long ago; default: 1h"
     )
@@ -476,7 +499,8 @@ def _add_history(command: argparse.ArgumentParser) -> None:
     )
     command.description = (
         "Show what is kept of all runs: TTFT and E2E by day and hour of the day, tokens, cost, "
-        "prompts that grew, incidents that came again. `import FILE...` brings recordings into it."
+        "prompts that grew, incidents that came again. `import FILE...` brings recordings, "
+        "or another history, into it."
     )
     command.add_argument(
         "words", nargs="*", default=[], metavar="ROUTE", help="one of them, whole; default: all"
@@ -501,23 +525,27 @@ def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+")
 def _add_budget(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module=_BUDGET, strike=None, lift=False, json=False)
     command.set_defaults(base_url=None, model=None, api_key_env=None, bus=None)
-    command.set_defaults(bus_credentials=None)
+    command.set_defaults(**dict.fromkeys(_BUS_FILES))
     _add_config(command)
     command.add_argument("--bus", metavar="URL", help="of the budgets that agents share over a bus")
-    command.add_argument(
-        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
-    )
+    _add_bus_files(command)
     command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
     command.add_argument(
-        "--lift", action="store_true", help="count from what is known, after a broken ledger"
+        "--lift",
+        action="store_true",
+        help="count from what is known, after a broken ledger or on a new bus",
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _add_deploy(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.deploy", file=None)
+    command.description = (
+        "Print a file for who runs agents, to be put where it belongs, which its own first lines "
+        "say: llmtop deploy compose > compose.yaml. Without a name, say which there are."
+    )
     command.add_argument(
-        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help="without one: what there is"
+        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help=f"one of {', '.join(DEPLOYED)}"
     )
 
 
@@ -532,7 +560,7 @@ def _add_manual(command: argparse.ArgumentParser) -> None:
 
 def _add_agent(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module=_AGENT, record=None, no_record=False, place=None)
-    command.set_defaults(bus=None, bus_credentials=None)
+    command.set_defaults(bus=None, **dict.fromkeys(_BUS_FILES))
     command.set_defaults(base_url=None, model=None, api_key_env=None, prometheus=None)
     command.set_defaults(duration=None, engines=1, in_process=False, no_history=False)
     command.description = (
@@ -544,9 +572,7 @@ def _add_agent(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--bus", metavar="URL", help="such as nats://HOST:4222; default: the variable LLMTOP_BUS"
     )
-    command.add_argument(
-        "--bus-credentials", type=_path, metavar="FILE", help="a .creds file for the bus"
-    )
+    _add_bus_files(command)
     _add_no_history(command)
     command.add_argument(
         "--place", required=True, metavar="NAME", help="where this is, such as eu-west"

@@ -33,6 +33,8 @@ LEADERBOARD: Final[frozenset[ScreenName]] = frozenset(("leaderboard",))
 PLACES: Final[frozenset[ScreenName]] = frozenset(("places",))
 HISTORY: Final[frozenset[ScreenName]] = frozenset(("history",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
+ROUTES: Final[frozenset[ScreenName]] = BOTH | PLACES
+"""Where a cursor stands on a route that is probed, or its page is open."""
 SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD | HISTORY
 """Pages of lines."""
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
@@ -90,18 +92,18 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "Go to the shell; probing pauses while nobody reads.",
         "program", "app.suspend_process", where=EVERYWHERE),
     Hotkey("filter", "slash", "/", "filter", "Show only routes whose name, model, tags or state "
-        "contain all the words.", "look", "filter", 11, where=HOME),
+        "contain all the words.", "look", "filter", 11, where=HOME | PLACES),
     Hotkey("only_hurt", "x", "x", "only what hurts", "Show only routes that hurt; again: all.",
-        "look", "only_hurt", where=HOME),
+        "look", "only_hurt", where=HOME | PLACES),
     Hotkey("down", "j,down", "j ↓", "down", "Select the next row.", "move", "move(1)"),
     Hotkey("up", "k,up", "k ↑", "up", "Select the row before.", "move", "move(-1)"),
     Hotkey("first", "g,home", "g", "follow worst", "Give the cursor back to the worst row.",
-        "move", "edge(False)"),
-    Hotkey("last", "G", "G", "last", "Select the last row.", "move", "edge(True)"),
+        "move", "edge(False)", where=ROUTES),
+    Hotkey("last", "G", "G", "last", "Select the last row.", "move", "edge(True)", where=ROUTES),
     Hotkey("trouble", "n", "n", "next trouble", "Go to the next route that hurts.",
-        "move", "trouble(1)", 6),
+        "move", "trouble(1)", 6, where=ROUTES),
     Hotkey("trouble_before", "N", "N", "trouble before", "Go to the route before that hurts.",
-        "move", "trouble(-1)"),
+        "move", "trouble(-1)", where=ROUTES),
     Hotkey("pane_1", "1", "1", "first pane", "Go to the first pane; again: the whole screen.",
         "move", "pane(1)"),
     Hotkey("pane_2", "2", "2", "second pane", "Go to the second pane; again: the whole screen.",
@@ -113,7 +115,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("pane_5", "5", "5", "fifth pane", "Go to the fifth pane; again: the whole screen.",
         "move", "pane(5)", where=HOME),
     Hotkey("pane_6", "6", "6", "what happened", "Go to what happened; again: the whole screen.",
-        "move", "pane(6)", where=HOME),
+        "move", "pane(6)", where=HOME | PLACES),
     Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route.", "move", "open", 5,
         where=HOME),
     Hotkey("open_probe", "enter", "⏎", "probe", "Open the page of the selected probe.", "move",
@@ -134,7 +136,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("sort", "s", "s", "sort", "Sort by the next column; after the last: most users hurt "
         "first.", "look", "sort", 12, where=HOME),
     Hotkey("leaderboard", "O", "O", "leaderboard", "Rank the routes that were asked alike: TTFT, "
-        "output speed, E2E for 500 tokens, price.", "look", "leaderboard", 24),
+        "output speed, E2E for 500 tokens, price.", "look", "leaderboard", 24, where=ROUTES),
     Hotkey("places", "W", "W", "places", "Show from where each route hurts: routes × places.",
         "look", "places", 14),
     Hotkey("open_cell", "enter", "⏎", "route", "Open the page of the route from that place.",
@@ -152,17 +154,18 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("leader_reverse", "r", "r", "reverse", "Turn the order round.", "look",
         "leader_reverse", 7, where=LEADERBOARD),
     Hotkey("history", "H", "H", "history", "Show weeks of the route: TTFT and E2E by day and hour, "
-        "tokens, cost, prompts that grew, incidents seen before.", "look", "history", 25),
+        "tokens, cost, prompts that grew, incidents seen before.", "look", "history", 25,
+        where=ROUTES),
     Hotkey("history_span", "s", "s", "span", "Look back further: 30, 90, 400 days, then 7.",
         "look", "history_span", 6, where=HISTORY),
     Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
         "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
     Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
-        "look", "window", 13),
+        "look", "window", 13, where=ROUTES),
     Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
-        where=HOME),
+        where=HOME | PLACES),
     Hotkey("alerts", "a", "a", "alerts", "List what somebody had to know: what fires, what is "
         "over, who has seen it.", "look", "alerts", 18, where=EVERYWHERE),
     Hotkey("acknowledge", "A", "A", "acknowledge", "Acknowledge the newest alert; again: mute its "
@@ -204,7 +207,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
         "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
     Hotkey("tag", "t", "t", "tag", "Tag the route to compare it; again: take the tag away.",
-        "look", "tag", 17, ("t C", "tag, compare"), "compare"),
+        "look", "tag", 17, ("t C", "tag, compare"), "compare", where=ROUTES),
     Hotkey("compare", "C", "C", "compare", "Compare tagged routes, or one with one thing changed.",
         "look", "compare", where=EVERYWHERE - COMPARISON),
     Hotkey("compare_again", "C", "C", "another", "Compare something else, when this one is over.",
@@ -214,7 +217,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("stop_comparing", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
         "knobs", "stop_comparing", 5, ("x", "stop"), where=COMPARISON),
     Hotkey("sweep", "K", "K", "sweep", "Ask the route for more and more, to find its knee: what it "
-        "carries within its goals.", "look", "sweep", 13),
+        "carries within its goals.", "look", "sweep", 13, where=ROUTES),
     Hotkey("sweep_again", "K", "K", "again", "Sweep the route once more, when this one is over.",
         "look", "sweep", 8, where=SWEEP),
     Hotkey("copy_sweep", "y", "y", "copy", "Copy the page as text; terminals that know OSC 52 take "
@@ -222,45 +225,49 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("stop_sweeping", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
         "knobs", "stop_sweeping", 5, ("x", "stop"), where=SWEEP),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
-        "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
+        "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer", where=ROUTES),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
-        "knobs", "concurrency('fewer')"),
+        "knobs", "concurrency('fewer')", where=ROUTES),
     Hotkey("double", "asterisk", "*", "concurrency ×2", "Twice as many probes at once.",
-        "knobs", "concurrency('double')"),
+        "knobs", "concurrency('double')", where=ROUTES),
     Hotkey("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
-        "knobs", "concurrency('halve')"),
+        "knobs", "concurrency('halve')", where=ROUTES),
     Hotkey("adapt", "l", "l", "limit by itself", "Let the concurrency find itself: as many at once "
         "as server and goals bear; again, or + and -: set it by hand.", "knobs", "adapt", 10,
         ("l", "auto")),
     Hotkey("sooner", "less_than_sign", "<", "more often", "Send more often: a shorter "
         "interval, or where the pace is open a higher rate.", "knobs", "interval(False)", 9,
-        ("< >", "pace"), "later"),
+        ("< >", "pace"), "later", where=ROUTES),
     Hotkey("later", "greater_than_sign", ">", "less often", "Send less often: a longer "
-        "interval, or where the pace is open a lower rate.", "knobs", "interval(True)"),
+        "interval, or where the pace is open a lower rate.", "knobs", "interval(True)",
+        where=ROUTES),
     Hotkey("shorter", "left_curly_bracket,alt+down", "{", "answers shorter", "Halve the answer "
-        "cap; a new cohort begins.", "knobs", "cap(False)"),
+        "cap; a new cohort begins.", "knobs", "cap(False)", where=ROUTES),
     Hotkey("longer", "right_curly_bracket,alt+up", "}", "answers longer", "Double the answer cap; "
-        "a new cohort begins.", "knobs", "cap(True)"),
+        "a new cohort begins.", "knobs", "cap(True)", where=ROUTES),
     Hotkey("undo", "u", "u", "undo", "Turn the last knob back to where it was.",
-        "knobs", "undo", 7),
+        "knobs", "undo", 7, where=ROUTES),
     Hotkey("burst", "b", "b", "burst", "Send as many probes as the concurrency now, beside the "
-        "pace.", "knobs", "burst", 15),
+        "pace.", "knobs", "burst", 15, where=ROUTES),
     Hotkey("fresh", "B", "B", "fresh connection", "Send one probe now, on a connection of its own: "
-        "it tells a server that hangs from a connection that does.", "knobs", "fresh", 19),
+        "it tells a server that hangs from a connection that does.", "knobs", "fresh", 19,
+        where=ROUTES),
     Hotkey("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
-        "to wait.", "knobs", "end_cool_down"),
+        "to wait.", "knobs", "end_cool_down", where=ROUTES),
     Hotkey("accept_usual", "U", "U", "take as usual", "The route's present level is its usual one "
-        "from now on; what fails is never.", "knobs", "accept_usual", 18, ("U", "usual")),
+        "from now on; what fails is never.", "knobs", "accept_usual", 18, ("U", "usual"),
+        where=ROUTES),
     Hotkey("pause", "p", "p", "pause", "Start no new attempts on the route; again: go on.",
         "knobs", "pause", 3, where=EVERYWHERE),
     Hotkey("panic", "P", "P", "pause all", "Pause all routes and cancel what is in flight; again: "
         "go on.", "knobs", "panic", 4, where=EVERYWHERE),
     Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours: at the "
-        "moment that is shown.", "knobs", "mark", 16),
+        "moment that is shown.", "knobs", "mark", 16, where=ROUTES),
     Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
-        "the spending ledger fails or was lost.", "program", "lift"),
+        "the spending ledger fails, was lost or is new on a bus.", "program", "lift",
+        where=EVERYWHERE),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
-        "program", "retry"),
+        "program", "retry", where=EVERYWHERE),
     Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
         "move", "scroll(1)", where=SCROLLED),
     Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
@@ -277,7 +284,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "of the route, or the last 15 minutes, as pages, tables and a recording.", "look", "bundle",
         22, where=EVERYWHERE),
     Hotkey("copy", "y", "y", "copy", "Copy in a paragraph what happened, for a chat or a ticket; "
-        "terminals that know OSC 52 take it.", "look", "copy", 23),
+        "terminals that know OSC 52 take it.", "look", "copy", 23, where=ROUTES),
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
         "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip

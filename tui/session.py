@@ -6,12 +6,11 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from probes.board.views import Happening, RequestView, Snapshot, WindowName
-from probes.comparing.arms import ArmChange
-from probes.comparing.views import ComparisonView
+from probes.comparing.source import ComparisonSource
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
-from probes.sweeping.views import SweepView
+from probes.sweeping.source import SweepSource
 
 
 class BoardSource(Protocol):
@@ -138,75 +137,6 @@ class Replayed(Protocol):
         ...
 
 
-class RunningComparison(Protocol):
-    """A controlled comparison beside the run, with an engine of its own."""
-
-    @property
-    def view(self) -> ComparisonView:
-        """How it stands, with what it may cost before it begins; a new frozen object after each
-        change."""
-        ...
-
-    async def run(self) -> None:
-        """Ask until it knows, its budget ends, or `stop`; then everything of it is gone."""
-        ...
-
-    def stop(self) -> None:
-        """End `run` soon, with what is known; may be called twice."""
-        ...
-
-
-class ComparisonSource(Protocol):
-    """Makes comparisons of a run's routes."""
-
-    def propose(self, routes: Sequence[str], change: ArmChange | None = None) -> RunningComparison:
-        """Return a comparison that is not begun: its view says what it may cost.
-
-        Args:
-            routes: two to four names, the first is what the others are compared with; one name
-                with a `change`.
-            change: the one thing that differs between two arms of one route.
-
-        Raises:
-            ArmError: they cannot be compared so; the text is for a person.
-        """
-        ...
-
-
-class RunningSweep(Protocol):
-    """A sweep beside the run, with an engine of its own."""
-
-    @property
-    def view(self) -> SweepView:
-        """How it stands, with what it may cost before it begins; a new frozen object after each
-        change."""
-        ...
-
-    async def run(self) -> None:
-        """Ask until it knows, its budget ends, or `stop`; then everything of it is gone."""
-        ...
-
-    def stop(self) -> None:
-        """End `run` soon, with what is known; may be called twice."""
-        ...
-
-
-class SweepSource(Protocol):
-    """Makes sweeps of a run's routes."""
-
-    def propose_typed(self, route: str, words: str) -> RunningSweep:
-        """Return a sweep that is not begun: its view says what it may cost.
-
-        Args:
-            route: its name.
-            words: what was typed after it: `by=rate max=64 ttft_p95=1.0`; empty for the usual.
-
-        Raises:
-            GoalError: it cannot be swept so; the text is for a person.
-        """
-        ...
-
-
 class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
@@ -233,6 +163,17 @@ class CockpitSession(Protocol):
     @property
     def sweeps(self) -> SweepSource | None:
         """What sweeps its routes; None where nothing can be asked, as in a recording."""
+        ...
+
+    @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept from here: cheap to ask, as those two are
+        not."""
+        ...
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had."""
         ...
 
     @property

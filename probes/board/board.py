@@ -64,6 +64,7 @@ from probes.events import (
     ProbeFinished,
     Reference,
     RouteInfo,
+    SeenBefore,
     Tick,
     Usual,
 )
@@ -382,6 +383,9 @@ class Board:
     def _marked(self, event: Mark) -> None:
         self._run.happenings.marked(event)
 
+    def _seen_before(self, event: SeenBefore) -> None:
+        self._run.incidents.seen_before(event)
+
     def _diagnosed(self, event: Diagnosis) -> None:
         """Take what is known of an incident by now, and judge its routes at once."""
         if self._owed:
@@ -572,6 +576,7 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Notice: Board._noticed,
     Fault: Board._failed,
     PlaceReport: Board._heard_of,
+    SeenBefore: Board._seen_before,
     Reference: lambda _board, _event: None,  # what the detector starts from; no figure of this run
 }
 """What an event of the whole run changes. `Batch` is neither: it is all about the observer."""

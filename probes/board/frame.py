@@ -252,6 +252,7 @@ def _incident_view(incident: KnownIncident, routes: Mapping[str, RouteBoard]) ->
         state=state,
         said=said_of(incident, hit),
         idle_since_ns=max(idle) if idle and len(idle) == len(hit) else None,
+        seen=incident.seen,
     )
 
 

@@ -12,14 +12,36 @@ def is_good_probe(
 
     `e2e_goal` is that of the probe's own answer cap, in seconds (`e2e_goal_at`).
     """
-    dearest = info.goal_cost_usd_per_probe
-    if event.outcome != "ok" or (dearest is not None and (event.cost_usd or 0.0) > dearest):
-        return False
-    if not is_measured:
-        return True
-    return _is_within(event.first_token_ns, event.started_ns, info.goal_ttft_s) and (
-        _is_within(event.done_ns, event.started_ns, e2e_goal)
+    return event.outcome == "ok" and is_within_goals(
+        info,
+        ttft_s=lasted_s(event.started_ns, event.first_token_ns) if is_measured else None,
+        e2e_s=lasted_s(event.started_ns, event.done_ns) if is_measured else None,
+        e2e_goal=e2e_goal,
+        cost_usd=event.cost_usd,
     )
+
+
+def is_within_goals(
+    info: RouteInfo,
+    *,
+    ttft_s: float | None,
+    e2e_s: float | None,
+    e2e_goal: float | None,
+    cost_usd: float | None,
+) -> bool:
+    """Return whether what a probe took and cost is within its route's goals; what is not known of
+    it is."""
+    dearest = info.goal_cost_usd_per_probe
+    return (
+        (ttft_s is None or ttft_s <= info.goal_ttft_s)
+        and (e2e_s is None or e2e_goal is None or e2e_s <= e2e_goal)
+        and (dearest is None or cost_usd is None or cost_usd <= dearest)
+    )
+
+
+def lasted_s(started_ns: int, ended_ns: int | None) -> float | None:
+    """Return the seconds from a stamp to another; None where that never was."""
+    return None if ended_ns is None else (ended_ns - started_ns) / NS_PER_S
 
 
 def e2e_goal_at(info: RouteInfo, cap: int) -> float | None:
@@ -32,7 +54,3 @@ def e2e_goal_at(info: RouteInfo, cap: int) -> float | None:
 def e2e_goal_of(info: RouteInfo, cohort: str) -> float | None:
     """Return the E2E goal of a cohort; of one without a cap, that of the configured one."""
     return e2e_goal_at(info, cap_of(cohort) or info.max_tokens)
-
-
-def _is_within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> bool:
-    return stamp_ns is None or goal_s is None or (stamp_ns - started_ns) / NS_PER_S <= goal_s

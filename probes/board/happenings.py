@@ -197,31 +197,33 @@ class HappeningLog:
 
         Args:
             event: what the diagnosis says.
-            incident: what it is about, with this event.
+            incident: what it is about, with this event: of what it was when most was hit the line
+                tells, however few of its routes are left.
             state: the worst that it has made of its routes.
             said: the server's own last words on it.
         """
         if not incident.was_named:
             return  # it may yet turn out to be chance
         if event.state in ("cleared", "settled"):
-            self._ended(event, incident, state)
+            self._ended(incident.event, incident, state)
             return
+        word = incident.word
         lines = self._incidents.setdefault(event.id, [])
-        text = _incident_text(event, said)
+        text = _incident_text(word, said)
         if not lines:
-            lines.append(self._add("onset", event.since_ns, text))
-        elif incident.told_cause != event.cause:
-            lines.append(self._add("cause", event.at_ns, text))
-        incident.told_cause = event.cause
+            lines.append(self._add("onset", word.since_ns, text))
+        elif incident.told_cause != word.cause:
+            lines.append(self._add("cause", word.at_ns, text))
+        incident.told_cause = word.cause
         newest = lines[-1]
         self._change(newest, text=f"now seen as: {text}" if newest is not lines[0] else text)
-        is_ours = event.cause == "local_observer"
+        is_ours = word.cause == "local_observer"
         for line in lines:
             line.brief = "our machine" if is_ours else state or "incident"
             self._change(
                 line,
-                at_ns=event.since_ns if line.shown.kind == "onset" else line.at_ns,
-                routes=() if is_ours else event.routes,
+                at_ns=word.since_ns if line.shown.kind == "onset" else line.at_ns,
+                routes=() if is_ours else incident.routes,
                 state=state,
                 incident=event.id,
             )
@@ -329,8 +331,8 @@ class HappeningLog:
 
     def noticed(self, event: Notice) -> None:
         """Take something to be read once."""
-        text = event.text if event.route else _at(event.place, event.text)
-        self._join("notice", event.at_ns, text, event.route)
+        place = "" if event.route else event.place
+        self._join("notice", event.at_ns, _at(place, event.text), event.route, place)
 
     def burnt(self, event: Alert) -> None:
         """Take a goal that is missed without an incident, or is missed no more."""
@@ -347,7 +349,7 @@ class HappeningLog:
         """Take a time in which we ourselves did not run."""
         lasted_s = (event.at_ns - event.started_ns) / NS_PER_S
         text = _at(event.place, f"we did not run for {lasting(lasted_s)}")
-        self._add("gap", event.started_ns, text, until_ns=event.at_ns)
+        self._add("gap", event.started_ns, text, until_ns=event.at_ns, place=event.place)
 
     def heard_of(self, event: PlaceReport) -> None:
         """Take that nothing is heard of a place, or that it is again."""
@@ -356,7 +358,9 @@ class HappeningLog:
             detail = f": {event.detail}" if event.detail else ""
             text = _at(event.place, f"silent, {unheard_words(event)}{detail}")
             if line is None or not line.is_kept:
-                self._unheard[event.place] = self._add("gap", event.since_ns, text)
+                self._unheard[event.place] = self._add(
+                    "gap", event.since_ns, text, place=event.place
+                )
             else:
                 self._change(line, text=text)
         elif line is not None:
@@ -364,7 +368,7 @@ class HappeningLog:
             lasted_s = max(0, event.at_ns - line.at_ns) / NS_PER_S
             self._change(line, until_ns=event.at_ns)
             text = _at(event.place, f"heard again, was silent {lasting(lasted_s)}")
-            self._add("gap", event.at_ns, text, until_ns=event.at_ns)
+            self._add("gap", event.at_ns, text, until_ns=event.at_ns, place=event.place)
 
     def greeted(self, at_ns: int, engine: str, place: str = "") -> None:
         """Take an engine that begins where another one was: it says anew what it holds back."""
@@ -374,7 +378,8 @@ class HappeningLog:
             if hold.released is None:
                 self._change(hold.line, until_ns=at_ns)
         if ended is None:
-            self._add("engine", at_ns, _at(place, f"another engine took over: {engine}"))
+            text = _at(place, f"another engine took over: {engine}")
+            self._add("engine", at_ns, text, place=place)
             return
         took = lasting((at_ns - ended.from_ns) / NS_PER_S)
         text = f"{ended.line.shown.text}; {engine} took over after {took}"
@@ -394,7 +399,8 @@ class HappeningLog:
         if hold is not None and hold.released is None:
             return  # it goes on
         if event.reason == "restarting":
-            line = self._add("engine", at_ns, _at(where, event.detail or "the engine ended"))
+            text = _at(where, event.detail or "the engine ended")
+            line = self._add("engine", at_ns, text, place=where)
         elif (
             hold is not None
             and hold.released is not None
@@ -407,24 +413,28 @@ class HappeningLog:
         else:
             detail = f": {event.detail}" if event.detail else ""
             text = _at(where, f"held, {HELD_WORDS[event.reason]}{detail}")
-            line = self._add("held", at_ns, text, routes=(event.route,) if event.route else ())
+            routes = (event.route,) if event.route else ()
+            line = self._add("held", at_ns, text, routes=routes, place=where)
         self._holds[key] = _Hold(line, at_ns)
 
     def _let_go(self, hold: _Hold, at_ns: int, where: str) -> None:
         lasted_s = (at_ns - hold.line.at_ns) / NS_PER_S
         self._change(hold.line, until_ns=at_ns)
         text = _at(where, f"goes on, was held {lasting(lasted_s)}")
-        hold.released = self._add("held", at_ns, text, routes=hold.line.shown.routes)
+        routes = hold.line.shown.routes
+        hold.released = self._add("held", at_ns, text, routes=routes, place=where)
 
     # Lines.
 
-    def _join(self, kind: HappeningKind, at_ns: int, text: str, route: str) -> _Line:
+    def _join(
+        self, kind: HappeningKind, at_ns: int, text: str, route: str, place: str = ""
+    ) -> _Line:
         """Add a line, or one more to that which has just said the same."""
         line = self._alike.pop((kind, text), None)
         routes = (route,) if route else ()
         last_ns = 0 if line is None else line.shown.until_ns or line.at_ns
         if line is None or not line.is_kept or at_ns - last_ns > _ALIKE_NS:
-            line = self._add(kind, at_ns, text, routes=routes)
+            line = self._add(kind, at_ns, text, routes=routes, place=place)
         else:
             together = tuple(sorted({*line.shown.routes, *routes}))
             self._change(line, count=line.shown.count + 1, until_ns=at_ns, routes=together)
@@ -471,7 +481,7 @@ class HappeningLog:
 
 
 def _at(place: str, text: str) -> str:
-    """Return what is told of a whole place, which its line has no column for."""
+    """Return what is told of a whole place: not every line has a column for whose it is."""
     return f"{place}: {text}" if place else text
 
 

@@ -11,13 +11,15 @@ from typing import Final, NamedTuple
 from probes.board.place import ARRIVAL_NS, PlaceBoard
 from probes.board.throttles import short_number
 from probes.board.views import HURT_STATES, HeaderView, RouteView
-from probes.events import BudgetState, Health
+from probes.events import BudgetState, DoubtKind, Health
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
 _NOTICES_KEPT: Final = 20
 """What a person reads back at once."""
 
+_DOUBTS: Final[tuple[DoubtKind, ...]] = ("away", "unknown", "new")
+"""The worst first: nobody can end that one."""
 _NO_ROUTES: Final = RouteView(name="", state="starting")
 _NO_HEALTH: Final = Health()
 _NAME: Final = attrgetter("name")
@@ -88,7 +90,7 @@ class Header:
         heard = [place for place in places if place.is_heard] or list(places)
         budgets = [(budget, place.name) for place in heard for budget in place.budgets]
         worst, worst_at = max(budgets, key=lambda one: budget_share(one[0]), default=(None, ""))
-        doubt, doubt_at = next(((one.doubt, at) for one, at in budgets if one.doubt), ("", ""))
+        doubt, doubt_kind = _doubt([one for one in budgets if one[0].doubt])
         badly = max(heard, key=_trouble)
         health, rates = badly.health or _NO_HEALTH, whole or _NO_ROUTES
         batches = [place.batch_ns for place in places if place.batch_ns is not None]
@@ -112,7 +114,8 @@ class Header:
             usd_per_hour=rates.usd_per_hour,
             budget_share=None if worst is None else budget_share(worst),
             budget_text="" if worst is None else _of_place(budget_text(worst), worst_at),
-            budget_doubt=_of_place(doubt, doubt_at),
+            budget_doubt=doubt,
+            budget_doubt_kind=doubt_kind,
             loop_lag_p99_s=health.loop_lag_p99_ns / NS_PER_S,
             loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
             engine_cpu=_cpu_share(health),
@@ -127,6 +130,19 @@ class Header:
             last_batch_ns=max(batches, default=None),
             notices=tuple(self._notices),
         )
+
+
+def _doubt(doubted: Sequence[tuple[BudgetState, str]]) -> tuple[str, DoubtKind]:
+    """Return what is in doubt of the budgets, and of what kind: of several the one that is worst,
+    and at how many places it is so."""
+    if not doubted:
+        return "", "unknown"
+    worst = min((budget.doubt_kind for budget, _ in doubted), key=_DOUBTS.index)
+    (first, at), *others = [one for one in doubted if one[0].doubt_kind == worst]
+    if worst == "new":
+        return first.doubt, worst  # it is one book that all share
+    more = f" and {len(others)} more" if others else ""
+    return _of_place(first.doubt, at + more), worst
 
 
 def _of_place(text: str, place: str) -> str:

@@ -1,7 +1,7 @@
 """What is wrong by the diagnosis: incidents that are open, and those that have just ended.
 
 Rule 1: an incident is all events of one id; each replaces the one before it. `cleared` and
-`settled` end it.
+`settled` end it. Its routes recover one by one: how it ends is told of all that it was.
 Rule 2: nothing is judged here. What an incident makes of a route is said in `states.py`.
 """
 
@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from probes.board.views import RouteState
-from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.events import Cause, Diagnosis, DiagnosisState, SeenBefore
+from probes.events.spoken_of import tells_of
 from probes.kit.clock import NS_PER_S, kept_ns
 
 RECOVERED_SHOWN_NS: Final = 300 * NS_PER_S
@@ -36,6 +39,12 @@ class KnownIncident:
     """Since when it has its present cause; at first its onset."""
     was_named: bool
     """It has been sure once."""
+    word: Diagnosis
+    """What it was: the newest of its events but for those that merely say that routes recover."""
+    routes: tuple[str, ...]
+    """All that it ever hit, sorted; once it was named, those that were named."""
+    places: tuple[str, ...] = ()
+    """The same of the places that see it."""
     ended_ns: int | None = None
     worst: dict[str, RouteState] = field(default_factory=dict)
     """Route → the worst state it was in for this reason."""
@@ -45,6 +54,8 @@ class KnownIncident:
     """Probes that have failed since; known at its end."""
     told_cause: Cause | None = None
     """The cause that was told last; None before it was sure."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it; None where nothing was."""
 
     @property
     def since_ns(self) -> int:
@@ -101,20 +112,54 @@ class IncidentLog:
         if known is None:
             if len(self._open) >= _OPEN_KEPT:
                 del self._open[next(iter(self._open))]
-            known = self._open[event.id] = KnownIncident(event, event.since_ns, was_named=False)
+            known = self._open[event.id] = KnownIncident(
+                event, event.since_ns, was_named=False, word=event, routes=event.routes
+            )
         touched = frozenset((*known.event.routes, *event.routes))
         if event.cause != known.event.cause:
             known.cause_ns = event.at_ns
-        if event.since_ns != known.event.since_ns:
-            known.lost_before.clear()
+        if event.state in _ENDS:
+            self._end(known, event)
+        else:
+            self._go_on(known, event)
+        return known, touched
+
+    @staticmethod
+    def _go_on(known: KnownIncident, event: Diagnosis) -> None:
+        """Take what it is by now."""
+        if (event.cause, event.places) != (known.event.cause, known.event.places):
+            known.seen = None  # that was of something else
+        is_naming = event.state == "named" and not known.was_named
+        if is_naming:
+            known.routes = known.places = ()
+        known.routes = tuple(sorted({*known.routes, *event.routes}))
+        known.places = tuple(sorted({*known.places, *event.places}))
+        if is_naming or not event.merely_recovers(known.word):
+            if event.since_ns != known.word.since_ns:
+                known.lost_before.clear()
+            known.word = event
         known.event = event
         known.was_named = known.was_named or event.state == "named"
-        if event.state in _ENDS:
-            known.ended_ns = event.at_ns
-            del self._open[event.id]
-            if known.was_named:
-                self._ended.append(known)
-        return known, touched
+
+    def _end(self, known: KnownIncident, event: Diagnosis) -> None:
+        """Take its end: of what was left of it by then, routes, places and onset say less than
+        what it was."""
+        is_whole = event.routes == known.word.routes
+        since_ns = event.since_ns if is_whole else known.word.since_ns
+        if since_ns != known.word.since_ns:
+            known.lost_before.clear()
+        known.event = replace(event, routes=known.routes, places=known.places, since_ns=since_ns)
+        known.ended_ns = event.at_ns
+        del self._open[event.id]
+        if known.was_named:
+            self._ended.append(known)
+
+    def seen_before(self, event: SeenBefore) -> None:
+        """Take what was seen before of what is wrong; of two who tell it of one incident the one
+        that has seen more counts."""
+        for known in self._open.values():
+            if tells_of(event, known.event):
+                known.seen = max(filter(None, (event, known.seen)), key=lambda one: one.times)
 
     def recovered(self, now_ns: int) -> list[KnownIncident]:
         """Return those that were cleared in the last five minutes, newest first, but those of which

@@ -14,6 +14,7 @@ from probes.events import (
     AttemptFinished,
     ClockSource,
     Diagnosis,
+    DoubtKind,
     Evidence,
     HeldReason,
     Limit,
@@ -23,6 +24,7 @@ from probes.events import (
     PlaceState,
     PriceInfo,
     ProbeFinished,
+    SeenBefore,
     Shortage,
     SkipReason,
 )
@@ -108,7 +110,7 @@ class PaceView(msgspec.Struct, frozen=True, kw_only=True):
     """In the run, most first."""
 
 
-class RouteView(msgspec.Struct, frozen=True, kw_only=True):
+class RouteView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
 
     Over the shortest window they begin no earlier than the onset of what is wrong: they say how it
@@ -260,6 +262,8 @@ class IncidentView(msgspec.Struct, frozen=True):
     idle_since_ns: int | None = None
     """Since when none of its routes is probed, paused or held, so that nobody knows whether it goes
     on; None while one is."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it."""
 
 
 class AlertView(msgspec.Struct, frozen=True):
@@ -335,6 +339,8 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     kind: HappeningKind
     routes: tuple[str, ...] = ()
     """Empty where it is about all of them or none."""
+    place: str = ""
+    """Of a whole place and of no route of it; `text` begins with that."""
     state: RouteState | None = None
     """What it made of its routes; of a recovery, what they recovered from."""
     text: str = ""
@@ -774,6 +780,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Such as `412k of 2M tok/h`."""
     budget_doubt: str = ""
     """Why only the emergency part of the budgets may be spent; empty where it is not so."""
+    budget_doubt_kind: DoubtKind = "unknown"
+    """Of what kind that is."""
     loop_lag_p99_s: float = 0.0
     loop_lag_max_s: float = 0.0
     engine_cpu: float = 0.0
@@ -872,7 +880,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     happenings: tuple[Happening, ...] = ()
     """What happened, newest first, at most 500."""
     standings: tuple[LeaderView, ...] = ()
-    """Each route by what it was asked, in no order."""
+    """Each route by what it was asked, in no order; empty where nobody asked for them."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

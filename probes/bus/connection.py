@@ -12,11 +12,12 @@ Rule 5: the stream and the buckets are made by whoever comes first, and left as 
 comes later: an operator may have made them larger.
 """
 
+import asyncio
 import logging
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -27,15 +28,21 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from probes.bus.address import BusAddress
+from probes.bus.messages import LONGEST_COMMAND
 from probes.bus.names import (
     BUDGETS_BUCKET,
+    COCKPIT_INBOX,
     EVENTS_OF_ALL,
     HELLOS_BUCKET,
+    PAGERS_BUCKET,
     PLACES_BUCKET,
     STREAM,
     WANTED_BUCKET,
 )
+from probes.config.tls import no_password
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.tls_failures import tls_error, tls_words
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -68,12 +75,14 @@ _PING_S: Final = 5.0
 _PINGS: Final = 2
 """A server that is gone without a word, such as behind a cut cable, is lost after three pings."""
 _BACK_OFF_S: Final = (0.25, 5.0)
-"""Before the first try after a loss, doubling up to the second: a server that starts again takes a
-second or two, and one that is down for a night is not in a hurry."""
+"""Before the first try after a loss, and at last: a server that starts again takes a second or two,
+and one that is down for a night is not in a hurry."""
 _LOOK_S: Final = 1.0
 """Between two looks at a client that may have closed without a word."""
 _READ_AHEAD: Final = 64
 """Messages that a reader may be behind before the server is told to wait."""
+_REQUESTS_WAITING: Final = 500
+"""Of one subject: more than a person sends, and no more of one who floods it."""
 _NOT_READY: Final = 10008
 """JetStream's code for "temporarily unavailable": it reads its files, or votes for a leader."""
 _WRONG_REVISION: Final = (10071, 10164)
@@ -98,7 +107,11 @@ class BusLostError(BusError):
 
 
 class NoAnswerError(BusError):
-    """Nobody listens there, or the answer did not come in time: it may have been done, or not."""
+    """The answer did not come in time: it may have been done, or will be, or not."""
+
+
+class NobodyListensError(NoAnswerError):
+    """There is nobody who could: it was not done."""
 
 
 class WrongRevisionError(BusError):
@@ -157,14 +170,16 @@ class BusConnection:
         *,
         clock: Clock,
         name: str = "llmtop",
+        inbox: str = COCKPIT_INBOX,
         changed: Callable[[BusState], object] = lambda _state: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Prepare; `name` is what the server's monitoring shows, `changed` hears of each change of
-        `state`, `jitter` gives numbers from 0 to 1."""
+        """Prepare; `name` is what the server's monitoring shows, answers come below `inbox`,
+        `changed` hears of each change of `state`, `jitter` gives numbers from 0 to 1."""
         self._address = address
         self._clock = clock
         self._name = name
+        self._inbox = inbox
         self._changed = changed
         self._jitter = jitter
         self._link: _Link | None = None
@@ -196,19 +211,16 @@ class BusConnection:
 
     async def run(self) -> None:
         """Keep connected until cancelled; connects first where that was not done."""
-        first_s, longest_s = _BACK_OFF_S
-        wait_s = first_s
+        tries = self._tries()
         while True:
             link = self._link
             if link is None:
                 with suppress(BusError):  # `state` says why
                     await self.connect()
                     continue
-                # Agents that lost one server must not come back all at once.
-                await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
-                wait_s = min(longest_s, 2 * wait_s)
+                await self._clock.sleep(next(tries))
                 continue
-            wait_s = first_s
+            tries = self._tries()
             while not link.is_lost:
                 with anyio.move_on_after(_LOOK_S):
                     await link.lost.wait()
@@ -223,7 +235,11 @@ class BusConnection:
                 await link.close()
             # Also after a loss: a server that takes us and throws us out at once is not asked anew
             # without a pause.
-            await self._clock.sleep(wait_s * (0.75 + self._jitter() / 2))
+            await self._clock.sleep(next(self._tries()))
+
+    def _tries(self) -> Iterator[float]:
+        """Give the waits between tries: agents that lost one server must not come back at once."""
+        return waits(*_BACK_OFF_S, spread=0.25, chance=self._jitter)
 
     async def wait_connected(self) -> None:
         """Return when there is a connection; lets others run in any case."""
@@ -427,16 +443,20 @@ class BusConnection:
         # What it has to say comes as errors; its own lines would be written over a screen.
         logging.getLogger("nats").addHandler(logging.NullHandler())
         logging.getLogger("nats").propagate = False
+        logging.getLogger("asyncio").addFilter(_no_news)
         address = self._address
         link = _Link(_guarded(Client, encrypted=address.is_encrypted)())
         options: dict[str, Any] = {}
         if address.credentials:
             options["user_credentials"] = address.credentials
+        if address.is_encrypted:
+            options["tls"] = _tls(address)
         try:
             with anyio.fail_after(2 * len(address.servers) * _CONNECT_S + 1):
                 await link.client.connect(
                     list(address.servers),
                     name=self._name,
+                    inbox_prefix=self._inbox,
                     error_cb=link.note,
                     closed_cb=link.closed,
                     allow_reconnect=False,
@@ -475,18 +495,20 @@ class BusConnection:
         if isinstance(error, nats.js.errors.APIError):
             return _of_jetstream(error, where)
         text = self._address.scrub(str(error)).removeprefix("nats: ").strip("'")
+        if told := _of_another_kind(error, self._address):
+            return BusError(f"{where}{told}")
         match error:
             case nats.errors.NoRespondersError():
-                return NoAnswerError(f"{where}: nobody listens there")
+                return NobodyListensError(f"{where}: nobody listens there")
             case nats.js.errors.NoStreamResponseError():
-                return NoAnswerError(f"{where}: no stream takes that: it was deleted")
+                return NobodyListensError(f"{where}: no stream takes that: it was deleted")
             case nats.errors.ConnectionClosedError():
                 return BusLostError(f"{where}: {link.why}")
-            case ssl.SSLError():
-                return BusError(f"{where}: TLS: {error.reason or text}")
             case TimeoutError() if link.refusal:
-                # Without a permission the server does not answer, and says so beside it.
-                return BusError(f"{where} refuses: {self._address.scrub(link.refusal)}")
+                # Without a permission the server does not answer, and says so beside it: of this,
+                # and not of what is late some other time.
+                refusal, link.refusal = link.refusal, ""
+                return BusError(f"{where} refuses: {self._address.scrub(refusal)}")
             case TimeoutError():
                 return NoAnswerError(f"{where}: no answer in time")
             case OSError():
@@ -638,7 +660,13 @@ class _Link:
             if message.reply:
                 await self.client.publish(message.reply, reply)
 
-        await self.client.subscribe(subject, cb=take)
+        # What waits is bounded: of a flood the client drops what comes beyond, and tells nobody.
+        await self.client.subscribe(
+            subject,
+            cb=take,
+            pending_msgs_limit=_REQUESTS_WAITING,
+            pending_bytes_limit=_REQUESTS_WAITING * LONGEST_COMMAND,
+        )
 
 
 def _of_jetstream(error: "APIError", where: str) -> BusError:
@@ -651,7 +679,72 @@ def _of_jetstream(error: "APIError", where: str) -> BusError:
         return NoAnswerError(f"{where}: JetStream is not ready yet")
     if isinstance(error, ServiceUnavailableError):
         return BusError(f"{where} has no JetStream: start it with `nats-server -js`")
+    if error.err_code == _NO_ROOM:
+        least = LEAST_EVENTS_BYTES >> 30
+        return BusError(
+            f"{where} has no room for events: its JetStream's max_file_store leaves less than "
+            f"{least} GB"
+        )
     return BusError(f"{where} refuses: {error.description or error.code}")
+
+
+def _of_another_kind(error: Exception, address: BusAddress) -> str:
+    """Return what follows on the address where something else is there than what it names: other
+    TLS, or no NATS; empty where that is not it."""
+    told = _of_tls(error, address)
+    if told:
+        return f": TLS: {told}"
+    return " answers, and not as a NATS server does" if _is_no_nats(error) else ""
+
+
+def _of_tls(error: Exception, address: BusAddress) -> str:
+    """Return what is wrong with TLS; empty where it is not TLS."""
+    import nats.errors
+
+    tls = tls_error((error,))
+    if tls is not None:
+        own, has_own = "--bus-certificate", bool(address.certificate)
+        return tls_words(tls, authority="--bus-ca", own=own, has_own=has_own)
+    if isinstance(error, nats.errors.SecureConnWantedError):
+        return "the server speaks none there"
+    ended = isinstance(error, BrokenPipeError | ConnectionResetError | ssl.SSLError)
+    if ended and address.is_encrypted and not address.certificate:
+        # Of TLS 1.3 a server says so only when all is agreed on, and may end it without a word.
+        return "the server ended it; it may want a certificate of ours, --bus-certificate"
+    return ""
+
+
+def _is_no_nats(error: Exception) -> bool:
+    """Whether what came is nothing that a NATS server says: nats-py reads it as it comes, and fails
+    at what it finds."""
+    words = str(error).lower()
+    if isinstance(error, OSError) or "permissions" in words:
+        return False
+    odd = (TypeError, ValueError, AttributeError, KeyError, asyncio.LimitOverrunError)
+    return isinstance(error, odd) or "info message" in words
+
+
+def _no_news(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio warns of at the end of each connection whose TLS began later than it,
+    which is how NATS begins it: standard error is the screen's."""
+    return "eof_received() has no effect" not in record.msg
+
+
+def _tls(address: BusAddress) -> ssl.SSLContext:
+    """Return whom we believe, and what we show.
+
+    Raises:
+        BusLostError: a file is not what it was when it was looked at. Certificates are renewed:
+            it may be there again in a moment.
+    """
+    try:
+        context = ssl.create_default_context(cafile=address.authority or None)
+        if address.certificate:
+            context.load_cert_chain(address.certificate, password=no_password)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BusLostError(f"the files of TLS for the bus cannot be used now: {why}") from None
+    return context
 
 
 def _guarded(client: "type[Client]", *, encrypted: bool) -> "type[Client]":
@@ -708,10 +801,11 @@ async def _ensure(link: _Link) -> None:
         duplicate_window=_DUPLICATES_S,
     )
     buckets = (
-        _bucket_config(PLACES_BUCKET, "who probes where", age_s=PRESENCE_TTL_S),
-        _bucket_config(HELLOS_BUCKET, "the newest engine of each place"),
+        _bucket_config(PLACES_BUCKET, "who probes where", most_mb=4, age_s=PRESENCE_TTL_S),
+        _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
         _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
         _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
+        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told"),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -722,15 +816,32 @@ async def _ensure(link: _Link) -> None:
             with suppress(BadRequestError):
                 try:
                     await link.stream.add_stream(config)
-                except APIError as error:
-                    if config is not events or error.err_code != _NO_ROOM:
+                except TimeoutError:
+                    if "stream.create" not in link.refusal.lower():
                         raise
-                    await link.stream.add_stream(config, max_bytes=LEAST_EVENTS_BYTES)
+                    if name == f"KV_{PAGERS_BUCKET}":
+                        # Of a bus that was made without one: whoever has something to call with
+                        # calls, as without a bus.
+                        continue
+                    # Who may will make it: that is waited for.
+                    raise NoAnswerError(
+                        f"the bus has no stream {name} yet, and this user may not make it: "
+                        "`llmtop --bus` as one who may makes all that is needed"
+                    ) from None
+                except APIError as error:
+                    if error.err_code != _NO_ROOM:
+                        raise
+                    # Little is ever in a bucket; where no room is left to be promised, no bound is.
+                    least = LEAST_EVENTS_BYTES if config is events else -1
+                    await link.stream.add_stream(config, max_bytes=least)
             await link.stream.stream_info(name)
 
 
-def _bucket_config(name: str, what: str, *, age_s: float = 0.0) -> "StreamConfig":
-    """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream."""
+def _bucket_config(
+    name: str, what: str, *, most_mb: int = 64, age_s: float = 0.0
+) -> "StreamConfig":
+    """Return a bucket as nats-py's `create_key_value` makes it, in the terms of its stream, but
+    with a bound, and without roll-ups: by one header whoever may set one key would delete all."""
     from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
     return StreamConfig(
@@ -739,8 +850,9 @@ def _bucket_config(name: str, what: str, *, age_s: float = 0.0) -> "StreamConfig
         subjects=[f"$KV.{name}.>"],
         max_msgs_per_subject=1,
         max_age=age_s,
+        max_bytes=most_mb << 20,
         duplicate_window=min(age_s, _DUPLICATES_S) or _DUPLICATES_S,
-        allow_rollup_hdrs=True,
+        allow_rollup_hdrs=False,
         allow_direct=True,
         deny_delete=True,
         # A bucket that is full refuses; it never forgets what somebody set.

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from probes.kit.child_environment import child_environment
 from probes.kit.trust import UntrustedError, judge_executable
 
 COMMAND_SECONDS: Final = 10.0
@@ -102,7 +103,7 @@ def _run_kept(
             stdout=stdout,
             stderr=subprocess.DEVNULL,
             pass_fds=(status_end,) if input_end < 0 else (status_end, input_end),
-            env=None if environ is None else dict(environ),
+            env=child_environment(os.environ) if environ is None else dict(environ),
             start_new_session=True,
         )
     except OSError as error:
@@ -220,7 +221,7 @@ def _run_unkept(
         ended = subprocess.run(  # noqa: S603 - an argv list of the user's own, without a shell
             list(argv),
             input=given,
-            env=None if environ is None else dict(environ),
+            env=child_environment(os.environ) if environ is None else dict(environ),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=seconds,

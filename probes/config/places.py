@@ -9,7 +9,7 @@ path of harmless characters.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -102,12 +102,24 @@ def check_place(name: str, option: str = "--place") -> str:
     return name
 
 
+def is_place(name: str) -> bool:
+    """Return whether a place may have that name."""
+    return _PLACE.fullmatch(name) is not None
+
+
 def routes_at(routes: tuple[Route, ...], place: str) -> tuple[Route, ...]:
     """Return the routes as they are probed from a place."""
     return tuple(
         msgspec.structs.replace(route, name=f"{route.name}@{place}", place=place)
         for route in routes
     )
+
+
+def known_as(name: str, known: Iterable[str]) -> str:
+    """Return what to add where no route is named so, but one of that name at a place is shown on
+    screens: what the settings call it; empty where that is not it."""
+    shared = name.rpartition("@")[0]
+    return f"; in the settings it is {shared}" if shared in known else ""
 
 
 def config_at(config: Config, *places: str) -> Config:

@@ -16,6 +16,7 @@ from probes.config.errors import Problems, dotted
 from probes.config.fields import named_variable
 from probes.config.key_command import run_key_command
 from probes.config.keys import is_header_value, key_complaint
+from probes.kit.child_environment import note_secret
 from probes.kit.short_figures import counted
 
 _AUTHORIZATION: Final = "Authorization"
@@ -45,6 +46,8 @@ def resolve_headers(
     """Return the request headers of every route, secrets filled in, by route name.
 
     Commands that several routes share run once, those that fail too. This blocks until they end.
+    Whatever is started later has none of these secrets in its environment; the commands themselves
+    may make one key of another.
 
     Raises:
         ConfigError: a variable is not set, or a command failed; all of them, one line each.
@@ -79,7 +82,17 @@ def resolve_headers(
             with _noted(problems, route, "api_key_cmd"):
                 headers[_AUTHORIZATION] = _BEARER + _key_of(printed(route.api_key_cmd))
     problems.raise_if_any()
+    note_variables(config.routes)
+    for secret in secret_values(resolved):
+        note_secret(secret)
     return resolved
+
+
+def note_variables(routes: Iterable[Route]) -> None:
+    """Let no program that is started from here on have the variables that hold keys of routes."""
+    for route in routes:
+        named = [*map(named_variable, route.headers.values()), route.api_key_env]
+        note_secret("", *filter(None, named))
 
 
 @contextmanager

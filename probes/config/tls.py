@@ -105,8 +105,13 @@ def check_authorities(
         for route in routes
         if read_url(route.base_url).is_tls
     )
-    if not any(trusting):
-        return
+    if any(trusting):
+        check_authorities_of(environ, problems)
+
+
+def check_authorities_of(environ: Mapping[str, str], problems: Problems) -> None:
+    """Note what is wrong with SSL_CERT_FILE and SSL_CERT_DIR, where somebody trusts what they
+    name."""
     file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if file:
         complaint = _complaint(file, is_certificate=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 from probes.config.fields import named_variable
 from probes.config.urls import Url, UrlError, read_url
+from probes.kit.child_environment import note_secret
 
 _ROUTE_EXAMPLE: Final = "https://api.example.com/v1"
 _EXAMPLE: Final = "https://alerts.example.com/hook"
@@ -31,10 +32,12 @@ def webhook_url(setting: str, environ: Mapping[str, str]) -> Url:
     """
     variable = named_variable(setting)
     if variable is None:
+        note_secret(setting)
         return _webhook_url(setting)
     value = environ.get(variable, "").strip()
     if not value:
         raise UrlError("is not set")
+    note_secret(value, variable)
     return _webhook_url(value)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from probes.config import Route
 from probes.control.evidence import LONGEST_EVIDENCE_S
 from probes.control.knobs import KNOBS, MAX_BURST
+from probes.events import DoubtKind
 
 
 class _EngineCommand(
@@ -42,6 +43,8 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """All that the route wanted was leased: more comes soon, and until then it waits in silence."""
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
+    doubt_kind: DoubtKind = "unknown"
+    """Of what kind that is."""
 
 
 class PacePart(msgspec.Struct, frozen=True):
@@ -203,6 +206,11 @@ class WatchText(_EngineCommand, frozen=True, kw_only=True, tag="watch_text"):
     route: str = ""
 
 
+class Lift(_EngineCommand, frozen=True, kw_only=True, tag="lift"):
+    """Let the budgets count from what is known, where only their emergency part may be spent. The
+    run does that itself: no engine is told."""
+
+
 class MarkTime(_EngineCommand, frozen=True, kw_only=True, tag="mark"):
     """Put a note on the timeline."""
 
@@ -227,6 +235,7 @@ Command: TypeAlias = (
     | EndCoolDown
     | Thicken
     | AcceptUsual
+    | Lift
     | WatchText
     | MarkTime
     | Stop

@@ -19,7 +19,7 @@ import msgspec
 from probes.config import Route
 from probes.control.commands import Adapt, Command, EndCoolDown, Pause, SetKnob, WatchText
 from probes.control.knobs import KNOBS
-from probes.events import Event, Held, KnobKind
+from probes.events import Event, Held, KnobKind, RouteInfo
 from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import seconds
 
@@ -128,6 +128,18 @@ def wanted_of(routes: tuple[Route, ...]) -> Wanted:
         }
     )
     return Wanted(configured, configured)
+
+
+def wanted_of_reported(info: RouteInfo) -> WantedRoute:
+    """Return what a hello says of a route, where it is probed for somebody else."""
+    return WantedRoute(
+        float(info.concurrency),
+        info.interval,
+        float(info.max_tokens),
+        info.paused,
+        rate=info.rate if info.pace != "interval" else None,
+        adaptive=info.adaptive,
+    )
 
 
 class KnobChange(NamedTuple):

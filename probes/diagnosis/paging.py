@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from probes.config.goals import P95_SHARE, cap_of, e2e_goal_s
+from probes.board.good_probe import e2e_goal_of, is_within_goals, lasted_s
+from probes.config.goals import P95_SHARE
 from probes.diagnosis.places import PlaceTimes
 from probes.events import (
     AttemptFinished,
@@ -41,7 +42,7 @@ from probes.events import (
     Tick,
 )
 from probes.events.spoken_of import speaks_of
-from probes.kit.clock import NS_PER_S, seconds
+from probes.kit.clock import seconds
 from probes.kit.short_figures import counted, lasting
 from probes.stats.tokens import seconds_per_token
 
@@ -100,16 +101,12 @@ class JudgedProbe:
 
     def is_good(self, info: RouteInfo) -> bool:
         """Return whether it is ok and within every goal that judges a single probe."""
-        dearest = info.goal_cost_usd_per_probe
-        return not (
-            self.failed
-            or (dearest is not None and (self.cost_usd or 0.0) > dearest)
-            or (self.ttft_s is not None and self.ttft_s > info.goal_ttft_s)
-            or (
-                self.e2e_s is not None
-                and self.e2e_goal_s is not None
-                and self.e2e_s > self.e2e_goal_s
-            )
+        return not self.failed and is_within_goals(
+            info,
+            ttft_s=self.ttft_s,
+            e2e_s=self.e2e_s,
+            e2e_goal=self.e2e_goal_s,
+            cost_usd=self.cost_usd,
         )
 
 
@@ -121,14 +118,9 @@ def judged_probe(event: ProbeFinished, info: RouteInfo) -> JudgedProbe | None:
     return JudgedProbe(
         at_ns=event.at_ns,
         failed=event.outcome != "ok",
-        ttft_s=_lasted_s(event.started_ns, event.first_token_ns) if is_timed else None,
-        e2e_s=_lasted_s(event.started_ns, event.done_ns) if is_timed else None,
-        e2e_goal_s=e2e_goal_s(
-            info.goal_e2e_s,
-            cap_of(event.cohort) or info.max_tokens,
-            is_own=info.goal_e2e_set,
-            configured_cap=info.max_tokens,
-        ),
+        ttft_s=lasted_s(event.started_ns, event.first_token_ns) if is_timed else None,
+        e2e_s=lasted_s(event.started_ns, event.done_ns) if is_timed else None,
+        e2e_goal_s=e2e_goal_of(info, event.cohort),
         cost_usd=event.cost_usd,
     )
 
@@ -384,7 +376,3 @@ def _is_plain(harm: Harm) -> bool:
 
 def _misses_p95(beyond: int, among: int) -> bool:
     return beyond >= _FEWEST_BEYOND and beyond > _SHARE_BEYOND * among
-
-
-def _lasted_s(started_ns: int, ended_ns: int | None) -> float | None:
-    return None if ended_ns is None else (ended_ns - started_ns) / NS_PER_S

@@ -57,7 +57,11 @@ class RetryPolicy:
         )
 
     def _back_off_s(self, number: int) -> float:
-        """Return our own wait: 0.5 s doubling to 8 s, less up to a quarter at random."""
+        """Return our own wait: 0.5 s doubling to 8 s, less up to a quarter at random.
+
+        Unlike `probes.kit.back_off` by the number of the try, which is told with it, and never more
+        than is said: a user waits for this one.
+        """
         doubled_s: float = FIRST_BACK_OFF_S * 2.0 ** min(number - 1, 10)
         return min(doubled_s, LONGEST_BACK_OFF_S) * (1 - JITTER * self._random.random())
 

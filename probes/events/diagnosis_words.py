@@ -10,14 +10,17 @@ them neutralises.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, tzinfo
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from probes.events.parts import Act, Advice, Cause, Evidence, FigureName, KnobKind
-from probes.events.stream import Diagnosis
-from probes.kit.short_figures import NO_FIGURE, count, counted, lasting
+from probes.events.stream import Diagnosis, SeenBefore
+from probes.kit.clock import NS_PER_S
+from probes.kit.short_figures import NO_FIGURE, count, counted, lasting, local_moment
 
 _MOST_NAMED: Final = 3
 """Routes of one incident that are named; of the rest there is the number."""
+_DAY_S: Final = 86_400
 _FEW: Final = 20
 """Up to so many, `3 of 12` says more than a percentage does."""
 _MOST_WORDS: Final = 80
@@ -220,14 +223,19 @@ def who_words(routes: Sequence[str], between: str = " ") -> str:
 def hit_words(diagnosis: Diagnosis) -> str:
     """Return whom an incident hits, as `who_words`; what is seen from several places is named by
     the names that it has at all of them."""
+    return who_words(hit_names(diagnosis))
+
+
+def hit_names(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the names of whom an incident hits; of several places those that they share."""
     if len(diagnosis.places) < 2:
-        return who_words(diagnosis.routes)
+        return diagnosis.routes
     ends = tuple(f"@{place}" for place in diagnosis.places)
     shared = (
         next((name.removesuffix(end) for end in ends if name.endswith(end)), name)
         for name in diagnosis.routes
     )
-    return who_words(tuple(dict.fromkeys(shared)))
+    return tuple(dict.fromkeys(shared))
 
 
 def scope_words(diagnosis: Diagnosis) -> str:
@@ -431,6 +439,50 @@ def since_words(moment: str, lasted_s: float) -> str:
         lasted_s: seconds since then.
     """
     return f"since {moment} ({lasting(lasted_s)})"
+
+
+def often_words(times: int, since: str, typical_s: float | None, last: str) -> str:
+    """Return how often something was seen: `seen 3 times since 12 Oct, median 40m, last on 29 Nov`.
+
+    Args:
+        times: how often.
+        since: day of the first.
+        typical_s: median of how long they took; None where that is not known.
+        last: when the last was: `on 29 Nov`, `3 days ago`.
+    """
+    if times == 1:
+        long = "" if typical_s is None else f", for {lasting(typical_s)}"
+        return f"seen once, {last}{long}"
+    long = "" if typical_s is None else f", median {lasting(typical_s)}"
+    return f"seen {counted(times, 'time')} since {since}{long}, last {last}"
+
+
+def past_words(seen: SeenBefore, now_ns: int, zone: tzinfo | None = None) -> Parted:
+    """Return how often what is wrong was seen before, whole and in fewer words.
+
+    Args:
+        seen: what was found.
+        now_ns: the present, in Unix ns.
+        zone: time zone of the days; None is the machine's own.
+    """
+    ago_s = max(0, now_ns - seen.last_wall_ns) / NS_PER_S
+    last = f"{counted(ago_s // _DAY_S, 'day') if ago_s >= 2 * _DAY_S else lasting(ago_s)} ago"
+    first, now = local_moment(seen.first_wall_ns, zone), local_moment(now_ns, zone)
+    since = NO_FIGURE
+    if first is not None and now is not None:
+        since = day_words(first, now.year)
+        if first.date() == now.date():
+            since = f"{first:%H:%M}"
+    whole = often_words(seen.times, since, seen.typical_s, last)
+    few = "once," if seen.times == 1 else f"{seen.times}×, last"
+    return whole, f"seen {few} {last}"
+
+
+def day_words(day: date, year: int) -> str:
+    """Return a day as people say it, the year only where it is not the one that is given: `12 Oct`,
+    `12 Oct 2025`."""
+    said = f"{day.day} {day:%b}"
+    return said if day.year == year else f"{said} {day.year}"
 
 
 def recovery_words(moment: str, lasted_s: float, was: str = "ill") -> str:

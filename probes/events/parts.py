@@ -90,6 +90,10 @@ ClockSource: TypeAlias = Literal["kernel", "user"]
 LOCAL: Final = "local."
 """Begins the reason of an exchange that ended for what this machine has too little of."""
 
+DoubtKind: TypeAlias = Literal["unknown", "new", "away"]
+"""What is in doubt of the budgets: `unknown`: what was spent is not known, until somebody says that
+what is known is all; `new`: the same of a book that places have just begun to share, which ends by
+itself within seconds; `away`: where the budgets stand cannot be used, and nobody can lift that."""
 Shortage: TypeAlias = Literal["", "descriptors", "memory", "buffers", "ports", "threads"]
 """What this machine has too little of to send probes; empty where it has enough of all."""
 
@@ -494,6 +498,8 @@ class BudgetState(Record, frozen=True, kw_only=True):
     limit_usd: float | None = None
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
+    doubt_kind: DoubtKind = "unknown"
+    """Of what kind that is; it says nothing where there is none."""
 
 
 class Evidence(Record, frozen=True, kw_only=True):

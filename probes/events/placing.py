@@ -36,6 +36,7 @@ from probes.events.stream import (
     Preview,
     ProbeFinished,
     Reference,
+    SeenBefore,
     Tick,
     Usual,
 )
@@ -181,6 +182,7 @@ _MOVES: Final[Mapping[type[Event], Callable[[Any, str, int], Event]]] = {
     Diagnosis: _since,
     Usual: _at,
     Reference: _at,
+    SeenBefore: _at,
     Alert: _alert,
     Tick: _tick,
     Batch: _of_the_place,

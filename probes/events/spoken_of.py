@@ -12,7 +12,18 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from probes.events.parts import RouteInfo
-from probes.events.stream import Batch, Gap, Held, Hello, Notice, PlaceReport, Tick
+from probes.events.stream import (
+    Alert,
+    Batch,
+    Diagnosis,
+    Gap,
+    Held,
+    Hello,
+    Notice,
+    PlaceReport,
+    SeenBefore,
+    Tick,
+)
 
 OfAPlace: TypeAlias = Hello | Tick | Batch | Gap | Held | Notice | PlaceReport
 """Events that say whose they are."""
@@ -21,6 +32,14 @@ OfAPlace: TypeAlias = Hello | Tick | Batch | Gap | Held | Notice | PlaceReport
 def speaks_of(event: OfAPlace, info: RouteInfo) -> bool:
     """Return whether an event is about a route, as far as its place goes."""
     return not event.place or event.place == info.place
+
+
+def tells_of(seen: SeenBefore, what: Diagnosis | Alert) -> bool:
+    """Return whether what was seen before was so of what is wrong: it has the cause, and a route.
+
+    It goes by no id: an agent tells it of incidents that have ids of its own.
+    """
+    return seen.cause == what.cause and not set(seen.routes).isdisjoint(what.routes)
 
 
 def routes_after(known: Iterable[RouteInfo], hello: Hello) -> tuple[RouteInfo, ...]:

@@ -411,6 +411,12 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 
+    def merely_recovers(self, before: "Diagnosis") -> bool:
+        """Return whether this says nothing new beside the word `before` but that some routes are
+        well again: they recover one by one, and what is left says how it ends, not what it was."""
+        same = (before.cause, before.state) == (self.cause, self.state)
+        return same and set(self.routes) < set(before.routes)
+
 
 class Alert(Record, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """Somebody is to be told, once; and once more, with the same id, that it is over.
@@ -490,6 +496,27 @@ class Reference(Record, frozen=True, kw_only=True, tag_field="type", tag="refere
     e2e_s: tuple[float, ...] = ()
 
 
+class SeenBefore(Record, frozen=True, kw_only=True, tag_field="type", tag="seen_before"):
+    """What is wrong was wrong before, by the history of whoever tells it.
+
+    It comes within some seconds of the diagnosis that it is about, and again where that changes its
+    mind. As `reference` it is derived of nothing in the stream: a replay folds it as it is.
+    """
+
+    at_ns: int
+    cause: Cause
+    """That of the diagnosis."""
+    routes: tuple[str, ...]
+    """Those of the diagnosis, sorted: it was seen before of at least one of them."""
+    times: int
+    """How often; what several runs saw of one incident counts once."""
+    first_wall_ns: int
+    """Onset of the first, Unix ns."""
+    last_wall_ns: int
+    typical_s: float | None = None
+    """Median of how long they took; None where that is known of none."""
+
+
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Each second: clocks, health and counts. Its absence is itself a reading."""
 
@@ -554,6 +581,7 @@ Event: TypeAlias = (
     | Diagnosis
     | Usual
     | Reference
+    | SeenBefore
     | Alert
     | Tick
     | Batch
@@ -578,6 +606,7 @@ DURABLE_TYPES: Final = (
     Diagnosis,
     Usual,
     Reference,
+    SeenBefore,
     Alert,
     Tick,
 )

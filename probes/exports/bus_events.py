@@ -43,12 +43,13 @@ from probes.bus.presence import PlaceTakenError
 from probes.events import Event
 from probes.exports.recorded_lives import Missing, RecordedLife, forget_life, recorded_chunks
 from probes.exports.unsent import EngineLife, EventChunk, UnsentEvents
+from probes.kit.back_off import waits
 from probes.kit.clock import Clock, seconds
 from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
 
 _AGAIN_S: Final = (0.2, 5.0)
-"""Before a message that was refused is tried again, doubling up to the second."""
+"""Before a message that was refused is tried again, at first and at last."""
 _KEPT_S: Final = 150.0
 """A server writes its files through to the disk each two minutes (`sync_interval`)."""
 _KEPT_BYTES: Final = 8 << 20
@@ -209,7 +210,7 @@ class BusEvents:
         Raises:
             PlaceTakenError: somebody else sends for the place by now.
         """
-        wait_s = _AGAIN_S[0]
+        tries = waits(*_AGAIN_S)
         while True:
             await self._bus.wait_connected()
             try:
@@ -223,8 +224,7 @@ class BusEvents:
                 self._last = None
                 if not isinstance(error, BusLostError | WrongRevisionError):
                     await self._refused(error)
-                    await self._clock.sleep(wait_s)
-                    wait_s = min(2 * wait_s, _AGAIN_S[1])
+                    await self._clock.sleep(next(tries))
             else:
                 if self._is_refused:
                     self._is_refused = False

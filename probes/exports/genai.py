@@ -19,6 +19,8 @@ from probes.exports.metrics import REASONS
 
 OPT_IN_VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 OPT_IN: Final = "gen_ai_latest_experimental"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.0"
+"""Says of which release the known names are, so that a receiver may translate them."""
 
 SECONDS_BUCKETS: Final = (
     *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),

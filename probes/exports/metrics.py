@@ -17,24 +17,26 @@ from probes.events import Outcome
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 TTFT_BUCKETS: Final = (
-    *(0.025, 0.05, 0.1, 0.2, 0.3, 0.45),
+    *(0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.3, 0.45),
     # The bands of the default goal: great, fine, slow.
     *(0.6, 1.0, 1.5),
-    *(2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0),
+    *(2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0),
 )
-"""Seconds: from a server at hand to the time that an attempt waits at most by default."""
+"""Seconds: from a server on this machine to twice what an attempt waits at most by default: a probe
+waits for its failed attempts, too. None is more than twice the one before: a quantile is read as if
+all between two of them were spread evenly."""
 DURATION_BUCKETS: Final = (
-    *(0.1, 0.25, 0.5, 1.0),
+    *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
     # The same of E2E: 0.6, 1 and 1.5 times 3 s.
     *(1.8, 3.0, 4.5),
-    *(6.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0),
+    *(6.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0),
 )
-"""Seconds: up to the time that an attempt may take by default."""
+"""Seconds: up to twice the time that an attempt may take by default."""
 TOKEN_BUCKETS: Final = (
-    *(0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.02, 0.025),
-    *(0.033, 0.05, 0.075, 0.1, 0.2, 0.5),
+    *(0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.02, 0.025),
+    *(0.033, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0),
 )
-"""Seconds a token: 1,000 tokens a second to 2."""
+"""Seconds a token: 2,000 tokens a second to 1."""
 
 OTHER: Final = "other"
 """Stands for whatever is not on the allow-list of its label."""
@@ -239,7 +241,8 @@ METRICS: Final[tuple[MetricFamily, ...]] = (
         "llmtop_budget_used_tokens",
         "gauge",
         ("route", "place"),
-        "Tokens of a budget that the last hour used; the overall budget has no route.",
+        "Tokens of a budget that the last hour used, at all places that share it; "
+        "the overall budget has no route.",
     ),
     MetricFamily(
         "llmtop_budget_limit_tokens",

@@ -10,7 +10,6 @@ Rule 4: who folds and who reads are two threads: both hold the lock, for as shor
 
 import threading
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, get_args
 
@@ -53,8 +52,6 @@ from probes.exports.open_probes import OpenProbes
 from probes.kit.clock import NS_PER_S, seconds
 from probes.stats.tokens import seconds_per_token
 
-_GAPS_KEPT: Final = 32
-"""More than lie within the longest probe."""
 _INCIDENTS_KEPT: Final = 2_000
 _ROUTES_KEPT: Final = 2_000
 """Routes with their model and place that have series of their own; what was counted stays counted,
@@ -62,6 +59,19 @@ and other places may name others each time. Any more are `other`."""
 _BUILDS_KEPT: Final = 64
 _LONGEST_LABEL: Final = 200
 _ROUTE_LABELS: Final = ("route", "model", "place")
+_OF_NOW: Final = tuple(
+    metric
+    for metric in METRICS
+    if metric.kind == "gauge"
+    and metric.name.startswith(
+        (
+            *("llmtop_requests_in_flight", "llmtop_concurrency_target"),
+            *("llmtop_oldest_request_age", "llmtop_budget_", "llmtop_engine_"),
+        )
+    )
+    and metric.name != "llmtop_engine_last_tick_timestamp_seconds"
+)
+"""What each tick tells anew; not when the last one came, which says since when nothing is known."""
 _CAUSES: Final = frozenset(get_args(Cause))
 _SKIPS: Final = frozenset(get_args(SkipReason))
 _HELD: Final = frozenset(get_args(HeldReason))
@@ -106,7 +116,6 @@ class MetricsFold:
         self._all: set[Where] = set()
         """All that have series."""
         self._open = OpenProbes()
-        self._gaps: dict[str, deque[tuple[int, int]]] = {}
         self._skipped: dict[tuple[str, str], int] = {}
         """By route and reason, as the engine counts them since it began."""
         self._drops: dict[str, int] = {}
@@ -170,6 +179,7 @@ class MetricsFold:
         if not event.place:
             self._own_place = places.pop() if len(places) == 1 else ""
         self._count("llmtop_engine_starts_total", self._at(event.place), 1)
+        self._begin(("place",), self._at(event.place))
         there = {info.name for info in routes_after(self._routes.values(), event)}
         for name in self._routes.keys() - there:
             self._forget_gauges(self._where.pop(name))
@@ -221,12 +231,13 @@ class MetricsFold:
             if value is not None:
                 self._values[goal][where] = value
         self._values["llmtop_route_info"][_info_labels(where, info)] = 1.0
-        # From 0 on: a rate of a counter that begins at 1 misses its first.
-        for counter in METRICS:
-            if counter.kind == "counter" and counter.labels == _ROUTE_LABELS:
-                self._count(counter.name, where, 0)
+        self._begin(_ROUTE_LABELS, where)
         for outcome in OUTCOMES:
             self._count("llmtop_probes_total", (*where, outcome), 0)
+        self._count("llmtop_attempts_total", (*where, "ok", ""), 0)
+        self._spread_of("llmtop_probe_duration_seconds", (*where, "ok"))
+        if info.streamed:
+            self._spread_of("llmtop_time_to_first_token_seconds", (*where, "ok"))
 
     def _forget_gauges(self, where: Where) -> None:
         """A route is probed no longer, or another model has come under its name: what was said of
@@ -259,16 +270,16 @@ class MetricsFold:
             self._open.probe(event).planned = event.retry.reason or OTHER
         if outcome == "throttled":
             self._count("llmtop_throttled_attempts_total", (*where, _limit_hit(event.reason)), 1)
-        if event.stalls:
-            self._count("llmtop_stalls_total", where, event.stalls)
         for counter, more in (
+            ("llmtop_stalls_total", event.stalls),
             ("llmtop_input_tokens_total", event.input_tokens),
             ("llmtop_cached_input_tokens_total", event.cached_tokens),
             ("llmtop_output_tokens_total", event.output_tokens),
             ("llmtop_reasoning_tokens_total", event.reasoning_tokens),
             ("llmtop_cost_usd_total", event.cost_usd),
         ):
-            if more:
+            # Other places and edited recordings may say anything: what counts never goes back.
+            if more is not None and more > 0:
                 self._count(counter, where, more)
         if outcome != "cancelled" and not event.flagged:
             per_token_s = seconds_per_token(event)
@@ -283,7 +294,7 @@ class MetricsFold:
             return
         labels = (*where, event.outcome)
         self._count("llmtop_probes_total", labels, 1)
-        is_measured = not event.flagged and self._engine_ran(info.place, event)
+        is_measured = self._open.is_measured(event, info.place)
         goal_s = e2e_goal_of(info, event.cohort)
         if is_good_probe(event, info, goal_s, is_measured=is_measured):
             self._count("llmtop_good_probes_total", where, 1)
@@ -292,7 +303,8 @@ class MetricsFold:
         if felt_s is not None:
             self._spread("llmtop_time_to_first_token_seconds", labels, felt_s)
         ended_ns = event.at_ns if event.done_ns is None else event.done_ns
-        self._spread("llmtop_probe_duration_seconds", labels, seconds(ended_ns - event.started_ns))
+        lasted_s = max(0.0, seconds(ended_ns - event.started_ns))
+        self._spread("llmtop_probe_duration_seconds", labels, lasted_s)
 
     def _limit(self, event: LimitReading) -> None:
         where = self._where.get(event.route)
@@ -333,14 +345,20 @@ class MetricsFold:
 
     def _gap(self, event: Gap) -> None:
         labels = self._at(event.place)
-        gaps = self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT))
-        gaps.append((event.started_ns, event.at_ns))
+        self._open.slept(event)
         self._count("llmtop_engine_gaps_total", labels, 1)
         lasted_s = max(0.0, seconds(event.at_ns - event.started_ns))
         self._count("llmtop_engine_gap_seconds_total", labels, lasted_s)
 
     def _place(self, event: PlaceReport) -> None:
         self._values["llmtop_place_heard"][event.place,] = float(event.state == "heard")
+        if event.state == "heard":
+            return
+        # It would stand still and look well, while nobody knows how things are there.
+        for metric in _OF_NOW:
+            series, at = self._values[metric.name], metric.labels.index("place")
+            for labels in [labels for labels in series if labels[at] == event.place]:
+                del series[labels]
 
     def _fault(self, event: Fault) -> None:
         where = self._where.get(event.route)
@@ -421,18 +439,29 @@ class MetricsFold:
         routes all have it."""
         return (place or self._own_place,)
 
+    def _begin(self, names: tuple[str, ...], labels: Labels) -> None:
+        """Let the counters with these labels begin, from 0 on: a rate of one that begins at 1
+        misses its first."""
+        for counter in METRICS:
+            if counter.kind == "counter" and counter.labels == names:
+                self._count(counter.name, labels, 0)
+
     def _count(self, name: str, labels: Labels, more: float) -> None:
         series = self._values[name]
         series[labels] = series.get(labels, 0.0) + more
 
     def _spread(self, name: str, labels: Labels, value: float) -> None:
-        buckets = METRIC[name].buckets
+        spread = self._spread_of(name, labels)
+        spread.counts[bisect_left(METRIC[name].buckets, value)] += 1
+        spread.sum += value
+
+    def _spread_of(self, name: str, labels: Labels) -> HistogramCounts:
+        """Return what a histogram holds of a series, which begins with nothing."""
         series = self._spreads[name]
         spread = series.get(labels)
         if spread is None:
-            spread = series[labels] = HistogramCounts(len(buckets))
-        spread.counts[bisect_left(buckets, value)] += 1
-        spread.sum += value
+            spread = series[labels] = HistogramCounts(len(METRIC[name].buckets))
+        return spread
 
     def _enter(self, name: str, entered: Iterable[Labels]) -> None:
         for labels in entered:
@@ -446,11 +475,6 @@ class MetricsFold:
     def _all_where(self, routes: Iterable[str]) -> list[Where]:
         """Return the labels of routes that are known; none at all where none is named."""
         return [self._where[name] for name in routes if name in self._where] or [("", "", "")]
-
-    def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
-        # What names no place is said of all of them.
-        gaps = (*self._gaps.get(place, ()), *(self._gaps.get("", ()) if place else ()))
-        return not any(began < event.at_ns and event.started_ns < ended for began, ended in gaps)
 
 
 def _reason(reason: str) -> str:

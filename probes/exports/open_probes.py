@@ -1,17 +1,22 @@
 """What the end of a probe needs to know of it, for whoever exports probes whole.
 
-Rule: memory is bounded, whatever comes: of more probes than `OPEN_KEPT` the oldest is forgotten.
+Rule 1: memory is bounded, whatever comes: of more probes than `OPEN_KEPT` the oldest is forgotten.
+Rule 2: what a probe took is measured where its stamps hold and its engine ran all the time, as on
+the board.
 """
 
+from collections import deque
 from typing import Final, TypeAlias
 
-from probes.events import AttemptFinished, AttemptStarted, FirstToken, ProbeFinished
+from probes.events import AttemptFinished, AttemptStarted, FirstToken, Gap, ProbeFinished
 from probes.kit.clock import seconds
 
 _OfAProbe: TypeAlias = AttemptStarted | FirstToken | AttemptFinished
 
 OPEN_KEPT: Final = 8_192
 """Probes that have begun and not ended: twice what an engine is built for."""
+_GAPS_KEPT: Final = 32
+"""Of a place: more than lie within the longest probe."""
 
 
 class OpenProbe:
@@ -47,6 +52,8 @@ class OpenProbes:
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], OpenProbe] = {}
         """By route, too: engines of two places number their probes alike."""
+        self._gaps: dict[str, deque[Gap]] = {}
+        """By place, the newest times that its engine did not run."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -64,3 +71,15 @@ class OpenProbes:
     def ended(self, event: ProbeFinished) -> OpenProbe:
         """Return a probe and forget it; one of which nothing is known where it is not."""
         return self._open.pop((event.route, event.probe), None) or OpenProbe()
+
+    def slept(self, event: Gap) -> None:
+        """Take a time that an engine did not run."""
+        self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT)).append(event)
+
+    def is_measured(self, event: ProbeFinished, place: str) -> bool:
+        """Return whether what a probe at a place took was measured."""
+        # What names no place is said of all of them.
+        gaps = (*self._gaps.get(place, ()), *(self._gaps.get("", ()) if place else ()))
+        return not event.flagged and not any(
+            gap.started_ns < event.at_ns and event.started_ns < gap.at_ns for gap in gaps
+        )

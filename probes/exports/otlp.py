@@ -2,8 +2,9 @@
 
 Rule 1: who gives us events only queues them. A thread of ours makes metrics and spans of them, the
 SDK's own sends metrics, and another one of ours sends spans: a receiver that hangs holds up itself.
-Rule 2: metrics are sums that grow, so what a receiver misses the next export tells it. Spans wait
-in a bounded queue; those that find no place, or are not taken, are lost, counted and told.
+Rule 2: metrics are sums that grow, so what a receiver misses the next export tells it; where the
+environment wants deltas in their place, those that are not taken are lost, counted and told. Spans
+wait in a bounded queue; those that find no place, or are not taken, are lost, counted and told.
 Rule 3: stamps are moved to wall time by one constant a probe, the newest that its place has told:
 every span is as long as what it tells of.
 Rule 4: nothing is followed elsewhere (no redirects), little is read of an answer, and nothing that
@@ -27,6 +28,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.metrics import Counter, Histogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     MetricExportResult,
     MetricsData,
     PeriodicExportingMetricReader,
@@ -43,6 +45,7 @@ from probes.events import (
     AttemptFinished,
     Event,
     FirstToken,
+    Gap,
     Hello,
     ProbeFinished,
     RouteInfo,
@@ -50,8 +53,9 @@ from probes.events import (
 )
 from probes.events.placing import offset_of
 from probes.exports import genai
-from probes.exports.aside import Aside, Report, WorkError
 from probes.exports.open_probes import OpenProbe, OpenProbes
+from probes.exports.otlp_environment import check_environment
+from probes.kit.aside import Aside, Report, WorkError
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
@@ -71,6 +75,9 @@ _ATTEMPTS_KEPT: Final = 16
 """Of a probe: more than the retries that can be set."""
 _LEAVING_S: Final = 2.0
 """What a receiver has to take the last of a run."""
+_LONGEST_S: Final = 30.0
+"""What a receiver has for one request in all, however it fills that: three times what the SDK waits
+for each part of it."""
 _ANSWER_BYTES: Final = 64 << 10
 """As much as is read of an answer: a receiver has little to say."""
 _LADDER: Final = (
@@ -78,7 +85,7 @@ _LADDER: Final = (
     "last_token",
 )
 """Stamps of an attempt that become events of its span."""
-_TAKEN: Final = (Hello, Tick, FirstToken, AttemptFinished, ProbeFinished)
+_TAKEN: Final = (Hello, Tick, FirstToken, Gap, AttemptFinished, ProbeFinished)
 _HEADERS_VARIABLES: Final = (
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
@@ -139,13 +146,39 @@ class _Session(requests.Session):
         super().__init__()
         self.why = ""
         """Of the last request; empty where it was taken."""
+        self._sending: threading.Thread | None = None
         # A loopback address is always reached directly, whatever proxies the environment names.
         self.trust_env = not receiver.is_loopback
         # Nor are passwords of ~/.netrc for it, which requests would send unasked.
         self.auth = _as_it_is
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send one request; raise where it cannot be, or is sent elsewhere."""
+        """Send one request; raise where it cannot be, is sent elsewhere, or has no end.
+
+        A receiver that sends a byte now and then meets each of requests' time-outs: it is left
+        alone then, and nothing more is sent until it has done with that.
+        """
+        if self._sending is not None and self._sending.is_alive():
+            raise requests.Timeout(self.why)
+        outcome: list[requests.Response | Exception] = []
+
+        def send() -> None:
+            try:
+                outcome.append(self._send_now(method, url, *args, **kwargs))
+            except Exception as error:  # it is raised below, where somebody waits for it
+                outcome.append(error)
+
+        self._sending = threading.Thread(target=send, name="otlp", daemon=True)
+        self._sending.start()
+        self._sending.join(_LONGEST_S)
+        if not outcome:
+            self.why = "no answer in time"
+            raise requests.Timeout(self.why)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def _send_now(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs |= {"allow_redirects": False, "stream": True}
         try:
             answer = super().request(method, url, *args, **kwargs)
@@ -192,12 +225,16 @@ def _why(error: Exception) -> str:
 
 
 class _Metrics(OTLPMetricExporter):
-    """Sends metrics, and says once when they are not taken, until they are."""
+    """Sends metrics, and says once when they are not taken, and once when they are again."""
 
     def __init__(self, receiver: Receiver, report: Report) -> None:
         self._own_session = _Session(receiver)
         super().__init__(endpoint=receiver.metrics, session=self._own_session)
         self._shown, self._report, self._told = receiver.shown, report, ""
+        asked = (self._preferred_temporality or {}).values()
+        self._are_deltas = AggregationTemporality.DELTA in asked
+        self._missed = 0
+        """Exports that were not taken since one was."""
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
@@ -205,13 +242,26 @@ class _Metrics(OTLPMetricExporter):
         """Send all metrics once."""
         result = super().export(metrics_data, timeout_millis, **kwargs)
         if result is MetricExportResult.SUCCESS:
-            self._told = ""
-        else:
-            why = self._own_session.why or "not in time"
-            if why != self._told:
-                self._told = why
-                self._report(f"--otlp {self._shown}: metrics are not taken: {why}")
+            if self._missed:
+                self._report(f"--otlp {self._shown}: metrics are taken again{self._lost()}")
+            self._told, self._missed = "", 0
+            return result
+        self._missed += 1
+        why = self._own_session.why or "not in time"
+        if why != self._told:
+            self._told = why
+            self._report(f"--otlp {self._shown}: metrics are not taken: {why}")
         return result
+
+    def ended(self) -> None:
+        """Say at the end what no export will tell any more."""
+        if self._missed and (lost := self._lost()):
+            self._report(f"--otlp {self._shown} ends{lost}")
+
+    def _lost(self) -> str:
+        if not self._are_deltas:
+            return ""
+        return f": those of {counted(self._missed, 'export')} are lost, for they are deltas"
 
 
 class OtlpExport:
@@ -225,12 +275,18 @@ class OtlpExport:
         traces: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Begin; `report` takes what a person should read, from any thread."""
+        """Begin; `report` takes what a person should read, from any thread.
+
+        Raises:
+            OtlpEnvironmentError: the SDK would be told what it cannot read.
+        """
+        check_environment(environ)
         _silence()
         self._report, self._shown = report, receiver.shown
         resource = _resource(environ)
         interval_ms = None if environ.get(_INTERVAL_VARIABLE) else EXPORT_S * 1e3
-        reader = PeriodicExportingMetricReader(_Metrics(receiver, report), interval_ms)
+        self._metrics = _Metrics(receiver, report)
+        reader = PeriodicExportingMetricReader(self._metrics, interval_ms)
         self._provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         self._instruments = _Instruments(self._provider, latest=genai.wants_latest(environ))
         self._spans = _Spans(receiver, resource, report) if traces else None
@@ -271,6 +327,7 @@ class OtlpExport:
     def _shut_down(self) -> None:
         try:
             self._provider.shutdown()
+            self._metrics.ended()
         except Exception as error:  # it raises what its readers did, as a list of texts
             self._report(f"--otlp {self._shown} ends: {neutralise(str(error), 200)}")
 
@@ -282,6 +339,8 @@ class OtlpExport:
                 self._greeted(event)
             elif isinstance(event, FirstToken):
                 self._open.probe(event).answered(event)
+            elif isinstance(event, Gap):
+                self._open.slept(event)
             elif isinstance(event, AttemptFinished):
                 self._attempt_finished(event)
             elif isinstance(event, ProbeFinished):
@@ -320,7 +379,7 @@ class OtlpExport:
             return
         told = genai.with_model(attributes, probe.served)
         # What we cancelled says nothing of the route, and stamps that do not hold nothing at all.
-        if event.outcome != "cancelled" and not event.flagged:
+        if event.outcome != "cancelled" and self._open.is_measured(event, info.place):
             ended_ns = event.at_ns if event.done_ns is None else event.done_ns
             error = genai.error_type(event.outcome, event.reason)
             self._instruments.lasted(told, seconds(ended_ns - event.started_ns), error)
@@ -335,7 +394,8 @@ class _Instruments:
     """The metrics, under the names that are asked for."""
 
     def __init__(self, provider: MeterProvider, *, latest: bool) -> None:
-        meter = provider.get_meter("llmtop", __version__)
+        schema_url = None if latest else genai.SCHEMA_URL
+        meter = provider.get_meter("llmtop", __version__, schema_url)
 
         def histogram(name: str, unit: str, about: str) -> Histogram:
             buckets: Sequence[float] = genai.SECONDS_BUCKETS if unit == "s" else genai.TOKEN_BUCKETS
@@ -419,7 +479,7 @@ class _Spans:
         )
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(_Ended(self._ended.append))
-        self._tracer = provider.get_tracer("llmtop", __version__)
+        self._tracer = provider.get_tracer("llmtop", __version__, schema_url=genai.SCHEMA_URL)
         self._flushed_s = time.monotonic()
 
     def tell(
@@ -581,7 +641,9 @@ def _resource(environ: Mapping[str, str]) -> Resource:
 
 
 def _silence() -> None:
-    """Keep what the SDK logs off the terminal, which is the screen's; we say it ourselves."""
-    logger = logging.getLogger("opentelemetry")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    """Keep what the SDK logs off the terminal, which is the screen's; we say it ourselves. What it
+    sends by logs whole URLs where an answer is garbage."""
+    for name in ("opentelemetry", "urllib3"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False

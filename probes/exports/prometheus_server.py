@@ -35,9 +35,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from probes.events import Event
-from probes.exports.aside import Aside, Report
 from probes.exports.metrics import METRICS, MetricFamily
 from probes.exports.metrics_fold import HistogramCounts, Labels, MetricsFold
+from probes.kit.aside import Aside, Report
 from probes.kit.listen import ListenAddress
 
 QUEUED_MOST: Final = 10_000

@@ -35,6 +35,7 @@ from probes.handover.facts import (
 from probes.handover.words import (
     advice_in_words,
     against_words,
+    before_words,
     blame_words,
     done_words,
     effect_words,
@@ -189,6 +190,8 @@ def _head(facts: Facts) -> Pairs:
     rows.append(("From" if record is None else "Since", since_words(facts)))
     rows.append(("How long", lasted_words(facts)))
     if record is not None:
+        if before := before_words(facts):
+            rows.append(("Before it", before))
         rows.append(("Whose side", blame_words(record)))
         if felt := felt_words(facts):
             rows.append(("What it felt like", felt))

@@ -20,12 +20,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
-from probes.board.views import Happening, RouteState, RouteView, Snapshot
-from probes.config.goals import cap_of, e2e_goal_s
+from probes.board.good_probe import e2e_goal_of, is_good_probe
+from probes.board.views import Happening, IncidentView, RouteState, RouteView, Snapshot
 from probes.events import (
     Alert,
     AttemptFinished,
-    Diagnosis,
     Event,
     Gap,
     Health,
@@ -328,25 +327,12 @@ class _Reading:
     def _is_good(self, probe: ProbeFinished) -> bool:
         """Whether it ended ok, within every goal; as the board judges it."""
         info = self._infos.get(probe.route)
-        if probe.outcome != "ok" or info is None:
+        if info is None:
             return probe.outcome == "ok"
-        most_usd = info.goal_cost_usd_per_probe
-        if most_usd is not None and (probe.cost_usd or 0.0) > most_usd:
-            return False
         gaps = (gap for gap in self._gaps if speaks_of(gap, info))
-        if probe.flagged or any(gap.at_ns > probe.started_ns for gap in gaps):
-            return True  # its times are not to be trusted
-        goal_s = e2e_goal_s(
-            info.goal_e2e_s,
-            cap_of(probe.cohort) or info.max_tokens,
-            is_own=info.goal_e2e_set,
-            configured_cap=info.max_tokens,
-        )
-        timed = ((probe.first_token_ns, info.goal_ttft_s), (probe.done_ns, goal_s))
-        return all(
-            stamp is None or goal is None or seconds(stamp - probe.started_ns) <= goal
-            for stamp, goal in timed
-        )
+        is_measured = not (probe.flagged or any(gap.at_ns > probe.started_ns for gap in gaps))
+        goal_s = e2e_goal_of(info, probe.cohort)
+        return is_good_probe(probe, info, goal_s, is_measured=is_measured)
 
     def facts(
         self,
@@ -361,7 +347,7 @@ class _Reading:
         # What was said before the stretch knows when it was named.
         records |= {record.word.id: record for record in known if _touches(record, stretch)}
         for view in snapshot.incidents:
-            records.setdefault(view.diagnosis.id, _record_of(view.diagnosis, self._anchor_ns))
+            records.setdefault(view.diagnosis.id, _record_of(view, self._anchor_ns))
         told = records.pop(incident, None)
         hit = frozenset(() if told is None else told.routes)
         slice_ns = _slice_ns(stretch)
@@ -460,8 +446,9 @@ def _touches(record: IncidentRecord, stretch: Stretch) -> bool:
     return record.since_ns <= stretch.end_ns and end_ns >= stretch.begin_ns
 
 
-def _record_of(word: Diagnosis, anchor_ns: int) -> IncidentRecord:
+def _record_of(view: IncidentView, anchor_ns: int) -> IncidentRecord:
     """Return what is known of an incident that was first spoken of before the stretch."""
+    word = view.diagnosis
     return IncidentRecord(
         word,
         word.since_ns,
@@ -469,6 +456,7 @@ def _record_of(word: Diagnosis, anchor_ns: int) -> IncidentRecord:
         routes=word.routes,
         causes=[(word.since_ns, word.cause)],
         anchor_ns=anchor_ns,
+        seen=view.seen,
     )
 
 

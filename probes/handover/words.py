@@ -18,6 +18,7 @@ from probes.events.diagnosis_words import (
     advice_words,
     evidence_words,
     fresh_words,
+    past_words,
     scope_words,
     what_words,
 )
@@ -159,6 +160,16 @@ def head_words(facts: Facts) -> str:
 def seen_words(word: Diagnosis) -> str:
     """Return what is wrong, and of several places from which it is seen."""
     return ", ".join(filter(None, (what_words(word), scope_words(word))))
+
+
+def before_words(facts: Facts) -> str:
+    """Return how often it was seen before, as that was told while it stood; empty where nobody
+    did."""
+    record = facts.incident
+    if record is None or record.seen is None:
+        return ""
+    told, _ = past_words(record.seen, facts.wall_ns(record.since_ns), UTC)
+    return told
 
 
 def since_words(facts: Facts) -> str:
@@ -421,6 +432,7 @@ def summary_words(facts: Facts) -> str:
     parts = [
         f"{head_words(facts)}.",
         f"Since {since_words(facts)}; {lasted_words(facts)}.",
+        *([f"Before: {before}."] if (before := before_words(facts)) else []),
         f"On whose side: {blame_words(record)}.",
         f"Probes: {lost_words(facts)}.",
         *([f"Felt: {felt}."] if (felt := felt_words(facts)) else []),

@@ -11,6 +11,7 @@ Rule 4. Slots go after `SLOT_DAYS`, everything after `max_days`, and the oldest 
 where there is no room: what was deleted is used again, and given back to the disk.
 """
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -29,6 +30,7 @@ from probes.history.records import (
     COUNTS,
     DIGESTS,
     HOUR_S,
+    HOUR_SLOTS,
     SLOT_S,
     PastIncident,
     RouteIdentity,
@@ -46,18 +48,19 @@ SLOT_DAYS: Final = 60
 """Days after which ten minutes are not looked at one by one any more."""
 BUSY_S: Final = 5.0
 """How long a write waits for another run's; in a thread of its own."""
-_APPLICATION: Final = 0x6C6C6D74
+APPLICATION: Final = 0x6C6C6D74
 """Tells our files from other databases: `llmt`."""
+_AGAIN_S: Final = 0.02
 _PAGE_BYTES: Final = 8_192
 """Rows are some 450 bytes, and lie by route and time: what a month reads lies together."""
 _MEND_S: Final = 10.0
 _DAY_S: Final = 86_400
-_HOUR_SLOTS: Final = HOUR_S // SLOT_S
 _ROOM: Final = 0.97
 """Share of the bound that is left in use when it was passed, so that not each write must delete."""
 _INCIDENTS_KEPT: Final = 50_000
 _GIVEN_BACK: Final = 2_000
 """Pages that are given back to the disk at once."""
+_NO_FILE: Final = "it is not a regular file"
 _BROKEN_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
 _WHOLE: Final = ", ".join(f"{name} INTEGER NOT NULL" for name in COUNTS)
@@ -90,7 +93,7 @@ CREATE TABLE reference (
     + _ROWS.format(table="hour", whole=_WHOLE, packed=_PACKED)
 )
 _COLUMNS: Final = ("series", "at", "life", *COUNTS, "usd", *DIGESTS)
-_HELD: Final = ", ".join((*COUNTS, "usd", *DIGESTS))
+HELD: Final = ", ".join((*COUNTS, "usd", *DIGESTS))
 _UPSERT: Final = (  # names of ours, and a `?` for each value
     "INSERT INTO {table} VALUES ("  # noqa: S608
     + ", ".join("?" * len(_COLUMNS))
@@ -177,7 +180,7 @@ class HistoryFile:
         Raises:
             HistoryError: it cannot be written now.
         """
-        if told.slots or told.incidents or told.references:
+        if told.slots or told.incidents or told.references or told.hours:
             self._do(lambda connection: self._write(connection, told))
 
     def retain(self, *, max_mb: float, max_days: float) -> None:
@@ -186,29 +189,40 @@ class HistoryFile:
 
     def _write(self, connection: sqlite3.Connection, told: Told) -> None:
         with _changing(connection):
+            rows = [
+                _values(
+                    self._series_id(connection, key.route, key.cohort),
+                    key.slot,
+                    self._life_id(connection, key.life),
+                    row,
+                )
+                for key, row in told.hours.items()
+            ]
+            connection.executemany(_UPSERT.format(table="hour"), rows)
             hours: set[tuple[int, int, int]] = set()
             rows = []
             for key, row in told.slots.items():
                 series = self._series_id(connection, key.route, key.cohort)
                 life = self._life_id(connection, key.life)
                 rows.append(_values(series, key.slot, life, row))
-                hours.add((series, key.slot // _HOUR_SLOTS, life))
+                hours.add((series, key.slot // HOUR_SLOTS, life))
             connection.executemany(_UPSERT.format(table="slot"), rows)
             connection.executemany(
                 _UPSERT.format(table="hour"),
                 (_values(*hour, _hour(connection, *hour)) for hour in sorted(hours)),
             )
             for incident in told.incidents:
+                found = connection.execute("SELECT told FROM incident WHERE id = ?", (incident.id,))
+                known = [msgspec.json.decode(told, type=PastIncident) for (told,) in found]
                 # A part of a recording may end before the incident did: what is known stays.
-                connection.execute(
-                    "INSERT INTO incident VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                    " SET since = excluded.since, ended = excluded.ended, cause = excluded.cause,"
-                    " told = excluded.told WHERE excluded.ended IS NOT NULL OR ended IS NULL",
-                    (
-                        *(incident.id, incident.since_s, incident.ended_s, incident.cause),
-                        msgspec.json.encode(incident).decode(),
-                    ),
-                )
+                if all(one.knows_no_more_than(incident) for one in known):
+                    connection.execute(
+                        "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?)",
+                        (
+                            *(incident.id, incident.since_s, incident.ended_s, incident.cause),
+                            msgspec.json.encode(incident).decode(),
+                        ),
+                    )
             for route, reference in told.references:
                 series = self._series_id(connection, route, reference.cohort)
                 connection.execute(
@@ -321,13 +335,18 @@ class HistoryFile:
         """Return the slots of ten minutes in the place of the hours. Raises HistoryError."""
         return self._rows("slot", SLOT_S, series, begin_s, end_s)
 
-    def incidents(self, begin_s: float) -> list[PastIncident]:
-        """Return the incidents that were on after a time, in order. Raises HistoryError."""
+    def incidents(self, begin_s: float, cause: str = "") -> list[PastIncident]:
+        """Return the incidents that were on after a time, of one cause or of any, in order.
+
+        Raises:
+            HistoryError: it cannot be read now.
+        """
 
         def read(connection: sqlite3.Connection) -> list[PastIncident]:
             rows = connection.execute(
-                "SELECT told FROM incident WHERE coalesce(ended, since) >= ? ORDER BY since, id",
-                (begin_s,),
+                "SELECT told FROM incident WHERE coalesce(ended, since) >= ?"
+                " AND ? IN ('', cause) ORDER BY since, id",
+                (begin_s, cause),
             )
             return [msgspec.json.decode(told, type=PastIncident) for (told,) in rows]
 
@@ -356,7 +375,7 @@ class HistoryFile:
             n = len(COUNTS)
             for one in series:
                 rows = connection.execute(
-                    f"SELECT at, {_HELD} FROM {table}"  # noqa: S608 - names of ours
+                    f"SELECT at, {HELD} FROM {table}"  # noqa: S608 - names of ours
                     " WHERE series = ? AND at >= ? AND at < ? ORDER BY at",
                     (one, -(-begin_s // span_s), -(-end_s // span_s)),
                 )
@@ -393,7 +412,8 @@ class HistoryFile:
 
     def _cannot(self, error: Exception) -> str:
         why = (isinstance(error, OSError) and error.strerror) or plainly(str(error))
-        return f"the history {self._path} cannot be used: {why}"
+        remedy = _remedy(error, self._path.parent)
+        return f"the history {self._path} cannot be used: {why}" + (remedy and f": {remedy}")
 
     def _opened(self) -> sqlite3.Connection:
         """Return the database that is at the path now."""
@@ -402,6 +422,9 @@ class HistoryFile:
         if self._connection is None:
             if self._writes:
                 self._make()
+            elif not self._path.is_file():
+                # SQLite would call a folder an I/O error.
+                raise OSError(_NO_FILE if self._path.exists() else "there is no such file")
             self._inode = _inode_of(self._path)
             self._connection = self._connect()
         return self._connection
@@ -414,7 +437,7 @@ class HistoryFile:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError("it is not a regular file")
+                raise OSError(_NO_FILE)
             if status.st_mode & 0o077 and os.name == "posix":
                 os.fchmod(descriptor, 0o600)
         finally:
@@ -430,11 +453,27 @@ class HistoryFile:
             check_same_thread=False,
         )
         try:
-            self._check(connection)
+            deadline = time.monotonic() + BUSY_S
+            while not self._is_checked(connection, is_last=time.monotonic() > deadline):
+                time.sleep(_AGAIN_S)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _is_checked(self, connection: sqlite3.Connection, *, is_last: bool) -> bool:
+        """Check it; return False where another run is at it just now.
+
+        Of two that make a file at one instant SQLite turns one away at once, however long it is to
+        wait: it would wait for a journal that the other is replacing.
+        """
+        try:
+            self._check(connection)
+        except sqlite3.OperationalError as error:
+            if is_last or not _is_busy(error):
+                raise
+            return False
+        return True
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Make sure that it is a history of this schema; make one of an empty file."""
@@ -450,12 +489,12 @@ class HistoryFile:
             if not self._writes:
                 raise EmptyHistoryError(f"the history {self._path} is empty")
             self._create(connection)
-        elif application != _APPLICATION:
+        elif application != APPLICATION:
             raise BrokenHistoryError(f"{self._path} is a database of something else")
         elif version > VERSION:
             raise NewerHistoryError(
                 f"the history {self._path} was written by a newer llmtop (schema {version}; this"
-                f" one knows {VERSION}), and is left as it is"
+                f" one knows {VERSION}), and is left as it is: upgrade llmtop, or move it away"
             )
         if self._writes:
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -472,7 +511,7 @@ class HistoryFile:
                 return  # another run has made it meanwhile
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _set_aside(self, broken: Exception) -> None:
@@ -494,8 +533,8 @@ class HistoryFile:
         except OSError as error:
             raise HistoryError(self._cannot(error)) from error
         self.news.append(
-            f"{broken}: kept as {aside}, a new one is begun; `llmtop history import` of"
-            " recordings brings back what they tell"
+            f"{broken}: kept as {aside}, a new one is begun; `llmtop history import {aside}`"
+            " brings back what can be read of it, and of recordings what they tell"
         )
 
 
@@ -509,11 +548,11 @@ def _inode_of(path: Path) -> tuple[int, int] | None:
 
 def _hour(connection: sqlite3.Connection, series: int, hour: int, life: int) -> SlotRow:
     """Return an hour, made of its slots."""
-    first = hour * _HOUR_SLOTS
+    first = hour * HOUR_SLOTS
     n = len(COUNTS)
     found = connection.execute(
-        f"SELECT {_HELD} FROM slot WHERE series = ? AND life = ? AND at >= ? AND at < ?",  # noqa: S608
-        (series, life, first, first + _HOUR_SLOTS),
+        f"SELECT {HELD} FROM slot WHERE series = ? AND life = ? AND at >= ? AND at < ?",  # noqa: S608
+        (series, life, first, first + HOUR_SLOTS),
     ).fetchall()
     return SlotRow(
         summed(held[:n] for held in found),
@@ -546,6 +585,25 @@ def _changing(connection: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def _remedy(error: Exception, folder: Path) -> str:
+    """Return what a person can do where a file cannot be used; empty where that is not known."""
+    code = getattr(error, "sqlite_errorcode", -1)
+    number = error.errno if isinstance(error, OSError) else None
+    if code & 0xFF == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on its disk"
+    if _is_busy(error):
+        return "another program holds it, and must let it go"
+    may_not = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+    if code & 0xFF in may_not or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"let this user write in {folder}, or name another state folder by XDG_STATE_HOME"
+    return ""
+
+
+def _is_busy(error: Exception) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", -1)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _is_broken(error: Exception) -> bool:

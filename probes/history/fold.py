@@ -13,13 +13,17 @@ reads the same stream, now or later, gives it the same.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from probes.events import (
     AttemptFinished,
     Diagnosis,
     Event,
+    Gap,
     Hello,
     ProbeFinished,
     Reference,
@@ -42,13 +46,15 @@ from probes.kit.clock import NS_PER_S
 from probes.stats.digest import Digest
 from probes.stats.tokens import seconds_per_token
 
-KINDS: Final = (Hello, Tick, AttemptFinished, ProbeFinished, Diagnosis)
+KINDS: Final = (Hello, Tick, Gap, AttemptFinished, ProbeFinished, Diagnosis)
 """Events that it has a need of."""
 _OPEN_SLOTS: Final = 2
 """Of a route and cohort; see rule 3."""
 _COHORTS_OPEN: Final = 8
 """Of a route at once: shapes of a mix, and a knob that turns the answer cap."""
 _INCIDENTS_OPEN: Final = 1_000
+_GAPS_KEPT: Final = 32
+"""Of a place: more than lie within the longest probe."""
 _LONGEST_TEXT: Final = 300
 _PLACE: Final = {name: at for at, name in enumerate(COUNTS)}
 _PROBES, _OK, _CANCELLED = _PLACE["probes"], _PLACE["probes_ok"], _PLACE["probes_cancelled"]
@@ -82,12 +88,14 @@ class _Slot:
 class _Route:
     """One route as the last `hello` of its place announced it."""
 
-    __slots__ = ("cohorts", "identity", "info", "life")
+    __slots__ = ("cohorts", "identity", "info", "last_s", "life")
 
     def __init__(self, info: RouteInfo, life: str) -> None:
         self.info = info
         self.identity = identity_of(info)
         self.life = life
+        self.last_s = 0.0
+        """Unix time of what was heard of it last."""
         self.cohorts: dict[str, list[_Slot]] = {}
         """Open slots of each, the newest last."""
 
@@ -99,6 +107,8 @@ class HistoryFold:
         self._routes: dict[str, _Route] = {}
         self._places: dict[str, tuple[int, bool]] = {}
         """By place, what makes Unix time of its stamps, in ns, and whether that is settled."""
+        self._gaps: dict[str, deque[Gap]] = {}
+        """By place, the newest times that its engine did not run."""
         self._clock = ("", "")
         self._closed: dict[SlotKey, SlotRow] = {}
         self._incidents: dict[str, PastIncident] = {}
@@ -127,6 +137,8 @@ class HistoryFold:
             self._greet(event)
         elif isinstance(event, Diagnosis):
             self._diagnosed(event)
+        elif isinstance(event, Gap):
+            self._gaps.setdefault(event.place, deque(maxlen=_GAPS_KEPT)).append(event)
 
     def told(self) -> Told:
         """Return all that has changed since it was asked last; open slots as they stand."""
@@ -137,8 +149,19 @@ class HistoryFold:
                     if slot.is_new:
                         slot.is_new = False
                         slots[self._key(route, cohort, slot)] = slot.row()
+        self._see_what_goes_on()
         changed, self._changed = self._changed, {}
         return Told(slots, tuple(changed.values()))
+
+    def _see_what_goes_on(self) -> None:
+        """Note of incidents that are open that they still are: this run may be killed."""
+        for name, one in self._incidents.items():
+            if one.ended_s is None:
+                hit = (self._routes.get(route) for route in one.routes)
+                seen_s = max((route.last_s for route in hit if route is not None), default=0.0)
+                if seen_s > one.seen_s:
+                    open_one = msgspec.structs.replace(one, seen_s=seen_s)
+                    self._incidents[name] = self._changed[name] = open_one
 
     def identities(
         self, references: Iterable[Reference]
@@ -159,7 +182,9 @@ class HistoryFold:
         if self._clock != (clock := (hello.clock_name, hello.boot_id)):
             # Who judges begins anew, too, and counts incidents from one.
             self._clock = clock
+            self._see_what_goes_on()
             self._incidents.clear()
+            self._gaps.clear()
         announced = {info.name: info for info in hello.routes}
         if hello.place and not hello.life:
             # Who came in the middle does not know which life it hears, nor what was kept of it
@@ -184,8 +209,8 @@ class HistoryFold:
         counts = slot.counts
         counts[_ATTEMPTS] += 1
         counts[_PLACE[event.outcome]] += 1
-        if event.retry is not None:
-            counts[_RETRIES] += 1
+        # As the run's own report counts them: those that were made, not those that were planned.
+        counts[_RETRIES] += event.attempt > 0
         if event.input_tokens is not None:
             counts[_INPUT] += _believed(event.input_tokens)
             counts[_INPUT_COUNTED] += 1
@@ -211,53 +236,64 @@ class HistoryFold:
         slot.counts[_PROBES] += 1
         is_ok = event.outcome == "ok"
         slot.counts[_OK] += is_ok
-        if event.flagged:
+        info = self._routes[event.route].info
+        if event.flagged or not self._engine_ran(info.place, event):
             return
-        if event.first_token_ns is not None and self._routes[event.route].info.streamed:
+        if event.first_token_ns is not None and info.streamed:
             slot.ttft.add(max(0, event.first_token_ns - event.started_ns) / NS_PER_S)
         if is_ok and event.done_ns is not None:
             slot.e2e.add(max(0, event.done_ns - event.started_ns) / NS_PER_S)
+
+    def _engine_ran(self, place: str, event: ProbeFinished) -> bool:
+        """Whether it did all the time that a probe took, its waits between attempts included."""
+        # What names no place is said of all of them.
+        return not any(
+            gap.started_ns < event.at_ns and event.started_ns < gap.at_ns
+            for name in {place, ""}
+            for gap in self._gaps.get(name, ())
+        )
+
+    def incident_of(self, event: Diagnosis) -> PastIncident:
+        """Return what is wrong by now as it would be remembered, with all that it ever hit."""
+        known = self._incidents.get(event.id)
+        anchor_ns = self._anchor_of(event.routes)
+        hit = [self._routes[name] for name in event.routes if name in self._routes]
+        routes = {*event.routes, *(known.routes if known else ())}
+        names = {route.identity.name for route in hit} or set(event.routes)
+        return PastIncident(
+            id=known.id if known else _incident_id(event, anchor_ns),
+            cause=event.cause,
+            names=tuple(sorted(names | set(known.names if known else ()))),
+            scope=self._scope(routes),
+            routes=tuple(sorted(routes)),
+            since_s=(event.since_ns + anchor_ns) / NS_PER_S,
+            seen_s=(event.at_ns + anchor_ns) / NS_PER_S,
+            size=event.size,
+            text=event.text[:_LONGEST_TEXT],
+        )
 
     def _diagnosed(self, event: Diagnosis) -> None:
         known = self._incidents.get(event.id)
         if known is None and event.state != "named":
             return  # what was only perhaps so is nothing to remember
-        anchor_ns = self._anchor_of(event.routes)
         if event.state in ("named", "perhaps"):
-            hit = [self._routes[name] for name in event.routes if name in self._routes]
-            routes = {*event.routes, *(known.routes if known else ())}
-            names = {route.identity.name for route in hit} or set(event.routes)
-            incident = PastIncident(
-                id=known.id if known else _incident_id(event, anchor_ns),
-                cause=event.cause,
-                names=tuple(sorted(names | set(known.names if known else ()))),
-                scope=self._scope(hit) if hit else "",
-                routes=tuple(sorted(routes)),
-                since_s=(event.since_ns + anchor_ns) / NS_PER_S,
-                size=event.size,
-                text=event.text[:_LONGEST_TEXT],
-            )
+            same = known is not None and event.cause == known.cause
+            if known is not None and same and set(event.routes) < set(known.routes):
+                return  # routes recover one by one: what is left says less than what it was
+            incident = self.incident_of(event)
         elif known is not None:
-            ended_s = (event.at_ns + anchor_ns) / NS_PER_S
-            incident = PastIncident(
-                id=known.id,
-                cause=known.cause,
-                names=known.names,
-                scope=known.scope,
-                routes=known.routes,
-                since_s=known.since_s,
-                ended_s=ended_s,
-                size=known.size,
-                text=known.text,
-            )
+            ended_s = (event.at_ns + self._anchor_of(event.routes)) / NS_PER_S
+            incident = msgspec.structs.replace(known, ended_s=ended_s)
         else:
             return
         self._incidents[event.id] = self._changed[event.id] = incident
         if len(self._incidents) > _INCIDENTS_OPEN:
             del self._incidents[next(iter(self._incidents))]
 
-    def _scope(self, hit: list[_Route]) -> str:
-        """Return from where an incident is seen, of the places where its routes are probed."""
+    def _scope(self, routes: Iterable[str]) -> str:
+        """Return from where an incident was seen, of the places where its routes are probed: of all
+        that it ever hit, for they recover one by one."""
+        hit = [self._routes[name] for name in routes if name in self._routes]
         names = {route.identity.name for route in hit}
         probed = {
             route.info.place for route in self._routes.values() if route.identity.name in names
@@ -284,7 +320,7 @@ class HistoryFold:
         if route is None:
             return None
         wall_ns = at_ns + self._anchor_at(route.info.place)
-        self._last_s = wall_ns / NS_PER_S
+        self._last_s = route.last_s = wall_ns / NS_PER_S
         number = wall_ns // (SLOT_S * NS_PER_S)
         kept = route.cohorts.get(cohort)
         if kept is not None and kept[-1].number == number:  # nearly always

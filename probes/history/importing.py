@@ -2,9 +2,12 @@
 
 Rule 1. Only the lines that the fold has a need of are decoded; the others are looked at by their
 first bytes, which is what lets gigabytes be read.
-Rule 2. A run's parts are read together and in order, each run by a fold of its own. What its run
-has written already is written over by the same, so nothing is doubled however often it is read.
-Rule 3. A line that cannot be read costs itself, a file that cannot be read costs itself, and both
+Rule 2. A run's parts are read together and in order, each run by a fold of its own, and those that
+lie beside one that is named are read with it: of a slot that two parts share each by itself knows a
+half, and the smaller half would be lost. What its run has written already is written over by the
+same, so nothing is doubled however often it is read.
+Rule 3. Another history is taken as it is, where it is named: of another machine, or one that broke.
+Rule 4. A line that cannot be read costs itself, a file that cannot be read costs itself, and both
 are told.
 """
 
@@ -17,11 +20,12 @@ import msgspec
 from probes.events import SCHEMA_VERSION, Event, Hello, decode_event
 from probes.history.database import HistoryFile
 from probes.history.fold import KINDS, HistoryFold
-from probes.history.records import SLOT_S
+from probes.history.records import HOUR_SLOTS, SLOT_S, Told
+from probes.history.salvage import UnreadableHistoryError, is_database, kept_in
 from probes.kit.open_regular import open_regular
 from probes.kit.short_figures import counted
-from probes.store.recording_files import RECORDING_NAME, part_number
-from probes.store.recording_reader import LONGEST_LINE
+from probes.store.recording_files import RECORDING_NAME
+from probes.store.recording_reader import LONGEST_LINE, parts_beside
 
 _HEADS: Final = tuple(b'{"type":"%s"' % str(kind.__struct_config__.tag).encode() for kind in KINDS)
 _READ_BYTES: Final = 4 << 20
@@ -82,7 +86,10 @@ class _Import:
             fold = HistoryFold()
             for path in run:
                 try:
-                    self._read(path, fold)
+                    if is_database(path):
+                        self._absorb(path)
+                    else:
+                        self._read(path, fold)
                 except OSError as error:
                     self._report(f"{path}: {error.strerror or error}; left out")
                 except _OtherSchemaError as error:
@@ -118,12 +125,28 @@ class _Import:
         else:
             self._report(f"{path}: no line of it is an event: no recording of llmtop; left out")
 
+    def _absorb(self, path: Path) -> None:
+        """Take another history. Raises HistoryError where this one cannot be written."""
+        if self._history.path.exists() and path.samefile(self._history.path):
+            self._report(f"{path}: it is the history itself; left out")
+            return
+        try:
+            for told in kept_in(path, self._report):
+                self._keep(told)
+        except UnreadableHistoryError as error:
+            self._report(f"{error}; left out")
+        else:
+            self._files += 1
+
     def _write(self, fold: HistoryFold) -> None:
-        told = fold.told()
+        self._keep(fold.told())
+
+    def _keep(self, told: Told) -> None:
         self._history.write(told)
-        self._written += len(told.slots)
+        self._written += len(told.slots) + HOUR_SLOTS * len(told.hours)
         self._slots.update(key.slot for key in told.slots)
-        self._routes.update(key.route.full_name for key in told.slots)
+        self._slots.update(key.slot * HOUR_SLOTS for key in told.hours)
+        self._routes.update(key.route.full_name for key in (*told.slots, *told.hours))
         self._incidents.update(one.id for one in told.incidents)
 
 
@@ -175,16 +198,17 @@ class _Reading:
 
 
 def _by_run(paths: Sequence[Path]) -> list[list[Path]]:
-    """Return files by run, the parts of each in order; what is named twice is read once."""
+    """Return files by run, all the parts of each in order; what is named twice is read once."""
     runs: dict[tuple[Path, str], list[Path]] = {}
     for path in dict.fromkeys(paths):
-        is_part = RECORDING_NAME.fullmatch(path.name) is not None
-        stem = path.name.split(".", 1)[0] if is_part else path.name
-        runs.setdefault((path.parent, stem), []).append(path)
-    return [
-        sorted(run, key=part_number) if len(run) > 1 else run  # several: a run's parts have numbers
-        for run in runs.values()
-    ]
+        if RECORDING_NAME.fullmatch(path.name) is None:
+            runs[path, ""] = [path]
+        else:
+            run = path.parent, path.name.split(".", 1)[0]
+            if run not in runs:
+                beside = parts_beside(path)
+                runs[run] = [beside[number] for number in sorted(beside)] or [path]
+    return list(runs.values())
 
 
 def _size(path: Path) -> int:

@@ -6,13 +6,14 @@ the days around it.
 
 Rule 1. A day counts with `LEAST_N` counted attempts or more: fewer say little of a mix of prompts.
 Rule 2. A jump is a day from which on the level is another: the median of the days from it on
-against the median of as many before it, in ratio `LEAST_RATIO` or more, up or down. It is looked
-for over each of `REACHES` days, so that a level that lasts for a week is seen as well as one that
-stays.
+against the median of the `BEFORE` days before it, in ratio `LEAST_RATIO` or more, up or down. From
+it on the longest of `REACHES` days that shows one is looked at, so that a level that lasts for some
+days is seen as well as one that stays. Before it are always two weeks: of weekends, and of what
+jumps about, the last few days say the least.
 Rule 3. It must be seen: at least `LEAST_BEFORE` days before and `LEAST_AFTER` from then on; of both
 `SURE` must lie on their own side of the middle (on the logarithm); and the step must be `APART`
-times the mean scatter of the days about their medians. So neither an odd day nor a slow drift is
-one, and what jumps about every day has no jumps.
+times the mean scatter of the days about their medians. So neither an odd day, a weekend nor a slow
+drift is one, and what jumps about every day has no jumps.
 Rule 4. Of neighbouring days that all show it the one that parts best is its date; then each side
 is looked at by itself.
 """
@@ -25,7 +26,8 @@ from typing import Final, NamedTuple
 LEAST_N: Final = 20
 LEAST_RATIO: Final = 1.2
 """Less is what an estimate of tokens is off by; nobody acts on it."""
-REACHES: Final = (14, 7, 4)
+BEFORE: Final = 14
+REACHES: Final = (BEFORE, 7, 4)
 LEAST_BEFORE: Final = 3
 LEAST_AFTER: Final = 2
 """Yesterday and today: a check by the week should not wait for another."""
@@ -67,7 +69,7 @@ def _look(days: Sequence[Day], begin: int, end: int, found: list[Jump]) -> None:
     best, best_score, place = None, APART, 0
     for at in range(begin + LEAST_BEFORE, end - LEAST_AFTER + 1):
         for reach in REACHES:
-            before, after = days[max(begin, at - reach) : at], days[at : min(end, at + reach)]
+            before, after = days[max(begin, at - BEFORE) : at], days[at : min(end, at + reach)]
             score = _score(before, after)
             if score > best_score:
                 best_score, place = score, at
@@ -78,6 +80,8 @@ def _look(days: Sequence[Day], begin: int, end: int, found: list[Jump]) -> None:
                     len(before),
                     len(after),
                 )
+            if score > APART:
+                break
     if best is None or len(found) >= _MOST_JUMPS:
         return
     found.append(best)
@@ -99,4 +103,6 @@ def _score(before: Sequence[Day], after: Sequence[Day]) -> float:
     # side of the other; of two dates that part alike the longer look is the surer one.
     scatter = [abs(math.log(day.mean / old)) for day in before]
     scatter += [abs(math.log(day.mean / new)) for day in after]
-    return abs(step) / (sum(scatter) / len(scatter) + 0.01) * (1 + 0.01 * len(scatter))
+    # Both medians are of these days: of few of them the scatter looks smaller than it is.
+    mean = sum(scatter) / (len(scatter) - 2)
+    return abs(step) / (mean + 0.01) * (1 + 0.01 * len(scatter))

@@ -3,7 +3,9 @@
 Rule 1. Percentiles are read from the union of all centroids of their time, never from percentiles.
 Rule 2. Percentiles never mix cohorts: they are of the one that most probes were of. Counts, tokens
 and cost are of all.
-Rule 3. A day is one of the machine's own time zone, or of the one that is asked for.
+Rule 3. A day is one of the machine's own time zone, or of the one that is asked for. Hours are kept
+from whole hours of UTC on; one in which a day begins, as in a zone that is off by half an hour, is
+read by its slots, while these are kept. Later it is of the day in which it begins.
 """
 
 import time
@@ -11,12 +13,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from probes.history.database import HistoryFile, StoredRow, StoredSeries
 from probes.history.jumps import Day, jumps
 from probes.history.packed import Union
-from probes.history.records import COUNTS, OUTCOMES, PastIncident, RouteIdentity
+from probes.history.records import COUNTS, HOUR_S, OUTCOMES, PastIncident, RouteIdentity
 from probes.history.views import (
     HistoryView,
     JumpView,
@@ -29,6 +33,9 @@ from probes.history.views import (
 _DAY_S: Final = 86_400
 _MOST_DAYS: Final = 100
 """Beyond them it is told by week."""
+SAME_S: Final = 10.0
+"""By more the clocks of two machines do not differ where anything sets them; and what has ended and
+begins anew within it is one trouble to whoever is woken."""
 _PLACE: Final = {name: at for at, name in enumerate(COUNTS)}
 
 
@@ -43,12 +50,13 @@ class UnknownRouteError(Exception):
 class _Stretch:
     """What some rows of one route come to."""
 
-    __slots__ = ("begins_s", "counts", "e2e", "per_token", "ttft", "usd")
+    __slots__ = ("begins_s", "counts", "e2e", "incidents", "per_token", "ttft", "usd")
 
     def __init__(self, begins_s: float) -> None:
         self.begins_s = begins_s
         self.counts = [0] * len(COUNTS)
         self.usd = 0.0
+        self.incidents = 0
         self.ttft, self.e2e, self.per_token = Union(), Union(), Union()
 
     def count(self, stored: StoredRow) -> None:
@@ -92,6 +100,7 @@ class _Stretch:
             ttft_s=_spread(self.ttft),
             e2e_s=_spread(self.e2e),
             tokens_per_s=1 / per_token_s if per_token_s else None,
+            incidents=self.incidents,
         )
 
 
@@ -130,18 +139,59 @@ def read_history(
         raise UnknownRouteError(sorted({one.route.full_name for one in known.values()}))
     incidents = file.incidents(since_s)
     views = []
-    by_week = until_s - since_s > _MOST_DAYS * _DAY_S
+    by_week = _is_by_week(since_s, until_s)
     for number, (identity, series) in enumerate(sorted(of_route.items()), 1):
-        rows = file.rows(series, since_s, until_s)
+        rows = _by_midnights(file, file.rows(series, since_s, until_s), zone)
         views.append(_route_view(identity, rows, known, incidents, zone, by_hour, by_week))
         progress(number, len(of_route))
+    empty = empty_history(since_s, until_s, zone)
+    return replace(empty, routes=tuple(view for view in views if view is not None))
+
+
+def empty_history(
+    since_s: float, until_s: float | None = None, zone: tzinfo | None = None
+) -> HistoryView:
+    """Return what is told of a time of which nothing is kept."""
+    until_s = time.time() if until_s is None else until_s
     return HistoryView(
         begins_s=since_s,
         ends_s=until_s,
-        zone=datetime.fromtimestamp(until_s, zone).astimezone(zone).tzname() or "",
-        by_week=by_week,
-        routes=tuple(view for view in views if view is not None),
+        zone=_moment(until_s, zone).tzname() or "",
+        by_week=_is_by_week(since_s, until_s),
+        routes=(),
     )
+
+
+def _is_by_week(since_s: float, until_s: float) -> bool:
+    return until_s - since_s > _MOST_DAYS * _DAY_S
+
+
+def _by_midnights(
+    file: HistoryFile, rows: Sequence[StoredRow], zone: tzinfo | None
+) -> list[StoredRow]:
+    """Return hours, those in which a day begins by their slots where all of these are kept."""
+    found: list[StoredRow] = []
+    parted: dict[int, list[StoredRow]] = defaultdict(list)
+    halves: dict[int, bool] = {}
+    for stored in rows:
+        begins_s = stored.begins_s
+        if begins_s not in halves:
+            ends = _moment(begins_s + HOUR_S - 1, zone)
+            halves[begins_s] = ends.date() != _moment(begins_s, zone).date()
+        if halves[begins_s]:
+            parted[begins_s].append(stored)
+        else:
+            found.append(stored)
+    for begins_s, hours in parted.items():
+        slots = file.slots({one.series for one in hours}, begins_s, begins_s + HOUR_S)
+        # Of one whose slots are going, or gone, the hour knows more.
+        is_whole = sum(one.row.weight for one in slots) == sum(one.row.weight for one in hours)
+        found += slots if is_whole else hours
+    return found
+
+
+def _moment(at_s: float, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(at_s, zone).astimezone(zone)
 
 
 def _route_view(
@@ -163,12 +213,11 @@ def _route_view(
     hours: dict[int, _Stretch] = {}
     sizes: dict[str, list[float]] = {}
     for stored, moment in _dated(rows, zone):
-        day, hour = f"{moment:%Y-%m-%d}", moment.hour
+        day, hour = _day_of(moment), moment.hour
         size = sizes.setdefault(day, [stored.begins_s, 0, 0])
         size[1] += stored.row.counts[_PLACE["input_tokens"]]
         size[2] += stored.row.counts[_PLACE["input_counted"]]
-        if by_week:
-            day = f"{moment - timedelta(days=moment.weekday()):%Y-%m-%d}"
+        day = _day_of(moment, by_week=by_week)
         stretches = [days.setdefault(day, _Stretch(stored.begins_s))]
         if by_hour:
             stretches.append(hours.setdefault(hour, _Stretch(0)))
@@ -176,9 +225,17 @@ def _route_view(
             stretch.count(stored)
             if known[stored.series].cohort == cohort:
                 stretch.measure(stored)
+    seen, onsets_s = _seen_of(incidents, identity.name, identity.full_name)
+    for onset_s in onsets_s:
+        moment = _moment(onset_s, zone)
+        day = _day_of(moment, by_week=by_week)
+        # One that began where nothing was probed is no more than said.
+        for stretch in filter(None, (days.get(day), hours.get(moment.hour))):
+            stretch.incidents += 1
     whole = _Stretch(rows[0].begins_s)
     for stretch in (hours or days).values():
         whole.absorb(stretch)
+    whole.incidents = sum(stretch.incidents for stretch in days.values())
     whole.begins_s = min(stretch.begins_s for stretch in days.values())
     all_probes = sum(probes.values())
     day_views = [stretch.view(day) for day, stretch in days.items()]
@@ -194,8 +251,13 @@ def _route_view(
         days=tuple(day_views),
         hours=tuple(hours[hour].view(f"{hour:02}") for hour in sorted(hours)),
         jumps=tuple(_jump_views(sizes)),
-        seen=tuple(seen_before(incidents, identity.name, identity.full_name)),
+        seen=tuple(seen),
     )
+
+
+def _day_of(moment: datetime, *, by_week: bool = False) -> str:
+    """Return the day of a moment; of a week its Monday."""
+    return f"{moment - timedelta(days=moment.weekday() if by_week else 0):%Y-%m-%d}"
 
 
 def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[StoredRow, datetime]]:
@@ -204,7 +266,7 @@ def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[Sto
     for stored in sorted(rows, key=lambda one: one.begins_s):
         moment = moments.get(stored.begins_s)
         if moment is None:
-            moment = datetime.fromtimestamp(stored.begins_s, zone).astimezone(zone)
+            moment = _moment(stored.begins_s, zone)
             moments[stored.begins_s] = moment
         yield stored, moment
 
@@ -232,44 +294,119 @@ def seen_before(
 ) -> list[SeenView]:
     """Return the incidents that hit a route by their fingerprints, the most frequent first.
 
-    Two of one fingerprint that overlap are one: two runs, or two screens of one bus, saw it. With
-    `full_name` those that only hit the route elsewhere are left out.
+    With `full_name` those that only hit the route elsewhere are left out.
     """
+    return _seen_of(incidents, name, full_name)[0]
+
+
+def _seen_of(
+    incidents: Iterable[PastIncident], name: str, full_name: str
+) -> tuple[list[SeenView], list[float]]:
+    """Return the same, and the onset of each of the incidents."""
+    hit = [
+        one for one in incidents if name in one.names and (not full_name or full_name in one.routes)
+    ]
     groups: dict[tuple[str, str], list[PastIncident]] = defaultdict(list)
-    for one in incidents:
-        if name in one.names and (not full_name or full_name in one.routes):
-            groups[one.cause, one.scope].append(one)
-    found = []
+    for one in _from_where_known(hit):
+        groups[one.cause, one.scope].append(one)
+    found, onsets_s = [], []
     for (cause, scope), group in groups.items():
-        apart = _apart(group)
-        lasted = [ended - since for since, ended in apart if ended is not None]
+        apart = apart_of(group)
+        onsets_s += [one.since_s for one in apart]
         found.append(
             SeenView(
                 cause=cause,
                 name=name,
                 scope=scope,
                 times=len(apart),
-                first_s=apart[0][0],
-                last_s=apart[-1][0],
-                typical_s=median(lasted) if lasted else None,
+                first_s=apart[0].since_s,
+                last_s=apart[-1].since_s,
+                typical_s=_typical_s(apart),
                 text=max(group, key=lambda one: one.since_s).text,
             )
         )
-    return sorted(found, key=lambda one: (-one.times, -one.last_s, one.cause))
+    return sorted(found, key=lambda one: (-one.times, -one.last_s, one.cause)), onsets_s
 
 
-def _apart(group: Iterable[PastIncident]) -> list[tuple[float, float | None]]:
-    """Return since when and until when there was one, overlapping ones as one."""
-    found: list[tuple[float, float | None]] = []
+def seen_already(incidents: Iterable[PastIncident], present: PastIncident) -> SeenView | None:
+    """Return what was before of the kind that is now: of its cause, on a route that it hits, from
+    where it is seen; None where it is the first.
+
+    What overlaps it is the same, as others see it.
+    """
+    routes = set(present.routes)
+    alike = [
+        one
+        for one in incidents
+        if one.cause == present.cause
+        and not routes.isdisjoint(one.routes)
+        # Of one place alone nobody can say from where it is seen.
+        and (one.scope == present.scope or not one.scope or not present.scope)
+    ]
+    apart = [one for one in apart_of(alike) if one.until_s < present.since_s - SAME_S]
+    if not apart:
+        return None
+    return SeenView(
+        cause=present.cause,
+        name="",
+        scope=present.scope,
+        times=len(apart),
+        first_s=apart[0].since_s,
+        last_s=apart[-1].since_s,
+        typical_s=_typical_s(apart),
+        text="",
+    )
+
+
+class Span(NamedTuple):
+    """Since when and until when there was something, as all who saw it know it together."""
+
+    since_s: float
+    until_s: float
+    is_over: bool
+    """Its end is known; else it was seen until then, and nobody knows for how long it went on."""
+
+
+def apart_of(group: Iterable[PastIncident]) -> list[Span]:
+    """Return the incidents of one fingerprint, in order, what overlaps in time as one: two runs,
+    two screens of one bus, or an agent and a screen saw it, each from when it knew of it.
+
+    Two that lie less than `SAME_S` apart are one as well, for clocks differ. Of several ends the
+    last one counts.
+    """
+    found: list[Span] = []
     for one in sorted(group, key=lambda one: one.since_s):
-        if found:
-            since_s, ended_s = found[-1]
-            if ended_s is not None and one.since_s <= ended_s:
-                ended_s = max(ended_s, one.ended_s) if one.ended_s is not None else ended_s
-                found[-1] = (since_s, ended_s)
-                continue
-            if ended_s is None and one.since_s - since_s < 1:
-                found[-1] = (since_s, one.ended_s)
-                continue
-        found.append((one.since_s, one.ended_s))
+        span = Span(one.since_s, one.until_s, one.ended_s is not None)
+        if found and span.since_s <= found[-1].until_s + SAME_S:
+            before = found[-1]
+            last = max(before, span, key=lambda one: (one.until_s, one.is_over))
+            found[-1] = last._replace(since_s=before.since_s)
+        else:
+            found.append(span)
     return found
+
+
+def _typical_s(apart: Iterable[Span]) -> float | None:
+    lasted = [one.until_s - one.since_s for one in apart if one.is_over]
+    return median(lasted) if lasted else None
+
+
+def _from_where_known(incidents: Iterable[PastIncident]) -> Iterator[PastIncident]:
+    """Give incidents, those of one place alone as seen from where a screen over several places saw
+    the same meanwhile: what an agent knows of its own place is part of that."""
+    together: list[PastIncident] = []
+    until_s = 0.0
+    for one in sorted(incidents, key=lambda one: (one.cause, one.since_s)):
+        if together and (one.cause != together[-1].cause or one.since_s > until_s + SAME_S):
+            yield from _of_one_scope(together)
+            together = []
+        until_s = max(until_s, one.until_s) if together else one.until_s
+        together.append(one)
+    yield from _of_one_scope(together)
+
+
+def _of_one_scope(together: Sequence[PastIncident]) -> Iterator[PastIncident]:
+    known = {route: one.scope for one in together if one.scope for route in one.routes}
+    for one in together:
+        scope = one.scope or next(filter(None, map(known.get, one.routes)), "")
+        yield one if scope == one.scope else replace(one, scope=scope)

@@ -1,6 +1,7 @@
 """What the history keeps, as records: they cross from the fold to the database and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, get_args
 
 import msgspec
@@ -10,6 +11,7 @@ from probes.events import Outcome, Reference, RouteInfo
 SLOT_S: Final = 600
 """Seconds of wall time that are one slot."""
 HOUR_S: Final = 3_600
+HOUR_SLOTS: Final = HOUR_S // SLOT_S
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 """An attempt's: each has a count of its own, the 429s as `throttled`."""
 COUNTS: Final = (
@@ -92,14 +94,23 @@ class PastIncident(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time of its onset."""
     ended_s: float | None = None
     """When it was over; None where it was not, as far as is known."""
+    seen_s: float = 0.0
+    """When it was last known to go on: all that is known of the end of one whose run was killed."""
     size: float = 0.0
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 
     @property
-    def lasted_s(self) -> float | None:
-        """How long it took; None where that is not known."""
-        return None if self.ended_s is None else max(0.0, self.ended_s - self.since_s)
+    def until_s(self) -> float:
+        """Until when it is known to have gone on."""
+        return max(self.since_s, self.seen_s if self.ended_s is None else self.ended_s)
+
+    def knows_no_more_than(self, other: "PastIncident") -> bool:
+        """Tell of two words on one incident whether the other is nearer the truth: it knows the
+        end, or has seen it longer."""
+        if (self.ended_s is None) != (other.ended_s is None):
+            return self.ended_s is None
+        return self.until_s <= other.until_s
 
 
 class Told(NamedTuple):
@@ -108,6 +119,8 @@ class Told(NamedTuple):
     slots: dict[SlotKey, SlotRow]
     incidents: tuple[PastIncident, ...]
     references: tuple[tuple[RouteIdentity, Reference], ...] = ()
+    hours: Mapping[SlotKey, SlotRow] = MappingProxyType({})
+    """Of another history, whose slots are gone: `SlotKey.slot` is the number of the hour."""
 
 
 def summed(rows: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

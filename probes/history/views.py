@@ -43,6 +43,8 @@ class StretchView(View, frozen=True, kw_only=True):
     e2e_s: Spread
     tokens_per_s: float | None
     """Median over streams."""
+    incidents: int = 0
+    """That began in it, of those that were named."""
 
 
 class JumpView(View, frozen=True, kw_only=True):

@@ -1,8 +1,22 @@
 """Waiting for "something changed" beside waiting for time."""
 
+from collections.abc import Awaitable, Callable
+
 import anyio
 
 from probes.kit.clock import Clock
+
+
+async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Return as soon as one of them has returned; the others are cancelled."""
+    async with anyio.create_task_group() as group:
+
+        async def end_with(wait: Callable[[], Awaitable[object]]) -> None:
+            await wait()
+            group.cancel_scope.cancel()
+
+        for wait in waits:
+            group.start_soon(end_with, wait)
 
 
 class Signal:

@@ -463,6 +463,7 @@ class BudgetLease:
             limit_tokens=budget.tokens_per_hour,
             limit_usd=budget.usd_per_hour,
             doubt=self._ledger.doubt,
+            doubt_kind=self._ledger.doubt_kind,
         )
 
 

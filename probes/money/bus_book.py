@@ -15,8 +15,12 @@ A pure value: what may be changed in it, and how. Rules:
    within the budget: who lacks money spends its own reserve first, while nothing is wrong.
 6. Each place holds the sum of all against the budget that itself is set to.
 7. Of a book that was made anew only the emergency part may be leased until all that live have had
-   the time to tell what they know. Who comes with a copy of a lost one brings that with it.
+   the time to tell what they know, or somebody says that they have. Who comes with a copy of a lost
+   one brings that with it.
 8. Seconds are those of the bus's own clock.
+9. A record that is struck stays, with the sum that its place has told: one that comes back tells
+   what it spent since, and nothing twice. How much of an hour was of which route a record does not
+   say: it is shared out by what the place has spent of each, and as a whole it is exact.
 """
 
 import time
@@ -37,8 +41,8 @@ from probes.money.lease_rules import (
     left_of,
     topped_up,
 )
-from probes.money.ledger import Report, RouteSpending, RunSpending
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger import Report, RouteSpending, RunSpending, Struck, run_called
+from probes.money.ledger_file import BrokenLedgerError, LedgerError
 
 MINUTE_S: Final = 60
 """Spending is kept by slices of so many seconds: 61 of a route are about a kilobyte."""
@@ -126,6 +130,10 @@ class Book(msgspec.Struct, omit_defaults=True):
     def new_until_s(self) -> int:
         """Until then who lives may not have told it yet."""
         return self.began_s + GRACE_S
+
+    def lift(self, now_s: int) -> None:
+        """Take it that all who live have told what they know."""
+        self.began_s = min(self.began_s, now_s - GRACE_S)
 
     def forget(self, now_s: int) -> None:
         """Drop what is over; count as just spent what was told under a clock set back since."""
@@ -215,8 +223,6 @@ class Account:
     """By route: what its engines may spend without asking."""
     needs: dict[str, Need] = field(default_factory=dict)
     ended: bool = False
-    lifted: bool = False
-    """Rule 7 does not hold for it."""
 
 
 def minute_of(second: int) -> int:
@@ -228,14 +234,19 @@ def decoded(value: bytes) -> Book:
     """Return the book that stands on the bus.
 
     Raises:
-        LedgerError: it is none, or of a newer llmtop: it is left as it is.
+        BrokenLedgerError: it is none.
+        LedgerError: it is of a newer llmtop, and is left as it is.
     """
     try:
         book = msgspec.json.decode(value, type=Book)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LedgerError(f"the budgets on the bus cannot be read: {error}", str(error)) from None
+        raise BrokenLedgerError(
+            f"the budgets on the bus cannot be read: {error}", f"they cannot be read: {error}"
+        ) from None
     if book.version > _VERSION:
-        raise LedgerError("the budgets on the bus are of a newer llmtop", "of a newer llmtop")
+        raise LedgerError(
+            "the budgets on the bus are of a newer llmtop", "they are of a newer llmtop"
+        )
     return book
 
 
@@ -282,7 +293,7 @@ def changed(book: Book, account: Account, now_s: int) -> Holder:
     mine.ended, mine.limits = account.ended, account.budget
     taken, reserved = book.taken(), book.reserved()
     living = len(book.living(now_s)) or 1
-    is_new = now_s < book.new_until_s and not account.lifted
+    is_new = now_s < book.new_until_s
     part = emergency_part(account.budget)
     budget = part if is_new else account.budget
     for route, need in account.needs.items():
@@ -394,6 +405,8 @@ def report_of(book: Book, now_s: int) -> Report:
             total(one.whole for one in holder.held.values()),
         )
         gone = holder.ended or holder.heard_s + LEASE_S < now_s
+        if gone and not spent and not leased:
+            continue  # it counts for nothing any more
         runs.append(
             RunSpending(
                 id=name,
@@ -424,6 +437,49 @@ def report_of(book: Book, now_s: int) -> Report:
         runs=tuple(sorted(runs, key=lambda one: (-one.tokens - one.leased_tokens, one.id))),
         doubt=new_words(book.new_until_s) if now_s < book.new_until_s else "",
     )
+
+
+def struck(book: Book, run: str, now_s: int) -> Struck:
+    """Strike what a place has spent from the last hour, and what it holds unless it may live.
+
+    Raises:
+        KeyError: no record, or more than one, has a name that begins so.
+    """
+    one = run_called(run, report_of(book, now_s).runs)
+    holder = book.holders[one.id]
+    freed, of_life = NOTHING, dict(holder.spent)
+    # The newest first: of a life that is longer than an hour the rest is what is older.
+    for minute, amount in sorted(holder.hour.items(), reverse=True):
+        of_routes = {
+            route: book.spent[route][minute].least(left)
+            for route, left in of_life.items()
+            if minute in book.spent.get(route, {})
+        }
+        for route, part in _shared_out(amount, of_routes).items():
+            book.spent[route][minute] -= part
+            of_life[route] -= part
+            freed += part
+    holder.hour = {}
+    keeps = one.alive is not False and one.leased_tokens > 0
+    if not keeps:
+        freed += total(holding.whole for holding in holder.held.values())
+        holder.held = {}
+    return Struck(one, freed.tokens, freed.usd, keeps)
+
+
+def _shared_out(amount: Amount, most: Mapping[str, Amount]) -> dict[str, Amount]:
+    """Return an amount in parts that are to each other as the most that each may be."""
+    whole, shares = total(most.values()), dict[str, Amount]()
+    left = amount.least(whole)
+    for route, one in most.items():
+        # Of what is left, so that the parts are the whole to the last token.
+        share = Amount(
+            left.tokens * one.tokens // whole.tokens if whole.tokens else 0,
+            left.usd * one.usd / whole.usd if whole.usd else 0.0,
+        ).least(one)
+        left, whole = (left - share).most(NOTHING), (whole - one).most(NOTHING)
+        shares[route] = share
+    return shares
 
 
 def new_words(until_s: int) -> str:

@@ -18,7 +18,8 @@ import os
 import platform
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from itertools import islice
+from typing import Final, Protocol, TypeVar
 
 import anyio
 import msgspec
@@ -26,6 +27,8 @@ import msgspec
 from probes.bus.connection import BusError, Entry, WrongRevisionError
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
+from probes.events import DoubtKind
+from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.kit.short_figures import counted
 from probes.money.bus_book import (
@@ -42,6 +45,7 @@ from probes.money.bus_book import (
     new_words,
     recovered,
     report_of,
+    struck,
     total,
 )
 from probes.money.lease_rules import (
@@ -57,8 +61,8 @@ from probes.money.lease_rules import (
     settled,
     topped_up,
 )
-from probes.money.ledger import Report, new_run
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger import Report, Struck, new_run
+from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from probes.money.shared_ledger import STRIKES
 
 BOOK_KEY: Final = "book"
@@ -86,10 +90,14 @@ CLOCK_S: Final = 60.0
 CROWDED_S: Final = 30.0
 """A place that has lost all races for so long cannot reach the book, whatever the reason."""
 _BACK_OFF_S: Final = (0.02, 0.64)
-"""After the first lost race up to so long, doubling: a round trip near by, and one around the
-world."""
+"""After the first lost race, and at last: a round trip near by, and one around the world. Half as
+long or half as much again, by chance: who is far away must win, too."""
+_TRIES: Final = 10
+"""Of a person's change: twenty places change the book four times a second, and this one may be far
+away; with the waits between them four seconds."""
 _RATE_S: Final = 5.0
 """Over about so long a place's rate is taken."""
+_Result = TypeVar("_Result")
 
 
 class BudgetBucket(Protocol):
@@ -119,6 +127,15 @@ class _Failure(msgspec.Struct, frozen=True):
     """By the bus's clock, else by ours."""
     why: str
     times: int
+    is_there: bool
+    """The bus can be reached: it is what stands there that cannot be used."""
+
+    @property
+    def what(self) -> str:
+        """What fails, for a person."""
+        if self.is_there:
+            return "the budgets on the bus cannot be used"
+        return "the bus of the budgets cannot be reached"
 
 
 class BusLedger:
@@ -181,7 +198,6 @@ class BusLedger:
         self._is_dry = False
         """An engine has not even what one probe takes."""
         self._is_new_until_s = 0
-        self._lifted = False
         self._news: list[str] = []
         self._differing: set[tuple[str, Budget]] = set()
         self.changes = 0
@@ -193,17 +209,26 @@ class BusLedger:
     def doubt(self) -> str:
         """Why less than the budgets may be spent; empty where that is not so."""
         failure = self._failure
+        if failure is not None and self._is_away:
+            since = clock_words(failure.since_s)
+            return f"{failure.what} since {since} ({failure.why}): {self._phase()}"
+        return new_words(self._is_new_until_s) if self._is_new else ""
+
+    @property
+    def doubt_kind(self) -> DoubtKind:
+        """Of what kind that is; it says nothing where there is none."""
+        return "away" if self._is_away else "new"
+
+    @property
+    def _is_away(self) -> bool:
         # Once may be a moment; but what is held back because of it is said at once.
         holds_back = self._is_dry or self._mine is None
-        if failure is not None and (failure.times >= STRIKES or holds_back):
-            since = clock_words(failure.since_s)
-            return (
-                f"the bus of the budgets cannot be reached since {since} ({failure.why}):"
-                f" {self._phase()}"
-            )
-        if self._now_s() < self._is_new_until_s and not self._lifted:
-            return new_words(self._is_new_until_s)
-        return ""
+        failure = self._failure
+        return failure is not None and (failure.times >= STRIKES or holds_back)
+
+    @property
+    def _is_new(self) -> bool:
+        return self._now_s() < self._is_new_until_s
 
     def take_news(self) -> list[str]:
         """Return, once, what a person should know of it."""
@@ -260,19 +285,23 @@ class BusLedger:
                 )
 
     async def lift(self) -> None:
-        """Let a new book count as all there is.
+        """Let a new book count as all there is, for all places.
 
         Raises:
-            LedgerError: the bus cannot be reached: what others spend is not known.
+            LedgerError: the book cannot be changed: what others spend is not known.
         """
-        if self._failure is not None:
-            raise LedgerError(
-                "that the bus of the budgets cannot be reached cannot be lifted here: other places"
-                " spend of them, too",
-                self._failure.why,
-            )
-        self._lifted = True
-        self._short_ns.clear()
+        async with self._turn:
+            if self._failure is None:
+                await self._change(lifted=True)
+            failure = self._failure
+            if failure is not None:
+                raise LedgerError(
+                    f"that {failure.what} cannot be lifted: other places spend of them, too",
+                    failure.why,
+                )
+            if self._is_new:
+                raise LedgerError("the budgets could not be lifted: other places were faster")
+            self._short_ns.clear()
 
     # ---------------------------------------------------------------- what is in the place's hands
 
@@ -367,21 +396,23 @@ class BusLedger:
         patience_s = SETTLE_S if any(map(self._untold, self._spent)) else RENEW_S
         return now_ns - self._changed_ns >= patience_s * NS_PER_S
 
-    async def _change(self, *, ended: bool = False) -> None:
+    async def _change(self, *, ended: bool = False, lifted: bool = False) -> None:
         """Tell and lease in the book; note what became of that."""
         with anyio.move_on_after(TURN_S) as scope:
             try:
-                await self._change_it(ended=ended)
+                await self._change_it(ended=ended, lifted=lifted)
             except WrongRevisionError:
                 self._lost_race()
-            except (BusError, LedgerError) as error:
-                self._failed(getattr(error, "why", str(error)))
+            except LedgerError as error:
+                self._failed(error.why, is_there=True)
+            except BusError as error:
+                self._failed(str(error))
         if scope.cancelled_caught:
             self._failed(f"no answer within {TURN_S:g} s")
 
-    async def _change_it(self, *, ended: bool) -> None:
+    async def _change_it(self, *, ended: bool, lifted: bool) -> None:
         deadline_ns = self._clock.monotonic_ns() + round(TURN_S * NS_PER_S)
-        wait_s, longest_s = _BACK_OFF_S
+        tries = waits(*_BACK_OFF_S, spread=0.5, chance=self._jitter)
         while True:
             began_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
             await self._read_clock()
@@ -394,6 +425,8 @@ class BusLedger:
             seen = decoded(self._seen) if self._seen else None
             found = None if entry is None else decoded(entry.value)
             book = recovered(found, seen, account, now_s) or Book(new_run(), began_s=now_s)
+            if lifted:
+                book.lift(now_s)
             mine = changed(book, account, now_s)
             value = book.encoded()
             try:
@@ -403,14 +436,14 @@ class BusLedger:
                     await self._bucket.update(BOOK_KEY, value, entry.revision)
             except WrongRevisionError:
                 self.conflicts += 1
-                # By chance, and twice as long each time: who is far away must win, too.
-                pause_s = wait_s * (0.5 + self._jitter())
-                wait_s = min(longest_s, 2 * wait_s)
+                pause_s = next(tries)
                 if self._clock.monotonic_ns() + pause_s * NS_PER_S > deadline_ns:
                     raise
                 await self._clock.sleep(pause_s)
                 continue
             self._changed(book, mine, value, began_ns)
+            if entry is None and self._is_new:
+                self._news.append(f"{new_words(book.new_until_s)} (L in the cockpit lifts that)")
             return
 
     def _changed(self, book: Book, mine: Holder, value: bytes, began_ns: tuple[int, int]) -> None:
@@ -423,10 +456,12 @@ class BusLedger:
         failure, self._failure = self._failure, None
         if failure is not None and failure.times >= STRIKES:
             away = counted(max(1, self._now_s() - failure.since_s), "second")
-            self._news.append(
-                f"the bus of the budgets is there again after {away}: what was spent meanwhile is"
-                " settled"
+            again = (
+                "the budgets on the bus can be used again"
+                if failure.is_there
+                else "the bus of the budgets is there again"
             )
+            self._news.append(f"{again} after {away}: what was spent meanwhile is settled")
         for other in book.living(self._now_s()):
             self._compare_limits(other, mine)
 
@@ -450,17 +485,16 @@ class BusLedger:
             self._failed("other places are always faster")
         self._retry_ns = now_ns + NS_PER_S
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, *, is_there: bool = False) -> None:
         before, now_ns = self._failure, self._clock.monotonic_ns()
         times = 1 if before is None else before.times + 1
         since_s = self._now_s() if before is None else before.since_s
-        self._failure = _Failure(since_s, why, times)
+        self._failure = failure = _Failure(since_s, why, times, is_there)
         self._retry_ns = now_ns + round(RETRY_S * NS_PER_S)
         if times == STRIKES:
             self._news.append(
-                f"the bus of the budgets cannot be reached since {clock_words(since_s)} ({why}):"
-                " what is leased may be spent, then this place's share of the emergency part, then"
-                " nothing until it can be"
+                f"{failure.what} since {clock_words(since_s)} ({why}): what is leased may be spent,"
+                " then this place's share of the emergency part, then nothing until it can be"
             )
 
     def _phase(self) -> str:
@@ -507,7 +541,6 @@ class BusLedger:
             hands=hands,
             needs=needs,
             ended=ended,
-            lifted=self._lifted,
         )
 
     def _ahead(self, route: str, want: Amount, now_ns: int) -> Amount:
@@ -574,6 +607,90 @@ async def report_of_bus(bucket: BudgetBucket, clock: Clock) -> Report:
     now_s = (clock.monotonic_ns() + await clock_ahead_ns(bucket, clock)) // NS_PER_S
     entry = await bucket.get(BOOK_KEY)
     return Report((), (), "") if entry is None else report_of(decoded(entry.value), now_s)
+
+
+async def strike_on_bus(
+    bucket: BudgetBucket, clock: Clock, run: str, *, tell: Callable[[Struck], object]
+) -> Struck:
+    """Strike what a place has spent from the last hour, and what it holds unless it may live.
+
+    `tell` is called once with what that frees, before it is done.
+
+    Raises:
+        KeyError: no record, or more than one, has a name that begins so.
+        BusError: the bus cannot be reached.
+        LedgerError: what stands there cannot be read, or others were always faster.
+    """
+    told = False
+
+    def strike(value: bytes, now_s: int) -> tuple[Book, Struck]:
+        nonlocal told
+        book = decoded(value)
+        done = struck(book, run, now_s)
+        if not told:
+            tell(done)
+        told = True
+        return book, done
+
+    done = await _mended(bucket, clock, strike)
+    if done is None:
+        raise KeyError(run)
+    return done
+
+
+class Lifted(msgspec.Struct, frozen=True):
+    """What has been done about a doubt of the budgets on a bus."""
+
+    doubt: str = ""
+    """The one that this has ended; empty where there was none."""
+    is_anew: bool = False
+    """What stood there was no book: another was begun, of which this is a doubt again, until all
+    places that live have told what they know."""
+
+
+async def lift_on_bus(bucket: BudgetBucket, clock: Clock) -> Lifted:
+    """Let a new book count as all there is, for all places; begin one anew that cannot be read.
+
+    Raises:
+        BusError: the bus cannot be reached.
+        LedgerError: what stands there is of a newer llmtop, or others were always faster.
+    """
+
+    def lift(value: bytes, now_s: int) -> tuple[Book, Lifted] | None:
+        try:
+            book = decoded(value)
+        except BrokenLedgerError as error:
+            # As one that is lost: who has seen it brings back what it said.
+            return Book(new_run(), began_s=now_s), Lifted(str(error), is_anew=True)
+        doubt = report_of(book, now_s).doubt
+        book.lift(now_s)
+        return (book, Lifted(doubt)) if doubt else None
+
+    return await _mended(bucket, clock, lift) or Lifted()
+
+
+async def _mended(
+    bucket: BudgetBucket,
+    clock: Clock,
+    mend: Callable[[bytes, int], tuple[Book, _Result] | None],
+) -> _Result | None:
+    """Change the book for a person; None where there is none, or nothing to be changed in it."""
+    ahead_ns = await clock_ahead_ns(bucket, clock)
+    for wait_s in islice(waits(*_BACK_OFF_S), _TRIES):
+        entry = await bucket.get(BOOK_KEY)
+        if entry is None:
+            return None
+        mended = mend(entry.value, (clock.monotonic_ns() + ahead_ns) // NS_PER_S)
+        if mended is None:
+            return None
+        book, done = mended
+        try:
+            await bucket.update(BOOK_KEY, book.encoded(), entry.revision)
+        except WrongRevisionError:
+            await clock.sleep(wait_s)
+        else:
+            return done
+    raise LedgerError("the budgets on the bus were not changed: places were always faster")
 
 
 def _limit_words(budget: Budget) -> str:

@@ -185,6 +185,19 @@ def new_run() -> str:
     return secrets.token_hex(8)
 
 
+def run_called(name: str, runs: Sequence[RunSpending]) -> RunSpending:
+    """Return the run that has a name, or the one whose name begins so.
+
+    Raises:
+        KeyError: there is none, or more than one.
+    """
+    called = [one for one in runs if one.id == name]
+    called = called or [one for one in runs if name and one.id.startswith(name)]
+    if len(called) != 1:
+        raise KeyError(name)
+    return called[0]
+
+
 class Ledger:
     """The ledger's file, or one in memory where `path` is None. Thread-safe; calls block.
 
@@ -357,12 +370,7 @@ class Ledger:
 
         def work(connection: sqlite3.Connection) -> Struck:
             self._begin(connection)
-            runs = self._run_spending(connection)
-            named = [one for one in runs if one.id == run]
-            named = named or [one for one in runs if run and one.id.startswith(run)]
-            if len(named) != 1:
-                raise KeyError(run)
-            (one,) = named
+            one = run_called(run, self._run_spending(connection))
             keeps = one.alive is not False and one.leased_tokens > 0
             freed = _Sums(one.tokens, one.usd)
             if not keeps:

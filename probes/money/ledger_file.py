@@ -89,7 +89,7 @@ class LedgerError(Exception):
 
 
 class BrokenLedgerError(LedgerError):
-    """The ledger's file is no ledger; whoever spends sets it aside."""
+    """What stands there is no ledger: whoever spends sets such a file aside."""
 
 
 class _BrokenError(Exception):

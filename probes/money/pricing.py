@@ -181,6 +181,16 @@ def reserved_usd(price: Price | None, prompt_tokens: int, tokens: int) -> float:
     return (price.input * given + price.output * (tokens - given)) / PER_MILLION
 
 
+def most_tokens(route: Route) -> int:
+    """Return what one probe of a route may use at most: its prompt and its answer cap."""
+    return route.input_tokens + route.max_tokens
+
+
+def most_usd(route: Route, tokens: int) -> float:
+    """Return what so many tokens of a route cost at most, as the budgets reckon it."""
+    return reserved_usd(route.price, route.input_tokens, tokens)
+
+
 def usd_charged(event: AttemptFinished) -> float:
     """Return what a budget in USD is charged for an attempt, 0 where nobody knows (rule 5).
 

@@ -19,6 +19,7 @@ import msgspec
 from anyio import to_thread
 
 from probes.config import Budget, Route
+from probes.events import DoubtKind
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.short_figures import counted
 from probes.money.lease_rules import OVERALL, Ask, Grant, emergency_part, route_key
@@ -109,6 +110,11 @@ class RunLedger:
         if self._emergency is not None:
             return "" if self._emergency.lifted else self._emergency.why
         return self._ledger.doubt
+
+    @property
+    def doubt_kind(self) -> DoubtKind:
+        """Of what kind that is; it says nothing where there is none."""
+        return "unknown" if self._emergency is not None else self._ledger.doubt_kind
 
     def take_news(self) -> list[str]:
         """Return, once, what a person should know of the ledger."""

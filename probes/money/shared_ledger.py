@@ -16,6 +16,7 @@ import anyio
 from anyio import to_thread
 
 from probes.config import Budget, Route
+from probes.events import DoubtKind
 from probes.money.lease_rules import Ask, Grant
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
@@ -33,6 +34,11 @@ class SharedLedger(Protocol):
     @property
     def doubt(self) -> str:
         """Why less than the budgets may be spent; empty where that is not so."""
+        ...
+
+    @property
+    def doubt_kind(self) -> DoubtKind:
+        """Of what kind that is; it says nothing where there is none."""
         ...
 
     def take_news(self) -> list[str]:
@@ -61,7 +67,7 @@ class SharedLedger(Protocol):
         ...
 
     async def lift(self) -> None:
-        """End a doubt: from now on what the ledger knows counts as all there is."""
+        """End a doubt for all who share it: from now on what is known counts as all there is."""
         ...
 
 
@@ -79,6 +85,11 @@ class LedgerAside:
     def doubt(self) -> str:
         """Why, when it was last asked, the emergency part alone could be spent; else empty."""
         return self._ledger.doubt
+
+    @property
+    def doubt_kind(self) -> DoubtKind:
+        """The one that a file can have: what it knew is lost."""
+        return "unknown"
 
     async def exchange(
         self, run: str, asks: Sequence[Ask], budget: Budget, *, engine: int = 0

@@ -73,7 +73,8 @@ class Spending:
             f" {counted(allowance.limit_tokens, 'token')}{_usd_words(allowance)} in the last hour"
             for allowance in binding
         ]
-        return "; ".join([*words, *(allowance.doubt for allowance in binding if allowance.doubt)])
+        # First: it is why, and the figures may have nothing to say.
+        return "; ".join([*(one.doubt for one in binding if one.doubt), *words])
 
     def settle(self, reservation: AttemptReservation, tokens: int, usd: float) -> None:
         """Replace a reservation by what the attempt really cost."""
@@ -100,6 +101,7 @@ class Spending:
                 used_usd=allowance.used_usd,
                 limit_usd=allowance.limit_usd,
                 doubt=allowance.doubt,
+                doubt_kind=allowance.doubt_kind,
             )
             for allowance in self._allowances.values()
         )

@@ -15,6 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -35,9 +36,8 @@ from probes.bus.connection import (
     NoAnswerError,
 )
 from probes.bus.messages import encode
-from probes.bus.names import PLACES_BUCKET, WANTED_BUCKET, commands_of, events_of
+from probes.bus.names import PLACES_BUCKET, WANTED_BUCKET, commands_of, events_of, inbox_of
 from probes.bus.presence import PlaceHeld, PlaceTakenError
-from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event, Fault, Notice
 from probes.exports.bus_events import BusEvents, SendingBus, stands_at
 from probes.exports.recorded_lives import (
@@ -54,10 +54,11 @@ from probes.kit.exit_status import ExitStatus
 from probes.kit.process_identity import current_identity
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
-from probes.kit.signals import Signal
-from probes.run.bus_commands import obey
+from probes.kit.signals import first_of
+from probes.run.bus_commands import TOO_MANY, CommandRate, obey
 from probes.run.printing import LOOK_S
 from probes.run.session import Session
+from probes.run.wanted_on_bus import WantedOnBus
 from probes.store.recording import Recorder
 
 FLUSH_S: Final = 10.0
@@ -66,8 +67,6 @@ _FLUSH_LOST_S: Final = 2.0
 """The same where the bus is lost by then: it is rarely back just now."""
 _CONNECT_S: Final = 2.0
 """Between two tries to reach the bus at the start."""
-_WANTED_S: Final = 0.5
-"""Between two writes of what is wanted, however fast knobs are turned."""
 _ROWS_S: Final = 5.0
 """Between two looks at whether the recording has a new part."""
 _REPAIR_S: Final = 5.0
@@ -111,7 +110,13 @@ async def run_agent(
         if agent is not None and agent.is_running:
             agent.bus_changed(state)
 
-    connection = BusConnection(address, clock=clock, name=f"llmtop agent {place}", changed=changed)
+    connection = BusConnection(
+        address,
+        clock=clock,
+        name=f"llmtop agent {place}",
+        inbox=inbox_of(place),
+        changed=changed,
+    )
     try:
         await _connect(connection, clock, say, is_patient=duration_s is None)
         last = await connection.last(events_of(place))
@@ -229,8 +234,8 @@ class PlaceAgent:
             report=self._report,
         )
         self._life = RecordedLife(place, connection.shown, held.run)
-        self._wanted_bell = Signal()
-        self._wanted_written = b""
+        self._commands = CommandRate()
+        self._wanted = WantedOnBus(connection.bucket(WANTED_BUCKET), place, session, clock=clock)
         self._all_sent = anyio.Event()
         self._hurry = anyio.Event()
         """Whoever asked for the end has asked again."""
@@ -247,8 +252,9 @@ class PlaceAgent:
         self.is_running = True
         session.subscribe(self._events.receive)
         session.subscribe(self._tell_notices)
-        session.subscribe(self._look_at_wanted)
-        await self._take_up_wanted()
+        session.subscribe(self._wanted.receive)
+        if told := await self._wanted.take_up():
+            self._say(told)
         names = sorted(session.wanted.routes)
         more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
         routes = f"{counted(len(names), 'route')}: {', '.join(names[:_NAMED_MOST])}{more}"
@@ -263,7 +269,7 @@ class PlaceAgent:
             tasks.start_soon(self._connection.run)
             tasks.start_soon(self._while_ours, self._keep_place)
             tasks.start_soon(self._while_ours, self._send)
-            tasks.start_soon(self._write_wanted)
+            tasks.start_soon(self._wanted.keep, self._held.run, self._connected_and_ours)
             tasks.start_soon(self._keep_life)
             tasks.start_soon(self._stop_when_given_up)
             if duration_s is not None:
@@ -306,54 +312,22 @@ class PlaceAgent:
             elif isinstance(event, Fault):
                 self._say(neutralise(f"{event.route}: {event.error}; it starts again"))
 
-    async def _take_up_wanted(self) -> None:
-        """Begin with what was wanted of the place when it was probed last. Raises BusError."""
-        entry = await self._connection.bucket(WANTED_BUCKET).get(self._place)
-        if entry is None:
-            return
-        try:
-            record = decode_wanted(entry.value)
-        except msgspec.DecodeError as error:
-            self._say(f"what was wanted of {self._place} cannot be read: {error}")
-            return
-        commands = commands_to_take_up(record, self._session.wanted)
-        for command in commands:
-            self._session.command(command)
-        if commands:
-            told = counted(len(commands), "setting")
-            self._say(f"{told} as turned before; one that you change in the file counts again")
-
-    def _look_at_wanted(self, _events: list[Event], _lines: bytes) -> None:
-        self._wanted_bell.ring()
-
-    async def _write_wanted(self) -> None:
-        """Write down what is wanted, after each change."""
-        bucket = self._connection.bucket(WANTED_BUCKET)
-        written = None
-        while True:
-            while self._session.wanted.routes is written:
-                await self._wanted_bell.wait(self._clock)
-            wanted = self._session.wanted
-            data = wanted_record(wanted, self._held.run)
-            await self._connection.wait_connected()
-            if not self._has_place:
-                return  # what is wanted there is for whoever has it to keep
-            try:
-                if data != self._wanted_written:  # a cool-down is none of it
-                    await bucket.put(self._place, data)
-                self._wanted_written, written = data, wanted.routes
-            except BusError:
-                pass  # with the next look
-            await self._clock.sleep(_WANTED_S)
+    async def _connected_and_ours(self) -> bool:
+        """Return once there is a connection: whether the place is still ours."""
+        await self._connection.wait_connected()
+        return self._has_place
 
     async def _answer(self, request: bytes) -> bytes:
+        if not self._commands.takes(self._clock.monotonic_ns()):
+            return encode(TOO_MANY)
         reply = obey(
             request,
             wanted=self._session.wanted,
             command=self._session.command,
             offset_ns=self._events.offset_ns,
+            unliftable=self._session.unliftable,
         )
-        self._wanted_bell.ring()
+        self._wanted.look()
         return encode(reply)
 
     async def _keep_place(self) -> None:
@@ -442,10 +416,9 @@ class PlaceAgent:
         if self._has_place:
             self._events.end()
             bound_s = FLUSH_S if self._connection.state.connected else _FLUSH_LOST_S
-            async with anyio.create_task_group() as tasks:
-                for wait in (self._all_sent.wait, self._hurry.wait):
-                    tasks.start_soon(_first_of, tasks.cancel_scope, wait)
-                tasks.start_soon(_first_of, tasks.cancel_scope, self._clock.sleep, bound_s)
+            await first_of(
+                self._all_sent.wait, self._hurry.wait, partial(self._clock.sleep, bound_s)
+            )
         waiting, sent = self.unsent.waiting, self.unsent.sent_events
         self._say(f"ended: {counted(sent, 'event')} in {counted(self._events.messages, 'message')}")
         if waiting:
@@ -459,10 +432,3 @@ class PlaceAgent:
         if self._has_place:
             with suppress(BusError), anyio.move_on_after(_FLUSH_LOST_S):
                 await self._held.leave()
-
-
-async def _first_of(
-    scope: anyio.CancelScope, wait: Callable[..., Awaitable[object]], *arguments: float
-) -> None:
-    await wait(*arguments)
-    scope.cancel()

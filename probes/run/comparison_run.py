@@ -12,6 +12,7 @@ Rule 5: an arm has the headers of the route that it is made of, and goes to no o
 `probes.comparing.arms` allows.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,15 +34,17 @@ from probes.comparing.comparison import PairedComparison
 from probes.comparing.plan import MARGIN, MOST_PAIRS, ComparisonPlan
 from probes.comparing.results import ArmResult, result_of
 from probes.comparing.views import ComparisonCost, ComparisonState, ComparisonView
-from probes.config import Config, Route
+from probes.config import Config
+from probes.config.places import known_as
 from probes.control.commands import ProbeNow
 from probes.events import AttemptFinished, Event, Held, Hello, ProbeFinished
-from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
+from probes.kit.clock import Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
 from probes.kit.signals import Signal
 from probes.money.ledger import Ledger
-from probes.money.pricing import LearnedUse, reserved_usd, usd_charged
+from probes.money.pricing import LearnedUse, most_tokens, most_usd, usd_charged
+from probes.run.held_back import HeldBack
 from probes.run.session import Session
 from probes.sources.child_process import launch_process
 from probes.sources.supervised import Launch
@@ -71,33 +74,18 @@ class ComparisonRun:
     def __init__(
         self,
         plan: ComparisonPlan,
-        config: Config,
-        headers: Mapping[str, Mapping[str, str]],
+        session: Session,
         *,
-        ledger: Ledger,
         random: Random | None = None,
-        apart: Path | None = None,
         clock: Clock | None = None,
-        launch: Launch = launch_process,
-        in_process: bool = False,
     ) -> None:
-        """Prepare it, by the budgets of `config`; `headers` are those of its routes, secrets filled
-        in, and `random` orders the arms of each block."""
+        """Prepare it, with a session of its own whose routes are the arms; `random` orders these in
+        each block."""
         self._plan = plan
         self._random = random or SystemRandom()
         self._clock = clock or SystemClock()
-        routes = tuple(arm.route for arm in plan.arms)
-        self._session = Session(
-            msgspec.structs.replace(config, routes=routes),
-            {arm.name: headers.get(arm.of, {}) for arm in plan.arms},
-            recorder=None,
-            ledger=ledger,
-            apart=apart,
-            clock=clock,
-            launch=launch,
-            in_process=in_process,
-        )
-        self._session.subscribe(self._receive)
+        self._session = session
+        session.subscribe(self._receive)
         self._comparison = PairedComparison(plan, cost_of(plan))
         self._view = self._comparison.view()
         self._learned = {arm.name: LearnedUse() for arm in plan.arms}
@@ -106,9 +94,8 @@ class ComparisonRun:
         """The last of each arm."""
         self._ended: dict[str, ProbeFinished] = {}
         """The last probe of each arm that ended and was not taken yet."""
-        self._cool_until_ns: dict[str, int] = {}
-        self._dry_since_ns: dict[str, int] = {}
-        self._dry_words = ""
+        self._held_back: defaultdict[str, HeldBack] = defaultdict(HeldBack)
+        """By arm; of what holds all of them by no name."""
         self._greeted = self._died = False
         self._stopping = False
         self._began_ns = 0
@@ -194,9 +181,9 @@ class ComparisonRun:
         while True:
             self._raise_if_over()
             now_ns = self._clock.monotonic_ns()
-            until = {arm.name: self._cool_until_ns.get(arm.name, 0) for arm in arms}
-            name = max(until, key=until.__getitem__)
-            left_s = seconds(until[name] - now_ns)
+            asked = {arm.name: self._held_back[arm.name].asked_s(now_ns) for arm in arms}
+            name = max(asked, key=asked.__getitem__)
+            left_s = asked[name]
             if left_s <= 0:
                 break
             told = f"waits {age(left_s)}: {_shown(name)} asked for that"
@@ -211,9 +198,9 @@ class ComparisonRun:
         plan, comparison = self._plan, self._comparison
         tokens, usd = 0, 0.0
         for arm in arms:
-            most = max(_most_tokens(arm.route), self._learned[arm.name].tokens)
+            most = max(most_tokens(arm.route), self._learned[arm.name].tokens)
             tokens += most
-            usd += _most_usd(arm.route, most)
+            usd += most_usd(arm.route, most)
         if plan.most_tokens is not None and comparison.spent_tokens + tokens > plan.most_tokens:
             raise _EndedError(
                 "budget", f"Its budget of {counted(plan.most_tokens, 'token')} is spent"
@@ -229,8 +216,9 @@ class ComparisonRun:
         if self._died or self._session.status.state in ("restarting", "gave_up"):
             raise _EndedError("failed", "its engine died")
         now_ns = self._clock.monotonic_ns()
-        if any(now_ns - since_ns > _DRY_S * NS_PER_S for since_ns in self._dry_since_ns.values()):
-            raise _EndedError("budget", f"The budget of the hour is spent: {self._dry_words}")
+        for held in self._held_back.values():
+            if held.dry_s(now_ns) > _DRY_S:
+                raise _EndedError("budget", f"The budget of the hour is spent: {held.dry_words}")
 
     def _receive(self, events: list[Event], _lines: bytes) -> None:
         for event in events:
@@ -243,27 +231,13 @@ class ComparisonRun:
                 case ProbeFinished():
                     self._ended[event.route] = event
                     self._bell.ring()
+                case Held(reason="restarting"):
+                    self._died = True
                 case Held():
-                    self._held(event)
+                    self._held_back[event.route].hear(event, self._clock.monotonic_ns())
                 case Hello():
                     self._greeted = True
                     self._bell.ring()
-
-    def _held(self, event: Held) -> None:
-        now_ns = self._clock.monotonic_ns()
-        match event:
-            case Held(reason="cool_down", released=False, until_ns=int(until_ns)):
-                # What is left of it: its end is on the engine's clock.
-                self._cool_until_ns[event.route] = now_ns + until_ns - event.at_ns
-            case Held(reason="cool_down"):
-                self._cool_until_ns.pop(event.route, None)
-            case Held(reason="restarting"):
-                self._died = True
-            case Held(reason="budget", released=True):
-                self._dry_since_ns.pop(event.route, None)
-            case Held(reason="budget"):
-                self._dry_since_ns.setdefault(event.route, now_ns)
-                self._dry_words = neutralise(event.detail, 200)
 
     def _say(self, *, asking: str = "", waits: str = "") -> None:
         """Show what is done now."""
@@ -300,14 +274,19 @@ class Comparisons:
         in_process: bool = False,
         launch: Launch = launch_process,
     ) -> None:
-        """Take what all of them share; see `ComparisonRun`."""
+        """Take what all of them share: the routes and budgets of `config`, the headers of these
+        routes with secrets filled in, and how sessions spend and start their engines."""
         self._config = config
         self._headers = headers
-        self._ledger = ledger
-        self._apart = apart
         self._random = random
-        self._in_process = in_process
-        self._launch = launch
+        self._session = partial(
+            Session,
+            recorder=None,
+            ledger=ledger,
+            apart=apart,
+            in_process=in_process,
+            launch=launch,
+        )
 
     def propose(
         self,
@@ -336,7 +315,7 @@ class Comparisons:
         known = {route.name: route for route in self._config.routes}
         for name in routes:
             if name not in known:
-                raise ArmError(f"no route is named {_shown(name)}")
+                raise ArmError(f"no route is named {_shown(name)}{known_as(name, known)}")
         if change is None:
             arms = arms_of_routes([known[name] for name in routes])
         elif len(routes) == 1:
@@ -351,38 +330,25 @@ class Comparisons:
             most_usd=most_usd,
             margin=margin,
         )
-        return ComparisonRun(
-            plan,
-            self._config,
-            self._headers,
-            ledger=self._ledger,
-            apart=self._apart,
-            random=self._random,
-            in_process=self._in_process,
-            launch=self._launch,
+        session = self._session(
+            msgspec.structs.replace(self._config, routes=tuple(arm.route for arm in arms)),
+            {arm.name: self._headers.get(arm.of, {}) for arm in arms},
         )
+        return ComparisonRun(plan, session, random=self._random)
 
 
 def cost_of(plan: ComparisonPlan) -> ComparisonCost:
     """Return what a comparison may use at most, as the budgets reckon it."""
     blocks = plan.most_pairs + 1
-    usd = [_most_usd(arm.route, _most_tokens(arm.route)) for arm in plan.arms]
+    usd = [most_usd(arm.route, most_tokens(arm.route)) for arm in plan.arms]
     unpriced = tuple(arm.name for arm in plan.arms if arm.route.price is None)
     return ComparisonCost(
         pairs=plan.most_pairs,
         probes=blocks * len(plan.arms),
-        tokens=blocks * sum(_most_tokens(arm.route) for arm in plan.arms),
+        tokens=blocks * sum(most_tokens(arm.route) for arm in plan.arms),
         usd=None if len(unpriced) == len(plan.arms) else blocks * sum(usd),
         unpriced=unpriced,
     )
-
-
-def _most_tokens(route: Route) -> int:
-    return route.input_tokens + route.max_tokens
-
-
-def _most_usd(route: Route, tokens: int) -> float:
-    return reserved_usd(route.price, route.input_tokens, tokens)
 
 
 def _shown(name: str) -> str:

@@ -11,12 +11,12 @@ from typing import Final
 import anyio
 
 from probes.control.commands import Burst, Command, ProbeNow, SetKnob
-from probes.events import Event, Held, decode_event
+from probes.events import Event, decode_event
 from probes.kit.clock import Clock
 from probes.kit.signals import Signal
 from probes.money.budget_lease import BudgetLease
 from probes.sources.rules import HostLimits
-from probes.sources.source import Brief, Receive
+from probes.sources.source import Brief, Receive, is_engine_end
 from probes.sources.supervised import Explain, Launch, SupervisedEngine, plain_end
 
 TOP_UP_S: Final = 1.0
@@ -95,7 +95,7 @@ class FundedEngine(SupervisedEngine):
     def _account_for(self, events: list[Event], lines: bytes) -> None:
         for event in events:
             self._lease.fold(event)
-            if isinstance(event, Held) and event.reason == "restarting" and not event.released:
+            if is_engine_end(event):
                 self._lease.end_engine(in_order=self.in_order)
         self._forward(events, lines)
         if self._lease.is_due or (self._resting and not self._lease.at_rest):

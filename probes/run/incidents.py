@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from probes.events import Cause, Diagnosis, Event, Hello, Tick
+from probes.events import Cause, Diagnosis, Event, Hello, SeenBefore, Tick
+from probes.events.spoken_of import tells_of
 from probes.kit.exit_status import ExitStatus
 from probes.kit.short_figures import date_and_time
 
@@ -42,6 +43,8 @@ class IncidentRecord:
     """Everything that it was taken for, each with when that began; the newest last."""
     anchor_ns: int | None = None
     """What makes Unix time of its stamps; None where that is not known."""
+    seen: SeenBefore | None = None
+    """What was told of such incidents before it, by the history of who recorded it."""
 
     @property
     def since_ns(self) -> int:
@@ -77,6 +80,10 @@ class RunIncidents:
             self._anchor_ns = event.wall_ns - event.at_ns
         elif isinstance(event, Diagnosis):
             self._hear(event)
+        elif isinstance(event, SeenBefore):
+            for record in self._records.values():
+                if record.end is None and tells_of(event, record.word):
+                    record.seen = max(filter(None, (event, record.seen)), key=lambda one: one.times)
 
     def receive(self, events: list[Event], _lines: bytes) -> None:
         """Take a batch."""
@@ -93,10 +100,12 @@ class RunIncidents:
             record.end = word
             return
         record.end = None
+        if (word.cause, word.places) != (record.word.cause, record.word.places):
+            record.seen = None  # that was of something else
         is_naming = word.state == "named" and record.named_ns is None
         hit = word.routes if is_naming else (*record.routes, *word.routes)
         record.routes = tuple(sorted(set(hit)))
-        if is_naming or not _is_recovery(record.word, word):
+        if is_naming or not word.merely_recovers(record.word):
             record.word = word
         if not record.causes or record.causes[-1][1] != word.cause:
             record.causes = [*record.causes[-_CAUSES_KEPT + 1 :], (word.at_ns, word.cause)]
@@ -108,12 +117,6 @@ class RunIncidents:
             return
         over = (name for name, record in self._records.items() if record.end is not None)
         del self._records[next(over, next(iter(self._records)))]
-
-
-def _is_recovery(before: Diagnosis, word: Diagnosis) -> bool:
-    """Whether a word says no more than that some of the routes are well again."""
-    same = (before.cause, before.state) == (word.cause, word.state)
-    return same and set(word.routes) < set(before.routes)
 
 
 def incidents_status(log: RunIncidents) -> ExitStatus:

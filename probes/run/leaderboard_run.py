@@ -28,7 +28,8 @@ from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
 from probes.kit.signals import Signal
 from probes.money.ledger import Ledger
-from probes.money.pricing import LearnedUse, reserved_usd
+from probes.money.pricing import LearnedUse, most_tokens, most_usd
+from probes.run.held_back import HeldBack
 from probes.run.session import Session
 from probes.sources.child_process import launch_process
 from probes.sources.supervised import Launch
@@ -66,16 +67,14 @@ class _Asked:
         self.done = 0
         """Probes that ended, the first with them."""
         self.last: AttemptFinished | None = None
-        self.cool_until_ns = 0
-        self.dry_since_ns: int | None = None
-        self.dry_words = ""
+        self.held_back = HeldBack()
         self.why = ""
         """Why it was asked no more, before all of its probes; empty where it was not so."""
 
     @property
     def most_tokens(self) -> int:
         """What its next probe may use."""
-        return max(self.route.input_tokens + self.route.max_tokens, self.learned.tokens)
+        return max(most_tokens(self.route), self.learned.tokens)
 
 
 class LeaderboardRun:
@@ -120,14 +119,11 @@ class LeaderboardRun:
         each = self._probes + 1
         routes = [asked.route for asked in self._asked.values()]
         unpriced = tuple(route.name for route in routes if route.price is None)
-        most = {route.name: route.input_tokens + route.max_tokens for route in routes}
-        usd = sum(
-            reserved_usd(route.price, route.input_tokens, most[route.name]) for route in routes
-        )
+        usd = sum(most_usd(route, most_tokens(route)) for route in routes)
         return LeaderboardCost(
             routes=len(routes),
             probes=each * len(routes),
-            tokens=each * sum(most.values()),
+            tokens=each * sum(map(most_tokens, routes)),
             usd=None if len(unpriced) == len(routes) else each * usd,
             unpriced=unpriced,
         )
@@ -177,7 +173,7 @@ class LeaderboardRun:
 
     async def _ask_all(self, asked: _Asked) -> None:
         name = asked.route.name
-        bound = (self._probes + 1) * (asked.route.input_tokens + asked.route.max_tokens)
+        bound = (self._probes + 1) * most_tokens(asked.route)
         began_ns = self._clock.monotonic_ns()
         while not self._greeted:
             if self._clock.monotonic_ns() - began_ns > _HELLO_PATIENCE_S * NS_PER_S:
@@ -199,13 +195,14 @@ class LeaderboardRun:
     def _is_over(self, asked: _Asked) -> bool:
         """Return whether nothing more can come of a route, and note why."""
         now_ns = self._clock.monotonic_ns()
-        left_s = (asked.cool_until_ns - now_ns) / NS_PER_S
+        held = asked.held_back
+        left_s = held.asked_s(now_ns)
         if self._session.status.state in ("restarting", "gave_up"):
             asked.why = asked.why or "its engine died"
         elif left_s > _LONGEST_WAIT_S:
             asked.why = asked.why or f"its server asked to wait for {age(left_s)}"
-        elif asked.dry_since_ns is not None and now_ns - asked.dry_since_ns > _DRY_S * NS_PER_S:
-            asked.why = asked.why or f"the budget of the hour is spent: {asked.dry_words}"
+        elif held.dry_s(now_ns) > _DRY_S:
+            asked.why = asked.why or f"the budget of the hour is spent: {held.dry_words}"
         return self._stopping or bool(asked.why)
 
     def _receive(self, events: list[Event], _lines: bytes) -> None:
@@ -227,7 +224,7 @@ class LeaderboardRun:
                 case ProbeFinished():
                     self._ended(asked, event)
                 case Held():
-                    self._held(asked, event)
+                    asked.held_back.hear(event, self._clock.monotonic_ns())
 
     def _ended(self, asked: _Asked, event: ProbeFinished) -> None:
         last = asked.last
@@ -238,20 +235,6 @@ class LeaderboardRun:
             asked.why = f"{why}: {neutralise(last.message, _SERVER_WORDS)}".removesuffix(": ")
         asked.done += 1
         self._bell.ring()
-
-    def _held(self, asked: _Asked, event: Held) -> None:
-        now_ns = self._clock.monotonic_ns()
-        match event:
-            case Held(reason="cool_down", released=False, until_ns=int(until_ns)):
-                # What is left of it: its end is on the engine's clock.
-                asked.cool_until_ns = now_ns + until_ns - event.at_ns
-            case Held(reason="cool_down"):
-                asked.cool_until_ns = 0
-            case Held(reason="budget", released=True):
-                asked.dry_since_ns = None
-            case Held(reason="budget"):
-                asked.dry_since_ns = asked.dry_since_ns or now_ns
-                asked.dry_words = neutralise(event.detail, _SERVER_WORDS)
 
 
 def asked_alone(route: Route, name: WorkloadName | None) -> Route:

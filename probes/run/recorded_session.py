@@ -20,11 +20,12 @@ from anyio import to_thread
 from probes.board import Board
 from probes.control.commands import Command
 from probes.control.status import HostState, HostStatus
-from probes.control.wanted import Wanted, WantedRoute
+from probes.control.wanted import Wanted, wanted_of_reported
 from probes.diagnosis import Diagnostician
-from probes.events import Hello
+from probes.events import Event, Hello
+from probes.run.sinks import JudgedSinks, board_sink
 from probes.run.timeline import Locate, RunTimeline
-from probes.run.verdicts import Judge, with_verdicts
+from probes.run.verdicts import Judge
 from probes.store.recording_files import RecordedPlace
 from probes.store.recording_reader import (
     Piece,
@@ -59,7 +60,13 @@ class RecordedSession:
         self._end: RecordedPlace | None = None
         self._board = Board()
         self._timeline = RunTimeline(self._board, self, judges_anew=True)
-        self._judge = Judge(diagnostician or Diagnostician())
+        self._sinks = JudgedSinks(
+            Judge(diagnostician or Diagnostician()),
+            board_sink(self._board),
+            self._learn,
+            # Its checkpoints are of what the board has folded.
+            self._timeline.receive,
+        )
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
         self._state: HostState = "starting"
         self._failure = ""
@@ -151,6 +158,16 @@ class RecordedSession:
         return HostStatus(state=self._state)
 
     @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept: what has happened cannot."""
+        return False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had: it is never kept, nor sent anywhere."""
+        return False
+
+    @property
     def recording_path(self) -> str:
         """Its first file."""
         return str(self._parts[0])
@@ -203,24 +220,12 @@ class RecordedSession:
 
     def _take(self, piece: Piece) -> None:
         self._end = piece.end
-        events, lines = with_verdicts(self._judge, piece.events, piece.lines)
-        for event in events:
-            self._board.fold(event)
-            if isinstance(event, Hello):
-                self._greet(event)
-        self._timeline.receive(events, lines)
+        self._sinks.give(piece.events, piece.lines)
         self._read += len(piece.lines)
 
-    def _greet(self, hello: Hello) -> None:
-        routes = {
-            info.name: WantedRoute(
-                float(info.concurrency),
-                info.interval,
-                float(info.max_tokens),
-                info.paused,
-                rate=info.rate if info.pace != "interval" else None,
-            )
-            for info in hello.routes
-        }
-        known = MappingProxyType({**self._wanted.routes, **routes})
-        self._wanted = Wanted(known, known)
+    def _learn(self, events: list[Event], _lines: bytes) -> None:
+        for event in events:
+            if isinstance(event, Hello):
+                routes = {info.name: wanted_of_reported(info) for info in event.routes}
+                known = MappingProxyType({**self._wanted.routes, **routes})
+                self._wanted = Wanted(known, known)

@@ -3,9 +3,9 @@
 What is derived of the events is made anew, by the same functions as in a run.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import anyio
 
@@ -15,11 +15,14 @@ from probes.events import Event, Hello
 from probes.exports.json_lines import JsonLines
 from probes.run.pass_or_fail import PassOrFail
 from probes.run.printing import Printing
-from probes.run.sinks import Sink, board_sink
-from probes.run.verdicts import Judge, with_verdicts
+from probes.run.sinks import JudgedSinks, board_sink
+from probes.run.verdicts import Judge
 from probes.sources.recording import RecordingSource
 from probes.stats.sketch import BACKEND
 from probes.store.recording_reader import RecordingError, Report, recorded_parts
+
+Progress: TypeAlias = Callable[[int | None], object]
+"""Takes how many bytes were read; None: all that will be."""
 
 
 async def run_replay(
@@ -30,6 +33,7 @@ async def run_replay(
     only: Set[str] | None = None,
     fail_on_incident: bool = False,
     diagnostician: Diagnostician | None = None,
+    progress: Progress = lambda _bytes: None,
 ) -> int:
     """Print the durable events of a recording, then one line of type `summary`; return a status.
 
@@ -37,7 +41,8 @@ async def run_replay(
     closed by its reader, who may otherwise be as slow as he likes. Where `only` is given, lines of
     other types are left out. `report` takes what is missing of the recording and, where
     `fail_on_incident` asks for it, which incidents were named in it; `diagnostician` judges in the
-    place of a new one of ours.
+    place of a new one of ours, and `progress` is told how many bytes were read, and None
+    when all were.
 
     Raises:
         RecordingError: it cannot be read.
@@ -46,7 +51,7 @@ async def run_replay(
     parts = recorded_parts(paths, report)
     asked = PassOrFail(on_goals=False, on_incident=fail_on_incident)
     judge = Judge(diagnostician or Diagnostician())
-    return await _Replay(parts, JsonLines(out, only), report, judge, asked).run()
+    return await _Replay(parts, JsonLines(out, only), report, judge, asked, progress).run()
 
 
 class _Replay:
@@ -59,18 +64,17 @@ class _Replay:
         report: Report,
         judge: Judge,
         asked: PassOrFail,
+        progress: Progress,
     ) -> None:
+        self._progress, self._read = progress, 0
         self._name = parts[0].name
-        self._judge = judge
         self._board = Board()
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)
         self._asked = asked
-        self._sinks: tuple[Sink, ...] = (
-            board_sink(self._board),
-            asked.receive,
-            self._printing.receive,
+        self._sinks = JudgedSinks(
+            judge, board_sink(self._board), asked.receive, self._printing.receive
         )
         self._report = report
         self._greeted = False
@@ -88,6 +92,7 @@ class _Replay:
                     self._report(f"{self._name}: interrupted; the summary is of what was read")
                 if not self._greeted:
                     self._report(f"{self._name}: has no hello, so that no route is known")
+                self._progress(None)
                 self._output.end_with(self._board.summary())
             # Whoever reads may be as slow as a pager: nothing is lost by waiting for him here.
             await self._printing.drain()
@@ -104,9 +109,9 @@ class _Replay:
             self._report(remark)
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
-        events, lines = with_verdicts(self._judge, events, lines)
-        for sink in self._sinks:
-            sink(events, lines)
+        self._read += len(lines)
+        self._progress(self._read)
+        events, _ = self._sinks.give(events, lines)
         if self._greeted:
             return
         hello = next((event for event in events if isinstance(event, Hello)), None)

@@ -1,28 +1,20 @@
 """One run of llmtop without its face: the sources of its events, and all that takes them.
 
-Rule 1: the stream begins with a `hello`, whatever happens before an engine has introduced itself:
-until then what others tell waits. A run that ends before any engine spoke has a hello of our own.
+Rule 1: what becomes of the events, from the source to all that takes them, is `RunStream`'s.
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
-Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
-them the diagnostician judges it, and its verdicts are part of the batch.
-Rule 4: right behind the first hello, of several places of each, stands what an earlier run had
-found to be usual: it is part of the stream, so that a replay judges as the run did.
-Rule 5: after a batch the engines are asked for more probes of what is suspected by then, and for
+Rule 3: after a batch the engines are asked for more probes of what is suspected by then, and for
 the concurrency that a route has found for itself. Whether it does so is ours to know and to tell.
 """
 
 import os
-import queue
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
-from anyio import to_thread
 
-from probes import __version__
 from probes.adapting import AdaptiveLimits
 from probes.board import Board
 from probes.config import Config, Route
@@ -32,12 +24,12 @@ from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
 from probes.control.attention import Attention
-from probes.control.commands import Adapt, Command, Configure, Go, SetKnob
+from probes.control.commands import Adapt, Command, Configure, Go, Lift, SetKnob
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
-from probes.events import SCHEMA_VERSION, Event, Hello, Knob, Notice, durable_lines
+from probes.events import Event, Hello, Knob
 from probes.events.knob_turns import BY_ITSELF
 from probes.events.placing import at_place, offset_of
 from probes.events.spoken_of import speaks_of
@@ -48,12 +40,13 @@ from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 from probes.money.shared_ledger import SharedLedger
-from probes.run.exporting import Export, alert_exports, close_exports
+from probes.run.exporting import Export, alert_exports
 from probes.run.funded import FundedEngine
-from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
+from probes.run.run_stream import RunStream, own_hello
+from probes.run.sinks import Sink, WantedState
 from probes.run.thickening import Thickening
-from probes.run.timeline import RunTimeline, in_a_thread
-from probes.run.verdicts import Judge, with_verdicts
+from probes.run.timeline import RunTimeline
+from probes.run.with_past import with_past
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
@@ -63,14 +56,12 @@ from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
-    # They have sessions of their own; this one only hands them to a screen.
+    # What a screen asks for; no start should pay for it.
+    from probes.comparing.source import ComparisonSource
     from probes.history.keeper import HistoryKeeper
-    from probes.run.comparison_run import Comparisons
-    from probes.run.sweep_run import Sweeps
+    from probes.run.on_call import OnCall
     from probes.sources.places import SeveralPlaces
-
-_HELLO_PATIENCE_S: Final = 60.0
-"""An engine that says nothing for half of it is killed; without any, a duration must end too."""
+    from probes.sweeping.source import SweepSource
 
 
 class Session:
@@ -96,10 +87,11 @@ class Session:
         places: Sequence[GivenPlace] = (),
         way_to: Callable[[GivenPlace], EngineWay] | None = None,
         diagnostician: Diagnostician | None = None,
-        compare: "Callable[[], Comparisons] | None" = None,
-        sweep: "Callable[[], Sweeps] | None" = None,
+        compare: "Callable[[], ComparisonSource] | None" = None,
+        sweep: "Callable[[], SweepSource] | None" = None,
         history: "HistoryKeeper | None" = None,
         goes_back: bool = True,
+        on_call: "OnCall | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`; or
         of one at each of `places`, to which `config` has its routes (`config_at`).
@@ -109,46 +101,36 @@ class Session:
         the ledger that takes what the shared one does not at the end; `diagnostician` judges the
         run in the place of a new one of ours; `compare` and `sweep` make what compares and sweeps
         its routes for a screen; `history` keeps what comes of it for weeks, and tells what
-        was usual before; without `goes_back` nothing is kept for who would look at its past.
+        was usual before; without `goes_back` nothing is kept for who would look at its past;
+        `on_call` knows whether it is on this run to call people, where others watch the same.
         """
         self._config = config
         self._compare = compare
         self._sweep = sweep
-        self._sweeps: Sweeps | None = None
-        self._comparisons: Comparisons | None = None
+        self._sweeps: SweepSource | None = None
+        self._comparisons: ComparisonSource | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
-        self._recorder = recorder
-        self._history = history
-        self._warmed: set[str] = set()
-        """Places whose routes were told what was usual before."""
         self._clock = clock or SystemClock()
         self._include_text = include_text
-        self._judge = Judge(diagnostician or Diagnostician())
+        self._diagnostician = diagnostician or Diagnostician()
         self._thickening = Thickening({route.name for route in config.routes if route.evidence})
         self._adaptive = AdaptiveLimits()
         self._routes = tuple(route_info(route) for route in config.routes)
-        self._board = Board()
-        # A screen that is there before its engine shows what is about to be probed.
-        self._board.expect(self._routes)
+        self._begun: set[str] = set()
+        """Routes of which an engine has spoken."""
         self._wanted = WantedState(config.routes)
-        self._timeline = (
-            RunTimeline(self._board, recorder, aside=in_a_thread)
-            if goes_back and recorder is not None
-            else None
+        self._stream = RunStream(
+            self._diagnostician,
+            clock=self._clock,
+            recorder=recorder,
+            history=history,
+            goes_back=goes_back,
+            begins_from_history=True,
+            learn=self._wanted.receive,
+            follow=self._follow,
         )
-        self._sinks: list[Sink] = [
-            # Whoever comes later and looks at the board sees the batch that it is called with, but
-            # while a checkpoint is taken for who goes back.
-            board_sink(self._board) if self._timeline is None else self._timeline.fold,
-            # A subscriber that commands in answer to an event changes what is wanted after it.
-            self._wanted.receive,
-            # What a subscriber prints, or fails at, is on record already.
-            *([] if recorder is None else [recorder_sink(recorder)]),
-            # Its checkpoints are of what the board has folded and the recorder has been given.
-            *([] if self._timeline is None else [self._timeline.receive]),
-            *([] if history is None else [history.receive]),
-            # Subscribers, in the order in which they come.
-        ]
+        # A screen that is there before its engine shows what is about to be probed.
+        self.board.expect(self._routes)
         self._ledger = RunLedger(
             ledger,
             config.routes,
@@ -158,12 +140,6 @@ class Session:
             apart=apart,
             recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
-        self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._greeted = False
-        self._hello_came = anyio.Event()
-        self._early: list[Event] = []
-        self._event_ns = 0
-        self._heard_ns = self._clock.monotonic_ns()
         self._launch = self._launch_in_this_loop() if in_process else launch
         self._limits = limits
         secrets = (
@@ -174,27 +150,30 @@ class Session:
         self._scrub = Scrubber(secrets).scrub
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
-        self._exports: list[Export] = []
+        self._on_call = on_call
+        if on_call is not None:
+            self._stream.subscribe(on_call.receive)
         for one in alert_exports(
             config.alerts,
             environ=os.environ,
             secrets=secrets,
             scrub=self._scrub,
-            report=self._problems.put,
+            report=self._stream.note,
             attention=self.attention,
+            on_call=on_call,
         ):
-            self.export(one)
+            self.export(with_past(one, self._clock, history=history))
         self._funded: list[FundedEngine] = []
         self._places: SeveralPlaces | None = None
         self._source: Source
         if places:
             self._source = self._places = self._at_places(places, way_to)
         elif engines == 1:
-            self._source = self._fund(0, config.routes, self._brief, self._receive)
+            self._source = self._fund(0, config.routes, self._brief, self._stream.receive)
         else:
             self._source = SeveralEngines(
                 self._brief,
-                self._receive,
+                self._stream.receive,
                 routes=config.routes,
                 engines=engines,
                 make_engine=self._fund,
@@ -204,7 +183,7 @@ class Session:
     @property
     def board(self) -> Board:
         """Everything the stream has told so far."""
-        return self._board
+        return self._stream.board
 
     @property
     def wanted(self) -> Wanted:
@@ -232,7 +211,7 @@ class Session:
     @property
     def timeline(self) -> RunTimeline | None:
         """What of the run can be gone back to; None where nothing is recorded."""
-        return self._timeline
+        return self._stream.timeline
 
     @property
     def replayed(self) -> None:
@@ -240,36 +219,48 @@ class Session:
         return None
 
     @property
-    def comparisons(self) -> "Comparisons | None":
+    def comparisons(self) -> "ComparisonSource | None":
         """What compares its routes beside it, made when it is first asked for."""
         if self._comparisons is None and self._compare is not None:
             self._comparisons = self._compare()
         return self._comparisons
 
     @property
-    def sweeps(self) -> "Sweeps | None":
+    def sweeps(self) -> "SweepSource | None":
         """What sweeps its routes beside it, made when it is first asked for."""
         if self._sweeps is None and self._sweep is not None:
             self._sweeps = self._sweep()
         return self._sweeps
 
     @property
+    def asks(self) -> bool:
+        """Whether its routes can be compared and swept from here."""
+        return self._compare is not None and self._sweep is not None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of open streams can be had."""
+        return True
+
+    @property
     def recording_path(self) -> str:
         """The file being recorded to; empty where nothing is, or was."""
-        recorder = self._recorder
-        return "" if recorder is None or not recorder.has_begun else str(recorder.path)
+        return self._stream.recording_path
 
     def subscribe(self, sink: Sink) -> None:
         """Call back with every batch, after the board has folded it and it is being recorded."""
-        self._sinks.append(sink)
+        self._stream.subscribe(sink)
 
     def export(self, export: Export) -> None:
         """Give every batch to what goes to another program, and close it with the run."""
-        self._exports.append(export)
-        self._sinks.append(export.receive)
+        self._stream.subscribe(export.receive)
+        self._stream.close_with_it(export)
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
+        if isinstance(command, Lift):
+            self.lift()
+            return
         before = self._wanted.now.routes
         self._wanted.command(command)
         if isinstance(command, Adapt):
@@ -283,17 +274,17 @@ class Session:
             self._tell_adaptive(command, before[command.route].adaptive)
 
     def _tell_adaptive(self, command: Adapt | SetKnob, was: bool) -> None:
-        """Tell where a command has changed whether the concurrency of a route finds itself."""
+        """Tell where a command has changed whether the concurrency of a route finds itself. Before
+        an engine of the route has spoken that is not told: it will stand behind its hello."""
         now = self._wanted.now.routes[command.route].adaptive
-        if now != was:
+        if now != was and command.route in self._begun:
             reason = "" if isinstance(command, Adapt) else "CONC was set by hand"
-            self._deliver([self._switched(command.route, now, command.who, reason)])
+            self._stream.deliver([self._switched(command.route, now, command.who, reason)])
 
     def _switched(self, route: str, now: bool, who: str, reason: str = "") -> Knob:
-        at_ns = max(self._event_ns, self._engine_now_ns())
         before, after = float(not now), float(now)
         return Knob(
-            at_ns=at_ns,
+            at_ns=self._stream.now_ns,
             route=route,
             knob="auto",
             before=before,
@@ -304,7 +295,7 @@ class Session:
 
     def note(self, text: str) -> None:
         """Put a notice of the caller's into the stream, after its hello."""
-        self._problems.put(text)
+        self._stream.note(text)
 
     def hold(self) -> None:
         """Read no more events until `release`; the engine then holds its own admissions."""
@@ -328,14 +319,17 @@ class Session:
         for engine in self._funded:
             engine.top_up()
 
+    @property
+    def unliftable(self) -> str:
+        """What is in doubt of the budgets and cannot be lifted; empty where nothing is."""
+        return self._ledger.doubt if self._ledger.doubt_kind == "away" else ""
+
     async def outlast(self, duration_s: float) -> None:
         """Return so many seconds after the first hello: what a run's duration counts from.
 
         Where no engine introduces itself, the seconds count from when that is given up.
         """
-        with anyio.move_on_after(_HELLO_PATIENCE_S):
-            await self._hello_came.wait()
-        await self._clock.sleep(duration_s)
+        await self._stream.outlast(duration_s)
 
     def stop(self) -> None:
         """End the run in order; `run` returns when all is written and nothing is left behind."""
@@ -344,34 +338,23 @@ class Session:
     async def run(self) -> None:
         """Run until `stop`."""
         raise_descriptor_limit()
-        if self._recorder is not None:
-            self._recorder.start(self._problems.put)
-        if self._history is not None:
-            self._history.start(self._problems.put, self._judge.diagnostician.references)
-        try:
-            if self._timeline is None:
-                await self._source.run()
-            else:
-                await self._timeline.during(self._source.run)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._finish()
-
-    async def _finish(self) -> None:
-        await close_exports(self._exports)
-        if not self._greeted:
-            self._introduce_ourselves()
-        try:
-            await self._ledger.close()
-        except LedgerError as error:
-            self._emit(str(error))
-        if self._history is not None:
-            await to_thread.run_sync(self._history.close)
-        self._tell_problems()
-        # Last: what was said until now is recorded, too.
-        if self._recorder is not None:
-            await to_thread.run_sync(self._recorder.close)
-            self._tell_problems()
+        routes = self._config.routes
+        unenforceable = unenforceable_budgets(routes, self._config.budget)
+        for route, text in (*unenforceable, *unverified(routes)):
+            self._stream.note(text, route)
+        self._stream.start()
+        async with nullcontext() if self._on_call is None else self._on_call.at_work():
+            try:
+                await self._stream.during(self._source.run)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    # Before exports take their seconds: what is not given back counts as spent.
+                    try:
+                        await self._ledger.close()
+                    except LedgerError as error:
+                        self._stream.note(str(error))
+                    self._tell_news()
+                    await self._stream.close(self._own_hello)
 
     def _at_places(
         self, places: Sequence[GivenPlace], way_to: Callable[[GivenPlace], EngineWay] | None
@@ -390,7 +373,7 @@ class Session:
 
         return SeveralPlaces(
             self._brief,
-            self._receive,
+            self._stream.receive,
             routes=self._config.routes,
             places=places,
             make_engine=fund,
@@ -419,7 +402,7 @@ class Session:
             limits=way.limits,
             clock=self._clock,
             scrub=self._scrub,
-            topped_up=self._tell_problems,
+            topped_up=self._tell_news,
             explain=way.explain,
             decode=way.decode,
         )
@@ -442,32 +425,10 @@ class Session:
             include_text=self._include_text,
             digests=BACKEND,
         )
-        return [configure, *self._wanted.commands(self._engine_now_ns()), Go()]
+        return [configure, *self._wanted.commands(self._stream.now_ns), Go()]
 
-    def _engine_now_ns(self) -> int:
-        """Return the present on the engine's clock, as far as the host can know it."""
-        return self._event_ns + self._clock.monotonic_ns() - self._heard_ns
-
-    def _receive(self, events: list[Event], lines: bytes) -> None:
-        if not self._greeted:
-            # Of several engines one may be heard of before another has introduced itself.
-            first = next((at for at, one in enumerate(events) if isinstance(one, Hello)), None)
-            if first is None:
-                self._early.extend(events)
-                return
-            if first:
-                self._early.extend(events[:first])
-                events = events[first:]
-                lines = durable_lines(events)
-        events, lines = self._with_references(events, lines)
-        # The clock of the stream, by which what an engine was told to wait for is reckoned.
-        self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
-        self._heard_ns = self._clock.monotonic_ns()
-        # Only now: what waited for the hello is judged in its place behind it, as it is recorded.
-        events, lines = with_verdicts(self._judge, events, lines)
-        for sink in self._sinks:
-            sink(events, lines)
-        self._greet(events)
+    def _follow(self, events: list[Event], _lines: bytes) -> None:
+        """Do what follows from a batch."""
         self._seek_evidence()
         self._adapt(events)
         hellos = [event for event in events if isinstance(event, Hello)]
@@ -475,6 +436,7 @@ class Session:
             # An engine that begins knows the settings alone, and nothing of what is ours to know.
             # Of several places it says nothing of the routes of another.
             begun = {i.name for i in self._routes if any(speaks_of(one, i) for one in hellos)}
+            self._begun |= begun
             wanted = self._wanted.now
             switched: list[Event] = [
                 self._switched(name, route.adaptive, "restart")
@@ -482,20 +444,7 @@ class Session:
                 if name in begun and route.adaptive != wanted.configured[name].adaptive
             ]
             if switched:
-                self._deliver(switched)
-
-    def _with_references(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
-        """Return a batch with what was usual before right behind the first hello of each place."""
-        if self._history is None or not any(isinstance(event, Hello) for event in events):
-            return events, lines
-        told: list[Event] = []
-        for event in events:
-            told.append(event)
-            if isinstance(event, Hello) and event.place not in self._warmed:
-                self._warmed.add(event.place)
-                told += self._history.warm(event)
-        # A hello of ours has no field that we do not know: its line may be written anew.
-        return (events, lines) if len(told) == len(events) else (told, durable_lines(told))
+                self._stream.deliver(switched)
 
     def _adapt(self, events: list[Event]) -> None:
         """Set the concurrency of routes that find it themselves, where a batch moves it."""
@@ -516,62 +465,26 @@ class Session:
     def _seek_evidence(self) -> None:
         """Ask the engines for more probes where they would tell more."""
         wanted = self._wanted.now.routes
-        suspects = self._judge.diagnostician.suspects
+        suspects = self._diagnostician.suspects
         # What hangs is among them: of nothing, with each batch, it need not be asked.
         hanging = {
             name
-            for name in (self._judge.diagnostician.hanging if suspects else ())
+            for name in (self._diagnostician.hanging if suspects else ())
             if name in wanted and wanted[name].concurrency == 1
         }
         now_ns = self._clock.monotonic_ns()
         for command in self._thickening.commands(now_ns, suspects, hanging):
             self._source.send(command)
 
-    def _greet(self, events: list[Event]) -> None:
-        """After the first hello, tell what waited for it, what cannot be enforced, and what is not
-        verified."""
-        hello = next((event for event in events if isinstance(event, Hello)), None)
-        if self._greeted or hello is None:
-            return
-        self._greeted = True
-        self._hello_came.set()
-        early, self._early = self._early, []
-        if early:
-            # Their makers knew no time of the engine's.
-            self._deliver([msgspec.structs.replace(event, at_ns=hello.at_ns) for event in early])
-        self._tell_problems()  # what the ledger and the recorder met before
-        routes = self._config.routes
-        unenforceable = unenforceable_budgets(routes, self._config.budget)
-        for route, text in (*unenforceable, *unverified(routes)):
-            self._emit(text, route)
-
-    def _introduce_ourselves(self) -> None:
-        """Say hello for engines that never did."""
-        hello = Hello(
-            at_ns=self._clock.monotonic_ns(),
-            wall_ns=self._clock.wall_ns(),
-            engine="",
-            version=__version__,
-            schema=SCHEMA_VERSION,
-            pid=os.getpid(),
-            digests=BACKEND,
-            routes=self._routes,
-        )
-        # Of several places on their line of time, as all that waited for a hello.
-        is_placed = self._places is not None
-        self._deliver([at_place(hello, "", offset_of(hello)) if is_placed else hello])
-
-    def _deliver(self, events: list[Event]) -> None:
-        """Put events of our own into the stream."""
-        self._receive(events, durable_lines(events))
-
-    def _emit(self, text: str, route: str = "") -> None:
-        """Put a notice of our own into the stream."""
-        self._deliver([Notice(at_ns=self._event_ns, route=route, text=text)])
-
-    def _tell_problems(self) -> None:
-        """Say what the ledger and the recorder met since."""
+    def _tell_news(self) -> None:
+        """Say what the ledger met since."""
         for news in self._ledger.take_news():
-            self._problems.put(news)
-        while not self._problems.empty():
-            self._emit(self._problems.get())
+            self._stream.note(news)
+        self._stream.tell_notes()
+
+    def _own_hello(self) -> Event:
+        """Say hello for engines that never did."""
+        clock = self._clock
+        hello = own_hello(clock.monotonic_ns(), clock.wall_ns(), self._routes)
+        # Of several places on their line of time, as all that waited for a hello.
+        return hello if self._places is None else at_place(hello, "", offset_of(hello))

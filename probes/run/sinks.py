@@ -8,6 +8,7 @@ from probes.config import Route
 from probes.control.commands import Command
 from probes.control.wanted import commands_for_restart, wanted_of
 from probes.events import Event
+from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording import Recorder
 
 Sink: TypeAlias = Callable[[list[Event], bytes], None]
@@ -27,6 +28,26 @@ def board_sink(board: Board) -> Sink:
 def recorder_sink(recorder: Recorder) -> Sink:
     """Return what writes durable events down as they were sent."""
     return lambda _events, lines: recorder.append(lines)
+
+
+class JudgedSinks:
+    """Sinks in the order in which they hear each batch, once it is judged."""
+
+    def __init__(self, judge: Judge, *sinks: Sink) -> None:
+        """Begin with those that a run always has."""
+        self._judge = judge
+        self._sinks = list(sinks)
+
+    def add(self, sink: Sink) -> None:
+        """Have another hear what comes, behind all others."""
+        self._sinks.append(sink)
+
+    def give(self, events: list[Event], lines: bytes) -> tuple[list[Event], bytes]:
+        """Have a batch judged and heard; return it as it was heard."""
+        events, lines = with_verdicts(self._judge, events, lines)
+        for sink in self._sinks:
+            sink(events, lines)
+        return events, lines
 
 
 class WantedState:

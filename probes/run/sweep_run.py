@@ -11,6 +11,7 @@ with what is known by then.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, get_args
 
@@ -18,6 +19,7 @@ import anyio
 import msgspec
 
 from probes.config import Config, Route
+from probes.config.places import known_as
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.control.status import HostStatus
@@ -36,7 +38,8 @@ from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
 from probes.kit.signals import Signal
 from probes.money.ledger import Ledger
-from probes.money.pricing import LearnedUse, reserved_usd, usd_charged
+from probes.money.pricing import LearnedUse, most_tokens, most_usd, usd_charged
+from probes.run.held_back import HeldBack
 from probes.run.session import Session
 from probes.run.sinks import Sink
 from probes.sources.child_process import launch_process
@@ -112,32 +115,16 @@ class SweepRun:
     def __init__(
         self,
         plan: SweepPlan,
-        config: Config,
-        headers: Mapping[str, Mapping[str, str]],
+        session: AskedSession,
         *,
-        ledger: Ledger,
-        apart: Path | None = None,
         clock: Clock | None = None,
-        launch: Launch = launch_process,
-        in_process: bool = False,
-        session: AskedSession | None = None,
     ) -> None:
-        """Prepare it, by the budgets of `config`; `headers` are those of its routes, secrets filled
-        in. A `session` of the caller's own takes the place of an engine."""
+        """Prepare it, with a session of its own that has the one route."""
         self._plan = plan
         self._clock = clock or SystemClock()
         self._route = plan.route.name
-        self._session: AskedSession = session or Session(
-            msgspec.structs.replace(config, routes=(plan.route,)),
-            {self._route: headers.get(self._route, {})},
-            recorder=None,
-            ledger=ledger,
-            apart=apart,
-            clock=clock,
-            launch=launch,
-            in_process=in_process,
-        )
-        self._session.subscribe(self._receive)
+        self._session = session
+        session.subscribe(self._receive)
         self._sweep = Sweep(plan, cost_of(plan))
         self._view = self._sweep.view()
         self._learned = LearnedUse()
@@ -152,9 +139,7 @@ class SweepRun:
         """Probes that the step that runs has sent."""
         self._sent = self._tokens = 0
         self._usd = 0.0
-        self._cool_until_ns = 0
-        self._dry_since_ns: int | None = None
-        self._dry_words = ""
+        self._held_back = HeldBack()
         self._skipped = self._skipped_before = 0
         self._in_vain = 0
         """Probes that ended before the first that was ok."""
@@ -256,7 +241,7 @@ class SweepRun:
         while True:
             self._raise_if_over()
             now_ns = self._clock.monotonic_ns()
-            asked_s = seconds(self._cool_until_ns - now_ns)
+            asked_s = self._held_back.asked_s(now_ns)
             left_s = max(asked_s, seconds(calm_ns - now_ns))
             if left_s <= 0:
                 return
@@ -271,7 +256,7 @@ class SweepRun:
         plan, cost = self._plan, self._sweep.cost
         probes = plan.most_probes(step.load)
         each = max(most_tokens(plan.route), self._learned.tokens)
-        tokens, usd = probes * each, probes * _most_usd(plan.route, each)
+        tokens, usd = probes * each, probes * most_usd(plan.route, each)
         if self._sent + probes > cost.probes:
             raise _EndedError(
                 "budget", f"All that it was to send is sent: {counted(self._sent, 'probe')}"
@@ -290,9 +275,9 @@ class SweepRun:
         # Before its hello nothing but the status tells of a death; later one may miss that it was.
         if self._died or self._session.status.state in ("restarting", "gave_up"):
             raise _EndedError("failed", "its engine died")
-        dry_ns = self._dry_since_ns
-        if dry_ns is not None and self._clock.monotonic_ns() - dry_ns > _DRY_S * NS_PER_S:
-            raise _EndedError("budget", f"The budget of the hour is spent: {self._dry_words}")
+        held = self._held_back
+        if held.dry_s(self._clock.monotonic_ns()) > _DRY_S:
+            raise _EndedError("budget", f"The budget of the hour is spent: {held.dry_words}")
 
     def _receive(self, events: list[Event], _lines: bytes) -> None:
         step = self._sweep.step
@@ -310,8 +295,10 @@ class SweepRun:
                     self._sweep.hear_limits(event.limits)
                 case ProbeFinished():
                     self._ended_probe(event, step)
+                case Held(reason="restarting"):
+                    self._died = True
                 case Held():
-                    self._held(event)
+                    self._held_back.hear(event, self._clock.monotonic_ns())
                 case Hello():
                     self._greeted = True
                     self._now_s = seconds(event.at_ns)
@@ -349,23 +336,6 @@ class SweepRun:
             if step.end is not None:
                 self._bell.ring()
 
-    def _held(self, event: Held) -> None:
-        now_ns = self._clock.monotonic_ns()
-        match event:
-            case Held(reason="cool_down", released=False, until_ns=int(until_ns)):
-                # What is left of it: its end is on the engine's clock.
-                self._cool_until_ns = now_ns + until_ns - event.at_ns
-            case Held(reason="cool_down"):
-                self._cool_until_ns = 0
-            case Held(reason="restarting"):
-                self._died = True
-            case Held(reason="budget", released=True):
-                self._dry_since_ns = None
-            case Held(reason="budget"):
-                if self._dry_since_ns is None:
-                    self._dry_since_ns = now_ns
-                self._dry_words = neutralise(event.detail, 200)
-
     def _say(self, doing: str = "", *, waits: str = "") -> None:
         """Show how it stands, and what is done now."""
         self._view = msgspec.structs.replace(
@@ -397,13 +367,18 @@ class Sweeps:
         in_process: bool = False,
         launch: Launch = launch_process,
     ) -> None:
-        """Take what all of them share; see `SweepRun`."""
+        """Take what all of them share: the routes and budgets of `config`, the headers of these
+        routes with secrets filled in, and how sessions spend and start their engines."""
         self._config = config
         self._headers = headers
-        self._ledger = ledger
-        self._apart = apart
-        self._in_process = in_process
-        self._launch = launch
+        self._session = partial(
+            Session,
+            recorder=None,
+            ledger=ledger,
+            apart=apart,
+            in_process=in_process,
+            launch=launch,
+        )
 
     def propose(
         self,
@@ -435,7 +410,8 @@ class Sweeps:
             raise SweepError(f"max: expected a number above 0, at most {MOST_LOAD:,.0f}")
         found = next((one for one in self._config.routes if one.name == route), None)
         if found is None:
-            raise SweepError(f"no route is named {neutralise(route, 60)}")
+            hint = known_as(route, [one.name for one in self._config.routes])
+            raise SweepError(f"no route is named {neutralise(route, 60)}{hint}")
         plan = plan_of(found, by, most)
         plan = msgspec.structs.replace(
             plan,
@@ -444,15 +420,11 @@ class Sweeps:
             most_tokens=most_tokens,
             most_usd=most_usd,
         )
-        return SweepRun(
-            plan,
-            self._config,
-            self._headers,
-            ledger=self._ledger,
-            apart=self._apart,
-            in_process=self._in_process,
-            launch=self._launch,
+        session = self._session(
+            msgspec.structs.replace(self._config, routes=(plan.route,)),
+            {route: self._headers.get(route, {})},
         )
+        return SweepRun(plan, session)
 
     def propose_typed(self, route: str, words: str) -> SweepRun:
         """Return a sweep as words ask for it: `by=rate max=64 ttft_p95=1.0`.
@@ -525,19 +497,10 @@ def cost_of(plan: SweepPlan) -> SweepCost:
     loads = plan.step_loads
     probes = sum(map(plan.most_probes, loads))
     tokens = most_tokens(plan.route)
-    usd = None if plan.route.price is None else probes * _most_usd(plan.route, tokens)
+    usd = None if plan.route.price is None else probes * most_usd(plan.route, tokens)
     return SweepCost(len(loads), probes, probes * tokens, usd, len(loads) * plan.step_s)
-
-
-def most_tokens(route: Route) -> int:
-    """Return what one probe may use at most: its prompt and its answer cap."""
-    return route.input_tokens + route.max_tokens
 
 
 def _skipped(counts: RouteCounts) -> int:
     """Return the starts that were due and not made; between two steps none is due."""
     return counts.skipped - counts.skipped_for.get("paused", 0)
-
-
-def _most_usd(route: Route, tokens: int) -> float:
-    return reserved_usd(route.price, route.input_tokens, tokens)

@@ -7,19 +7,17 @@ at its number: a bus that lost its store numbers anew. What comes twice is dropp
 numbers.
 Rule 3: that a place is silent is judged while everything that came was read, and never while the
 bus is lost: then nobody knows.
-Rule 4: a command goes to the place of its route, those of one place one after the other. One that
-was refused or had no answer is told in the stream; it is not sent again, for it may have been done.
+Rule 4: a command goes to the place of its route (`PlaceCommands`). One that was not done, or may
+not have been, is told in the stream.
 Rule 5: the present is the bus's: places and readers compare with that alone.
 """
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, Protocol
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
 from probes.bus.connection import (
     PRESENCE_TTL_S,
@@ -27,10 +25,9 @@ from probes.bus.connection import (
     BusLostError,
     BusState,
     Entry,
-    NoAnswerError,
     StreamMessage,
 )
-from probes.bus.messages import decode_hello, decode_reply
+from probes.bus.messages import decode_hello
 from probes.bus.names import (
     EVENTS_OF_ALL,
     FIRST_HEADER,
@@ -39,12 +36,10 @@ from probes.bus.names import (
     PLACES_BUCKET,
     RUN_HEADER,
     WANTED_BUCKET,
-    commands_of,
     events_of,
 )
-from probes.config.errors import ConfigError
-from probes.config.places import check_place
-from probes.control.commands import Command, Pause, encode_command
+from probes.config.places import is_place
+from probes.control.commands import Command, Lift, Pause
 from probes.control.status import HostStatus
 from probes.control.wanted_record import WantedRecord, decode_wanted
 from probes.events import Hello, Notice
@@ -52,6 +47,7 @@ from probes.events.foreign import decode_foreign
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import time_of_day
+from probes.sources.place_commands import PlaceCommands
 from probes.sources.place_streams import MOST_ROUTES, SILENT_AFTER_NS, PlaceMessage, PlaceStreams
 from probes.sources.source import Receive
 
@@ -71,10 +67,6 @@ _AGAIN_S: Final = 0.5
 """Before what failed is tried again while there is a connection."""
 _ASK_HELLO_NS: Final = 2 * NS_PER_S
 """Between two times that a greeting which was not there is asked for."""
-_ANSWER_S: Final = 3.0
-"""What an agent has to answer a command in: it does so between two batches."""
-_MOST_WAITING: Final = 100
-"""Commands that wait for a place."""
 _MOST_PLACES: Final = 200
 """More are left out: whoever may publish can make up names without end."""
 _LONGEST_RUN: Final = 64
@@ -115,6 +107,35 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[StreamMessage]]: ...
 
 
+class _BusTime:
+    """The bus's clock, by when it took what is here now."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead_ns: int | None = None
+        """It minus ours, as near as a message has told it."""
+        self._is_timed = False
+        """That was told by one that had just been taken."""
+
+    def note(self, taken_ns: int, *, is_new: bool) -> None:
+        """Compare it with ours."""
+        ahead_ns = taken_ns - self._clock.monotonic_ns()
+        if self._ahead_ns is None or ahead_ns > self._ahead_ns:
+            self._ahead_ns = ahead_ns  # what was on its way for the shortest time knows best
+        self._is_timed = self._is_timed or is_new
+
+    @property
+    def now_ns(self) -> int:
+        """The present on it; until anything has told that, our own wall clock's."""
+        now_ns = 0
+        if self._ahead_ns is not None:
+            now_ns = self._ahead_ns + self._clock.monotonic_ns()
+        if not self._is_timed:
+            # What was taken long before it was read says only that it is later by now.
+            now_ns = max(now_ns, self._clock.wall_ns())
+        return now_ns
+
+
 class BusSource:
     """Gives the events of all places on a bus, or of those that are asked for."""
 
@@ -149,10 +170,7 @@ class BusSource:
         self._asked_hello_ns: dict[str, int] = {}
         self._wanted_of: set[str] = set()
         """Places that keep something of what is wanted of their routes."""
-        self._ahead_ns: int | None = None
-        """The bus's clock minus ours, as near as a message has told it."""
-        self._is_timed = False
-        """That was told by one that had just been taken."""
+        self._time = _BusTime(self._clock)
         self._taken_ns = 0
         """When the bus took the last message that was read."""
         self._until = 0
@@ -166,6 +184,8 @@ class BusSource:
         """Silence of all places at which that was begun anew last."""
         self._reads = False
         """A reading is open: what is silent could be heard."""
+        self._refused: tuple[str, int] | None = None
+        """Why nothing can be read although there is a connection, and since when by our clock."""
         self._began_late = ""
         """That not all of the past is read, until it is told."""
         self._given_ns = 0
@@ -174,21 +194,14 @@ class BusSource:
         self._released.set()
         self._stopping = anyio.Event()
         self._is_stopped = False
-        self._tasks: TaskGroup | None = None
-        self._outgoing: dict[str, deque[Command]] = {}
+        self._commands = PlaceCommands(bus, self._tell_not_done)
 
     # What a source is asked.
 
     @property
     def now_ns(self) -> int:
         """The present on the line of time that all places share."""
-        now_ns = 0
-        if self._ahead_ns is not None:
-            now_ns = self._ahead_ns + self._clock.monotonic_ns()
-        if not self._is_timed:
-            # What was taken long before it was read says only that it is later by now.
-            now_ns = max(now_ns, self._clock.wall_ns())
-        return max(now_ns, self._streams.newest_ns)
+        return max(self._time.now_ns, self._streams.newest_ns)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -209,6 +222,12 @@ class BusSource:
             known = "places unknown" if self.places else "no place was heard yet"
             detail = f"since {since}, {known} · {neutralise(bus.why, _WORDS_LIMIT)}"
             return HostStatus(state="lost", since_s=since_s, silent_s=since_s, detail=detail)
+        if self._refused is not None:
+            why, refused_ns = self._refused
+            since_s = seconds(self._clock.monotonic_ns() - refused_ns)
+            if not self.places:
+                return HostStatus(state="starting", since_s=since_s, detail=why)
+            return HostStatus(state="lost", since_s=since_s, silent_s=since_s, detail=why)
         if not self._has_caught_up:
             percent = self._read_percent()
             return HostStatus(state="starting", since_s=since_s, read_percent=percent)
@@ -226,14 +245,7 @@ class BusSource:
     def send(self, command: Command) -> None:
         """Pass a command on to the place of its route, or to all; returns at once."""
         for place in self._places_of(command):
-            waiting = self._outgoing.get(place)
-            if waiting is None and self._tasks is not None:
-                waiting = self._outgoing[place] = deque()
-                self._tasks.start_soon(self._deliver, place, waiting)
-            if waiting is None or len(waiting) >= _MOST_WAITING:
-                self._tell_failed(place, command, "it was not sent: too many wait, or none can")
-            else:
-                waiting.append(command)
+            self._commands.send(place, command)
 
     def hold(self) -> None:
         """Read no further until `release`; the bus keeps what comes."""
@@ -260,7 +272,7 @@ class BusSource:
         """Give events until `stop`."""
         try:
             async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
+                self._commands.tasks = tasks
                 tasks.start_soon(self._bus.run)
                 tasks.start_soon(self._read)
                 tasks.start_soon(self._mind, PLACES_BUCKET, self._note_presence)
@@ -269,7 +281,7 @@ class BusSource:
                 await self._stopping.wait()
                 tasks.cancel_scope.cancel()
         finally:
-            self._tasks = None
+            self._commands.tasks = None
             self._is_stopped = True
             with anyio.CancelScope(shield=True):
                 await self._bus.close()
@@ -281,10 +293,17 @@ class BusSource:
         subject = events_of(self._asked[0]) if len(self._asked) == 1 else EVENTS_OF_ALL
         while True:
             await self._bus.wait_connected()
-            with suppress(BusError), anyio.CancelScope() as self._reading:
-                # An error is a loss, which its state tells; or the stream was deleted.
-                last = await self._bus.last(subject)
-                await self._read_from(subject, self._begin_ns(last), last)
+            with anyio.CancelScope() as self._reading:
+                try:
+                    last = await self._bus.last(subject)
+                    await self._read_from(subject, self._begin_ns(last), last)
+                except BusLostError:
+                    self._refused = None  # that it is lost its state tells
+                except BusError as error:
+                    # No permission to read, or the stream was deleted.
+                    if self._refused is None:
+                        now_ns = self._clock.monotonic_ns()
+                        self._refused = neutralise(str(error), _WORDS_LIMIT), now_ns
             self._reads = False
             await self._clock.sleep(_AGAIN_S)
 
@@ -304,7 +323,7 @@ class BusSource:
             self._go_live()
         later_ns: int | None = None
         async with self._bus.messages(subject, since_ns=begin_ns) as messages:
-            self._reads = True
+            self._reads, self._refused = True, None
             async for message in messages:
                 if not self._from:
                     self._from = message.sequence
@@ -367,7 +386,7 @@ class BusSource:
 
     async def _take(self, message: StreamMessage) -> None:
         """Take one message of the stream."""
-        self._note_time(message.at_ns, is_new=message.sequence > self._until)
+        self._time.note(message.at_ns, is_new=message.sequence > self._until)
         self._taken_ns = max(self._taken_ns, message.at_ns)
         place = self._place_of(message.subject)
         if place is None:
@@ -384,13 +403,6 @@ class BusSource:
             self._streams.tell(Notice(at_ns=at_ns, route="", text=text))
             self._began_late = ""
 
-    def _note_time(self, taken_ns: int, *, is_new: bool) -> None:
-        """Compare the bus's clock with ours, by when it took something that is here now."""
-        ahead_ns = taken_ns - self._clock.monotonic_ns()
-        if self._ahead_ns is None or ahead_ns > self._ahead_ns:
-            self._ahead_ns = ahead_ns  # what was on its way for the shortest time knows best
-        self._is_timed = self._is_timed or is_new
-
     def _place_of(self, subject: str) -> str | None:
         """Return whose a message is; None where it is to be left out."""
         place = subject.removeprefix(_SUBJECT[0]).removesuffix(_SUBJECT[1])
@@ -398,7 +410,7 @@ class BusSource:
             return place if place in self._asked else None
         if place in self.places:
             return place
-        return place if len(self.places) < _MOST_PLACES and _is_place(place) else None
+        return place if len(self.places) < _MOST_PLACES and is_place(place) else None
 
     async def _kept_hello(self, place: str, message: PlaceMessage | None = None) -> Hello | None:
         """Return the greeting of a place's newest engine; None where it cannot be had now. It is of
@@ -449,7 +461,7 @@ class BusSource:
             return
         place, names = entry.key, {*kept.routes, *kept.configured}
         if place not in self._wanted_of:
-            if len(self._wanted_of) >= _MOST_PLACES or not _is_place(place):
+            if len(self._wanted_of) >= _MOST_PLACES or not is_place(place):
                 return
             self._wanted_of.add(place)
         if len(names) <= MOST_ROUTES and all(name.endswith(f"@{place}") for name in names):
@@ -458,10 +470,10 @@ class BusSource:
     def _note_presence(self, entry: Entry) -> None:
         place = entry.key
         # It is renewed each few seconds: no entry is old.
-        self._note_time(entry.at_ns, is_new=True)
+        self._time.note(entry.at_ns, is_new=True)
         if not entry.value:
             self._present.pop(place, None)
-        elif place in self._present or (len(self._present) < _MOST_PLACES and _is_place(place)):
+        elif place in self._present or (len(self._present) < _MOST_PLACES and is_place(place)):
             self._present[place] = self._clock.monotonic_ns()
 
     def _is_present(self, place: str) -> bool:
@@ -508,63 +520,20 @@ class BusSource:
 
     def _places_of(self, command: Command) -> tuple[str, ...]:
         """Return whom a command is for: the place that ends the name of its route, or all."""
+        if isinstance(command, Lift):  # who is not heard holds nothing back
+            heard = (report for report in self._streams.reports if report.state == "heard")
+            return tuple(report.place for report in heard)
         route = getattr(command, "route", "")
         if not route:
             return self.places if isinstance(command, Pause) else ()
         place = route.rpartition("@")[2]
         return (place,) if place in self.places else ()
 
-    async def _deliver(self, place: str, waiting: deque[Command]) -> None:
-        """Send what waits for a place, one after the other."""
-        while waiting:
-            command = waiting[0]
-            why = await self._ask(place, command)
-            if why:
-                self._tell_failed(place, command, why)
-            waiting.popleft()
-        del self._outgoing[place]
-
-    async def _ask(self, place: str, command: Command) -> str:
-        """Have a place obey; return why it did not, or may not have; empty where it did."""
-        try:
-            reply = await self._bus.request(
-                commands_of(place), encode_command(command), timeout_s=_ANSWER_S
-            )
-            return neutralise(decode_reply(reply).refusal, _WORDS_LIMIT)
-        except NoAnswerError:
-            return "no agent answers there"
-        except BusLostError:
-            return "the bus is lost"
-        except BusError as error:
-            return neutralise(str(error), _WORDS_LIMIT)
-        except msgspec.DecodeError:
-            return "its answer was none"
-
-    def _tell_failed(self, place: str, command: Command, why: str) -> None:
+    def _tell_not_done(self, place: str, command: Command, words: str) -> None:
         route = getattr(command, "route", "")
-        told = f"{command_words(command)} not done at {place}: {why}"
-        at_ns = max(self.now_ns, self._streams.newest_ns)
-        self._streams.tell(Notice(at_ns=at_ns, route=route, text=told))
+        self._streams.tell(Notice(at_ns=self.now_ns, route=route, text=words))
         self._failed(command, place)
         self._give()
-
-
-def command_words(command: Command) -> str:
-    """Return what a command asks for, in a few words."""
-    kind = str(command.__struct_config__.tag)
-    if isinstance(command, Pause):
-        return "pause" if command.paused else "resume"
-    if knob := getattr(command, "knob", ""):
-        return f"{knob} {getattr(command, 'value', 0.0):g}"
-    return kind.replace("_", " ")
-
-
-def _is_place(name: str) -> bool:
-    try:
-        check_place(name)
-    except ConfigError:
-        return False
-    return True
 
 
 def _read_headers(place: str, message: StreamMessage) -> PlaceMessage:

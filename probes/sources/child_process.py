@@ -12,6 +12,7 @@ from typing import Final
 import anyio
 from anyio.abc import ByteReceiveStream, Process, TaskGroup
 
+from probes.kit.child_environment import child_environment
 from probes.sources.supervised import READ_BYTES, Child
 
 PACKAGE_ROOT: Final = Path(__file__).absolute().parents[2]
@@ -64,12 +65,14 @@ async def launch_process(
     Raises:
         OSError: the process cannot be started.
     """
+    if environment is None:  # keys come by its pipe
+        environment = engine_environment(child_environment(os.environ))
     process = await anyio.open_process(
         argv or engine_argv(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment if environment is not None else engine_environment(os.environ),
+        env=environment,
         # Ctrl-C in the terminal is for us, who end it in order.
         start_new_session=True,
     )

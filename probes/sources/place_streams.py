@@ -12,7 +12,8 @@ kept, dated at the first event that follows.
 Rule 5: whether a place is heard is told once each time that changes, at the present of the bus: a
 place whose own stamps have not come so far yet is catching up. By when the bus took its messages
 that is known of the past as well, so that who comes late has it as those who were there.
-Rule 6: whatever a place sends is somebody else's: an event of a route of another place, a line that
+Rule 6: no place says more than one can that measures: what is above is left out, counted and told.
+Rule 7: whatever a place sends is somebody else's: an event of a route of another place, a line that
 is no event and a schema of the future cost themselves alone.
 """
 
@@ -32,6 +33,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     PlaceState,
+    SeenBefore,
     Tick,
     encode_event,
 )
@@ -39,10 +41,10 @@ from probes.events.foreign import decode_foreign
 from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted
+from probes.sources.rules import LINE_COST, PLACE_SILENT_S
 
-SILENT_AFTER_NS: Final = round((5 + BATCH_S) * NS_PER_S)
-"""A place ticks each second: five of them may be late on a bad way, and a batch is put together
-before it is sent."""
+SILENT_AFTER_NS: Final = round((PLACE_SILENT_S + BATCH_S) * NS_PER_S)
+"""A batch is put together before it is sent."""
 _AHEAD_NS: Final = NS_PER_S
 """So much after the bus took it an event may seem to have happened: how far the two clocks are
 apart is measured once in a life, and they drift."""
@@ -55,6 +57,13 @@ _LINE_BYTES: Final = 1 << 20
 _MOST_LINES: Final = 10_000
 """Of a message: the shortest event has some 50 bytes, and a batch 256 KB. Each line that is none
 costs the loop a microsecond."""
+
+MOST_PER_S: Final = 8e6
+"""Bytes of a place that are taken for each second of the bus's, a line counted as `LINE_COST` more:
+one that has as much to do as a core can writes 4,000 events a second of 1 KB."""
+_MOST_SAVED: Final = float(1 << 30)
+"""What it did not say is kept for it up to so much, and as much is given to begin with: what comes
+at once after hours without a bus, or of the hours that who comes late reads, is no flood."""
 
 MOST_ROUTES: Final = 1_000
 """Of all places, more than twice what a cockpit is measured with. Each has a row, and a place that
@@ -115,8 +124,12 @@ class _Place:
     """Events that were not told yet to be missing."""
     unreadable: int = 0
     """The same of lines that are no events of this place."""
+    flooded: int = 0
+    """The same of events that are too many."""
+    room: float = _MOST_SAVED
+    """Bytes that are taken of it by now."""
     quiet_until_ns: int = 0
-    """Nothing of these two is told before, by the bus's clock."""
+    """Nothing of these three is told before, by the bus's clock."""
 
     @property
     def state(self) -> PlaceState | None:
@@ -158,6 +171,11 @@ class PlaceStreams:
         if not lines[-1]:
             lines.pop()
         expected = place.next_of.get(message.run)
+        if expected is None and place.next_of and message.run < max(place.next_of):
+            # In the stream lives only grow: somebody else has sent once more what he once read.
+            place.unreadable += len(lines)
+            self._tell_trouble(place, message.taken_ns)
+            return
         if expected is None:
             # Of the first life that is heard of, who comes late has missed nothing.
             expected = 1 if place.next_of else message.first
@@ -167,9 +185,19 @@ class PlaceStreams:
         if known >= len(lines):
             return  # no sign of life: after a loss what was read last is read again
         self._pass_time(message.taken_ns)
+        if place.taken_ns:
+            gained = MOST_PER_S * max(0, message.taken_ns - place.taken_ns) / NS_PER_S
+            place.room = min(_MOST_SAVED, place.room + gained)
         place.silent_ns, place.taken_ns = 0, message.taken_ns
         place.missing += max(0, message.first - expected)
         place.next_of[message.run] = message.first + len(lines)
+        cost = len(message.lines) + LINE_COST * (len(lines) - known)
+        if cost > place.room:
+            # It is heard, and by the numbers nothing is missing: more is said than anybody reads.
+            place.flooded += len(lines) - known
+            self._tell_trouble(place, message.taken_ns)
+            return
+        place.room -= cost
         events = self._decoded(place, lines[known : known + _MOST_LINES])
         place.unreadable += max(0, len(lines) - known - _MOST_LINES)
         if events:
@@ -279,6 +307,8 @@ class PlaceStreams:
         if route:
             return str(route).endswith(place.suffix) and type(event) not in _NOT_OF_A_PLACE
         suffix = place.suffix
+        if isinstance(event, SeenBefore):
+            return all(name.endswith(suffix) for name in event.routes)
         if isinstance(event, Tick):
             return all(counts.route.endswith(suffix) for counts in event.routes)
         if isinstance(event, Hello):
@@ -353,14 +383,20 @@ class PlaceStreams:
 
     def _tell_trouble(self, place: _Place, taken_ns: int) -> None:
         """Say what is missing, and what is no event, for people; each once, and not too often."""
-        if not (place.missing or place.unreadable) or taken_ns < place.quiet_until_ns:
+        if (
+            not (place.missing or place.unreadable or place.flooded)
+            or taken_ns < place.quiet_until_ns
+        ):
             return
         told = []
         if place.missing:
             told.append(f"{counted(place.missing, 'event')} lost on the way here")
         if place.unreadable:
             told.append(f"{counted(place.unreadable, 'line')} left out: no event of this place")
-        place.missing = place.unreadable = 0
+        if place.flooded:
+            most = f"it says more than {MOST_PER_S / 1e6:g} MB a second"
+            told.append(f"{counted(place.flooded, 'event')} left out: {most}")
+        place.missing = place.unreadable = place.flooded = 0
         place.quiet_until_ns = taken_ns + _TOLD_APART_NS
         self._notice(place, taken_ns, ", ".join(told))
 

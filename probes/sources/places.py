@@ -11,7 +11,7 @@ known the engine's events wait. An engine of this machine stamps with our own cl
 known.
 Rule 3: an engine whose stamps are no longer where the constant puts them, since either machine
 slept or its clock runs fast, is begun anew: two constants in one life would be a measurement that
-nobody made.
+nobody made. One after the other of such engines each waits twice as long.
 Rule 4: places know nothing of each other. A command goes to the place of its route, or to all where
 it names none; one that cannot be reached is said to be so, with since when, and the others go on.
 Rule 5: who may send a key to whom is decided here: headers go to engines of this machine alone.
@@ -19,10 +19,8 @@ Rule 6: a place speaks of its own routes alone; what it says of another's is dro
 """
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from itertools import count
 from typing import Final, Protocol, TypeAlias
 
-import anyio
 import msgspec
 
 from probes import __version__
@@ -33,27 +31,26 @@ from probes.control.status import HostStatus, worst_of
 from probes.events import (
     Batch,
     Event,
-    Held,
     Hello,
     Mark,
     Notice,
     PlaceReport,
     PlaceState,
+    SeenBefore,
     Tick,
     durable_lines,
 )
 from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.sanitise import neutralise
-from probes.kit.signals import Signal
-from probes.sources.merged_stream import Heard, TimeMerge
-from probes.sources.source import Brief, Receive, Source
+from probes.sources.merged_sources import MergedSources
+from probes.sources.rules import PLACE_SILENT_S
+from probes.sources.source import Brief, Receive, Source, is_engine_end
+from probes.sources.time_merge import Heard
 
 SETTLE_NS: Final = NS_PER_S
 """So long the quickest way from an engine is looked for: ten batches, of which one that met nothing
 on its way is enough."""
-SILENT_S: Final = 5.0
-"""A place is heard at least each second; a way that stands still for less mends itself."""
 DRIFT_NS: Final = 5 * NS_PER_S
 """An order of events that is wrong by more misleads; a way that is full of other traffic makes all
 batches late by a second or two, and is no reason to begin anew."""
@@ -66,8 +63,8 @@ _STOOD_NS: Final = 2 * NS_PER_S
 class RenewableSource(Source, Protocol):
     """A source whose engine can be begun anew."""
 
-    def renew(self) -> None:
-        """End the engine in order and start another at once."""
+    def renew(self, why: str) -> None:
+        """End the engine in order and start another, later each time where that does not last."""
         ...
 
 
@@ -146,7 +143,7 @@ class _Feed:
                 self._begin(now_ns)
             elif isinstance(event, Batch):
                 self._time(now_ns - event.at_ns, now_ns)
-            elif _is_death(event):
+            elif is_engine_end(event):
                 told += self.settle()  # it says no more of when it was
                 if not self._hello_ns:  # nor has any other
                     told.append(at_place(event, self.place.name, now_ns - event.at_ns))
@@ -164,6 +161,8 @@ class _Feed:
         """Give what is of the place itself, and what is to be said beside it."""
         for event in events:
             route = getattr(event, "route", "")
+            if isinstance(event, SeenBefore):
+                route = next((one for one in event.routes if one not in self._routes), "")
             if route and route not in self._routes:
                 self._strays += 1
                 if self._strays > 1:
@@ -198,7 +197,11 @@ class _Feed:
         if by_ns is None:  # not one batch came: all that is known is that it has been
             by_ns = self._line.now_ns - max(event.at_ns for event in waiting)
         self._by_ns = by_ns
-        return self._noted([at_place(event, self.place.name, by_ns) for event in waiting])
+        present_ns = self._line.now_ns + DRIFT_NS - by_ns
+        placed = [event for event in waiting if event.at_ns <= present_ns]
+        # As below: one that stands there would be the present of all places.
+        self.drifted = self.drifted or len(placed) < len(waiting)
+        return self._noted([at_place(event, self.place.name, by_ns) for event in placed])
 
     def _begin(self, now_ns: int) -> None:
         """Begin with an engine whose constant is not known, unless it has our own clock."""
@@ -222,7 +225,7 @@ class _Feed:
 
     def _noted(self, told: list[Event]) -> list[Event]:
         """Note of when it is what was heard of the place itself."""
-        heard = [event.at_ns for event in told if not _is_death(event)]
+        heard = [event.at_ns for event in told if not is_engine_end(event)]
         if heard:
             self.last_ns = max(self.last_ns, heard[-1])
             if self.state != "heard" and self.back_ns is None:
@@ -230,11 +233,10 @@ class _Feed:
         return told
 
 
-class SeveralPlaces:
+class SeveralPlaces(MergedSources[RenewableSource]):
     """Owns the sources of several places; commands go in, one ordered stream comes out.
 
-    `run` returns after `stop`; cancelling it kills the engines of this machine and the ways to the
-    others. Nothing is left behind either way.
+    Cancelling `run` kills the engines of this machine and the ways to the others.
     """
 
     def __init__(
@@ -249,27 +251,20 @@ class SeveralPlaces:
     ) -> None:
         """Prepare an engine at each place for the routes that are probed from there; `brief` gives
         what one for all of the routes would be told."""
-        self._brief = brief
-        self._receive = receive
-        self._clock = clock
-        self._numbers = count(1)
+        super().__init__(brief, receive, sources=len(places), clock=clock)
         self._line = SharedLine(clock)
         self._began_ns = self._line.now_ns
         self._feeds = [
             _Feed(place, self._line, {route.name for route in routes if route.place == place.name})
             for place in places
         ]
-        self._merge = TimeMerge(len(places) + 1)
-        self._ourselves = len(places)
-        """Our number among those whose events are merged."""
-        self._round = Signal()
         self._number_of = {place.name: number for number, place in enumerate(places)}
         self._place_of = {route.name: self._number_of[route.place] for route in routes}
         self._engines = [
             make_engine(
                 number,
                 [route for route in routes if route.place == place.name],
-                self._brief_of(place),
+                self._brief_of(number),
                 self._receive_of(number),
             )
             for number, place in enumerate(places)
@@ -322,67 +317,27 @@ class SeveralPlaces:
             case _:
                 self._tell([Notice(at_ns=self._line.now_ns, route=route, text="no such route")])
 
-    def hold(self) -> None:
-        """Stop reading the engines' pipes."""
-        for engine in self._engines:
-            engine.hold()
+    @property
+    def _now_ns(self) -> int:
+        return self._line.now_ns
 
-    def release(self) -> None:
-        """Read on."""
-        for engine in self._engines:
-            engine.release()
-
-    def gather(self, for_s: float) -> None:
-        """Do nothing: their streams are merged, and none is waited for as long as that."""
-
-    def retry(self) -> None:
-        """Start those engines now that wait for it or were given up."""
-        for engine in self._engines:
-            engine.retry()
-
-    def stop(self) -> None:
-        """End all engines in order; `run` returns when they have."""
-        for engine in self._engines:
-            engine.stop()
-
-    async def run(self) -> None:
-        """Keep an engine at each place running until `stop`."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._deliver_rounds)
-                async with anyio.create_task_group() as engines:
-                    for number in range(len(self._engines)):
-                        engines.start_soon(self._run_engine, number)
-                tasks.cancel_scope.cancel()
-        finally:
-            for number, feed in enumerate(self._feeds):
-                self._add(number, feed.settle())
-            self._pass_on(self._merge.take_all())
-
-    async def _run_engine(self, number: int) -> None:
-        await self._engines[number].run()
-        self._merge.end(number)
-        self._look()
-
-    async def _deliver_rounds(self) -> None:
-        """Deliver a round when every prompt place has been heard, or has had its time."""
-        while True:
-            patience_s = self._merge.patience_s(self._line.now_ns)
-            await self._round.wait(self._clock, patience_s)
-            if self._line.catch_up():
-                for engine in self._engines:
-                    engine.renew()
-            for feed, engine in zip(self._feeds, self._engines, strict=True):
-                if feed.drifted:
-                    feed.drifted = False
-                    engine.renew()
-            self._deliver()
-
-    def _deliver(self) -> None:
+    def _begin_round(self) -> None:
+        """Begin engines anew whose constant no longer holds; add what can be placed by now, and
+        which places are heard."""
+        has_leapt = self._line.catch_up()
+        for feed, engine in zip(self._feeds, self._engines, strict=True):
+            if has_leapt:
+                engine.renew("this machine slept, or its clock was set")
+            elif feed.drifted:
+                engine.renew("its stamps run away from the time here")
+            feed.drifted = False
         for number, feed in enumerate(self._feeds):
             self._add(number, feed.settle_if_due())
         self._tell_places()
-        self._pass_on(self._merge.take(self._line.now_ns))
+
+    def _add_rest(self) -> None:
+        for number, feed in enumerate(self._feeds):
+            self._add(number, feed.settle())
 
     def _tell_places(self) -> None:
         """Tell of which places it has changed whether they are heard."""
@@ -399,6 +354,8 @@ class SeveralPlaces:
                 since_ns = back_ns
             # Not when the next try is due: that is of the moment, and this is kept.
             detail = status.end if state in ("unknown", "gone") else ""
+            if status.state == "starting" and state == "unknown":
+                detail = detail or status.detail  # what it says in the place of a hello
             report = PlaceReport(
                 at_ns=now_ns,
                 place=feed.place.name,
@@ -416,50 +373,32 @@ class SeveralPlaces:
             case "restarting":
                 return "unknown"
             case "starting":  # a way that is as long as usual is no news
-                waited = now_ns - self._began_ns >= SILENT_S * NS_PER_S
+                waited = now_ns - self._began_ns >= PLACE_SILENT_S * NS_PER_S
                 return "unknown" if feed.state is not None or waited else None
             case "running" | "silent" if feed.is_settled:
-                return "silent" if status.silent_s >= SILENT_S else "heard"
+                return "silent" if status.silent_s >= PLACE_SILENT_S else "heard"
             case _:
                 return feed.state
 
-    def _look(self) -> None:
-        if self._merge.is_complete(self._line.now_ns):
-            self._round.ring()
-
-    def _add(self, source: int, events: Sequence[Event]) -> None:
-        if events:
-            # What was moved is another line than the one that came.
-            self._merge.add(source, events, durable_lines(events))
+    def _add(self, number: int, events: Sequence[Event]) -> None:
+        # What was moved is another line than the one that came.
+        self._merge.add(number, events, durable_lines(events))
 
     def _pass_on(self, items: Sequence[Heard]) -> None:
         if items:
             lines = b"".join(item.line for item in items if item.line is not None)
             self._receive([item.event for item in items], lines)
 
-    def _tell(self, events: Sequence[Event]) -> None:
-        """Put events of our own into the stream."""
-        self._add(self._ourselves, events)
-        self._look()
-
-    def _brief_of(self, place: GivenPlace) -> Brief:
-        def brief(_: str) -> list[Command]:
-            """Return what this place must be told; ids count the lives of all engines."""
-            commands: list[Command] = []
-            for command in self._brief(str(next(self._numbers))):
-                route = getattr(command, "route", "")
-                if isinstance(command, Configure):
-                    commands.append(_part(command, place))
-                elif not route or self._place_of.get(route) == self._number_of[place.name]:
-                    commands.append(command)
-            return commands
-
-        return brief
+    def _part(self, number: int, command: Command) -> Command | None:
+        if isinstance(command, Configure):
+            return _part(command, self._feeds[number].place)
+        route = getattr(command, "route", "")
+        return command if not route or self._place_of.get(route) == number else None
 
     def _receive_of(self, number: int) -> Receive:
         def receive(events: list[Event], _lines: bytes) -> None:
-            self._add(number, self._feeds[number].hear(events))
-            self._look()
+            told = self._feeds[number].hear(events)
+            self._hear(number, told, durable_lines(told))
 
         return receive
 
@@ -471,7 +410,3 @@ def _part(configure: Configure, place: GivenPlace) -> Configure:
     if place.way == "local":
         headers = {route.name: configure.headers.get(route.name, {}) for route in routes}
     return msgspec.structs.replace(configure, routes=routes, headers=headers)
-
-
-def _is_death(event: Event) -> bool:
-    return isinstance(event, Held) and event.reason == "restarting" and not event.released

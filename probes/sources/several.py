@@ -1,16 +1,13 @@
 """Several engines as one source: the work is divided, their events become one stream.
 
-Each engine is a source of its own, which starts it again by the usual rules; the others go on
-meanwhile. What somebody turns is the total: each engine is told its part of it, and we tell of it
+What somebody turns is the total: each engine is told its part of it, and we tell of it
 ourselves, once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Final, TypeAlias
 
-import anyio
 import msgspec
 
 from probes.config import Route
@@ -40,14 +37,14 @@ from probes.events import (
     Knob,
     KnobKind,
     Mark,
-    durable_lines,
     encode_event,
 )
 from probes.kit.clock import Clock, seconds
-from probes.kit.signals import Signal
 from probes.sources.division import Division
-from probes.sources.merged_stream import Heard, MergedStream, TimeMerge
+from probes.sources.merged_sources import MergedSources
+from probes.sources.merged_stream import MergedStream
 from probes.sources.source import Brief, Receive, Source
+from probes.sources.time_merge import Heard
 
 MakeEngine: TypeAlias = Callable[[int, Sequence[Route], Brief, Receive], Source]
 """Make the source of one engine: its place, its part of the routes, what it is told, who hears."""
@@ -67,11 +64,8 @@ class _Thickening:
     """When it was chosen, or last began a probe beside the pace."""
 
 
-class SeveralEngines:
-    """Owns the sources of several engines; commands go in, one ordered stream comes out.
-
-    `run` returns after `stop`; cancelling it kills the engines. Nothing is left behind either way.
-    """
+class SeveralEngines(MergedSources[Source]):
+    """Owns the sources of several engines; commands go in, one ordered stream comes out."""
 
     def __init__(
         self,
@@ -84,10 +78,7 @@ class SeveralEngines:
         clock: Clock,
     ) -> None:
         """Prepare `engines` engines; `brief` gives what one for all of the work would be told."""
-        self._brief = brief
-        self._receive = receive
-        self._clock = clock
-        self._numbers = count(1)
+        super().__init__(brief, receive, sources=engines, clock=clock)
         self._wanted = wanted_of(tuple(routes))
         self._cool_down_ended_ns: dict[str, int] = {}
         self._thickening: dict[str, _Thickening] = {}
@@ -96,16 +87,12 @@ class SeveralEngines:
         """By route, when an answer to any engine last asked for less."""
         concurrency = {route.name: route.concurrency for route in routes}
         self._division = Division(concurrency, engines)
-        self._merge = TimeMerge(engines + 1)
-        self._ourselves = engines
-        """Our place among those whose events are merged."""
         self._stream = MergedStream(
             concurrency,
             engines,
             self._division.of,
             rates={route.name: route.rate or 0.0 for route in routes if route.is_open},
         )
-        self._round = Signal()
         self._engines = [
             make_engine(
                 engine,
@@ -123,7 +110,7 @@ class SeveralEngines:
 
     def send(self, command: Command) -> None:
         """Pass a command on, to each engine its part of it."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._now_ns
         known = getattr(command, "route", "") in self._division.routes
         match command:
             case SetKnob(knob="concurrency") if known:
@@ -162,58 +149,11 @@ class SeveralEngines:
         for engine, number in parts.items():
             self._engines[engine].send(msgspec.structs.replace(command, count=number))
 
-    def hold(self) -> None:
-        """Stop reading the engines' pipes."""
-        for engine in self._engines:
-            engine.hold()
+    @property
+    def _now_ns(self) -> int:
+        return self._clock.monotonic_ns()
 
-    def release(self) -> None:
-        """Read on."""
-        for engine in self._engines:
-            engine.release()
-
-    def gather(self, for_s: float) -> None:
-        """Do nothing: their streams are merged, and none is waited for as long as that."""
-
-    def retry(self) -> None:
-        """Start those engines now that wait for it or were given up."""
-        for engine in self._engines:
-            engine.retry()
-
-    def stop(self) -> None:
-        """End all engines in order; `run` returns when they have."""
-        for engine in self._engines:
-            engine.stop()
-
-    async def run(self) -> None:
-        """Keep the engines running until `stop`."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._deliver_rounds)
-                async with anyio.create_task_group() as engines:
-                    for engine in range(len(self._engines)):
-                        engines.start_soon(self._run_engine, engine)
-                tasks.cancel_scope.cancel()
-        finally:
-            self._deliver(self._merge.take_all())
-
-    async def _run_engine(self, engine: int) -> None:
-        await self._engines[engine].run()
-        self._merge.end(engine)
-        self._look()
-
-    async def _deliver_rounds(self) -> None:
-        """Deliver a round when every prompt engine has been heard, or has had its time."""
-        while True:
-            patience_s = self._merge.patience_s(self._clock.monotonic_ns())
-            await self._round.wait(self._clock, patience_s)
-            self._deliver(self._merge.take(self._clock.monotonic_ns()))
-
-    def _look(self) -> None:
-        if self._merge.is_complete(self._clock.monotonic_ns()):
-            self._round.ring()
-
-    def _deliver(self, items: Sequence[Heard]) -> None:
+    def _pass_on(self, items: Sequence[Heard]) -> None:
         events: list[Event] = []
         lines: list[bytes] = []
         for item in items:
@@ -228,12 +168,6 @@ class SeveralEngines:
         lines += _lines(last, None)
         if events:
             self._receive(events, b"".join(lines))
-
-    def _tell(self, events: Sequence[Event]) -> None:
-        """Put events of our own into the stream."""
-        if events:
-            self._merge.add(self._ourselves, events, durable_lines(events))
-            self._look()
 
     def _turned(self, command: Command, now_ns: int) -> list[Event]:
         """Take note of what is wanted in all; return what is to be told of it."""
@@ -352,26 +286,18 @@ class SeveralEngines:
             if wanted.rate is not None
         }
 
-    def _brief_of(self, engine: int) -> Brief:
-        def brief(_: str) -> list[Command]:
-            """Return what this engine must be told; ids count the lives of all engines."""
-            commands: list[Command] = []
-            for command in self._brief(str(next(self._numbers))):
-                match command:
-                    case Configure():
-                        parts = self._parts(engine, command.routes)
-                        commands.append(
-                            msgspec.structs.replace(
-                                command, routes=parts, pace_parts=self._pace_parts(engine)
-                            )
-                        )
-                    case SetKnob(knob="concurrency" | "rate"):
-                        pass  # its part stands in Configure
-                    case _:
-                        commands.append(command)
-            return commands
-
-        return brief
+    def _part(self, number: int, command: Command) -> Command | None:
+        match command:
+            case Configure():
+                return msgspec.structs.replace(
+                    command,
+                    routes=self._parts(number, command.routes),
+                    pace_parts=self._pace_parts(number),
+                )
+            case SetKnob(knob="concurrency" | "rate"):
+                return None  # its part stands in Configure
+            case _:
+                return command
 
     def _receive_of(self, engine: int) -> Receive:
         def receive(events: list[Event], lines: bytes) -> None:
@@ -381,8 +307,7 @@ class SeveralEngines:
                     self._cool_down_others(engine, event)
                 elif isinstance(event, AttemptStarted | AttemptFinished):
                     self._hear_attempt(engine, event)
-            self._merge.add(engine, events, lines)
-            self._look()
+            self._hear(engine, events, lines)
 
         return receive
 

@@ -11,13 +11,18 @@ from typing import Protocol, TypeAlias
 
 from probes.control.commands import Command
 from probes.control.status import HostStatus
-from probes.events import Event
+from probes.events import Event, Held
 
 Receive: TypeAlias = Callable[[list[Event], bytes], None]
 """Takes a batch of events in order, and the JSON lines of its durable ones. Every sink is one."""
 
 Brief: TypeAlias = Callable[[str], Sequence[Command]]
 """Given a new engine's id, what is wanted of it now: Configure, the wanted state, Go."""
+
+
+def is_engine_end(event: Event) -> bool:
+    """Return whether an event says that an engine has ended: nothing more comes of that one."""
+    return isinstance(event, Held) and event.reason == "restarting" and not event.released
 
 
 class Source(Protocol):

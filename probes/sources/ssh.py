@@ -7,7 +7,7 @@ Rule 2: no shell of this machine sees the command line, and `--` ends ssh's opti
 command are harmless to the shell there is for `probes.config.places` to see to.
 Rule 3: a way that is cut is tried again for as long as somebody wants; what would fail in the same
 way each time is not: a person has to mend it, and is told what.
-Rule 4: nothing of this machine's environment is in what we send.
+Rule 4: nothing of this machine's environment is in what we send, and ssh itself has no key of it.
 """
 
 import os
@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 from probes import __version__
 from probes.config.places import OWN_COMMAND, GivenPlace
 from probes.events.foreign import decode_foreign
+from probes.kit.child_environment import child_environment
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.supervised import Child, EngineEnd, EngineWay, Explain, Launch
@@ -29,8 +30,10 @@ ALIVE_MISSED: Final = 3
 """So many questions without an answer and the way is cut: after 15 to 20 s, before an engine that
 says nothing is killed for its silence."""
 CONNECT_S: Final = 10
-LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0)
-"""An engine ends within half a second of being told; the rest is the way there and back."""
+LIMITS_THERE: Final = HostLimits(stop_grace_s=3.0, bytes_per_s=8e6, hello_within_s=60.0)
+"""An engine ends within half a second of being told; the rest is the way there and back. One that
+has as much to do as a core can writes 4,000 events a second of 1 KB. Key commands there are run
+before it says hello, each for 10 s at most."""
 _OPTIONS: Final = (
     "BatchMode=yes",
     f"ConnectTimeout={CONNECT_S}",
@@ -88,9 +91,10 @@ def ssh_launch(place: GivenPlace) -> Launch:
     """Return what starts an engine at a place."""
 
     async def launch(tasks: TaskGroup) -> Child:
-        # ssh itself has need of the environment: its agent, its home. It passes none of it on,
-        # but what the user's own settings name (SendEnv).
-        return await launch_process(tasks, argv=ssh_argv(place), environment=os.environ)
+        # ssh itself has need of the environment: its agent, its home. What the user's own settings
+        # name (SendEnv, a ProxyCommand) gets the rest, and no key of this machine.
+        environment = child_environment(os.environ)
+        return await launch_process(tasks, argv=ssh_argv(place), environment=environment)
 
     return launch
 

@@ -10,6 +10,7 @@ on: what it means otherwise than we do would be believed.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import anyio
@@ -27,6 +28,7 @@ from probes.events import (
     FirstToken,
     Held,
     Hello,
+    Notice,
     ProbeFinished,
     StampLadder,
     decode_event,
@@ -35,7 +37,8 @@ from probes.events import (
 )
 from probes.kit.clock import Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
-from probes.sources.rules import HostLimits, RestartPolicy, SilenceMeter
+from probes.kit.signals import first_of
+from probes.sources.rules import HostLimits, ReadRate, RestartPolicy, SilenceMeter
 from probes.sources.source import Receive
 
 ENDED_WELL: Final = ("exit status 0", "ended")
@@ -164,7 +167,9 @@ class SupervisedEngine:
         self._in_order = True
         self._refusal = ""
         """Why the engine that lives is not listened to; empty where it is."""
-        self._renewing = False
+        self._is_slowed = False
+        self._renewing = ""
+        """Why the engine that lives is to be followed by another; empty where it is not."""
 
     @property
     def in_order(self) -> bool:
@@ -213,10 +218,10 @@ class SupervisedEngine:
         self._policy.forget()
         self._retry.set()
 
-    def renew(self) -> None:
-        """End the engine in order and start another at once."""
+    def renew(self, why: str) -> None:
+        """End the engine in order and start another, at once unless that one has hardly lived."""
         if self._life is not None and not self._renewing:
-            self._renewing = True
+            self._renewing = why
             self._life.stop()
 
     def stop(self) -> None:
@@ -246,8 +251,14 @@ class SupervisedEngine:
         first = await self._prepare(str(self._lives))
         if self._stopping.is_set():
             return "stopped"
+        self._is_slowed = False
         life = _EngineLife(
-            self._launch, self._hear, reading=self._reading, limits=self._limits, clock=self._clock
+            self._launch,
+            self._hear,
+            slowed=self._note_slowed,
+            reading=self._reading,
+            limits=self._limits,
+            clock=self._clock,
         )
         self._life = life
         try:
@@ -261,7 +272,7 @@ class SupervisedEngine:
             self._in_order = life.in_order
             self._noise += life.oversized
             self._last_words = self._presentable(life.last_words)[-_LAST_WORDS_CHARACTERS:]
-            ends = self._stopping.is_set() or self._renewing
+            ends = self._stopping.is_set() or bool(self._renewing)
             endings = self._open.end_all("stopped" if ends else "engine_died")
             if endings:
                 self._deliver(endings)
@@ -278,19 +289,15 @@ class SupervisedEngine:
         self._deliver([Held(at_ns=self._open.last_ns, reason="restarting", detail=detail)])
         self._enter("gave_up" if wait_s is None else "restarting")
         self._retry = anyio.Event()  # a wish from before this death has been granted
-        async with anyio.create_task_group() as tasks:
-            for wake in (self._stopping.wait, self._retry.wait):
-                tasks.start_soon(_cancel_after, wake, tasks.cancel_scope)
-            if wait_s is not None:
-                await self._clock.sleep(wait_s)
-                tasks.cancel_scope.cancel()
+        due = [] if wait_s is None else [partial(self._clock.sleep, wait_s)]
+        await first_of(self._stopping.wait, self._retry.wait, *due)
 
     def _next_start(self, how: str, lived_s: float) -> tuple[float | None, str]:
         """Return after how many seconds the next engine is due, None for never, and how this one
         ended."""
         if self._renewing:
-            self._renewing = False
-            return 0.0, "the engine begins anew"
+            why, self._renewing = self._renewing, ""
+            return self._policy.renewed(lived_s), f"the engine begins anew: {why}"
         if self._refusal:
             return None, self._refusal
         end = self._explain(how, self._last_words)
@@ -347,8 +354,18 @@ class SupervisedEngine:
         if self._life is not None:
             self._life.cut_short()
 
+    def _note_slowed(self) -> None:
+        """Say once in a life that there is more of it than is read."""
+        if not self._is_slowed:
+            self._is_slowed = True
+            rate = f"{self._limits.bytes_per_s / 1e6:g} MB"
+            text = f"the engine says more than {rate} a second: it is read no faster"
+            self._deliver([Notice(at_ns=self._open.last_ns, route="", text=text)])
+
     def _greet(self, hello: Hello, events: list[Event], durable: list[bytes]) -> None:
         self._enter("running")
+        if self._life is not None:
+            self._life.is_greeted = True
         self._detail = self._last_end  # the wait for its restart is over, why it died is not
         if self._restart_announced:
             self._restart_announced = False
@@ -374,11 +391,14 @@ class _EngineLife:
         launch: Launch,
         hear: Callable[[list[bytes]], None],
         *,
+        slowed: Callable[[], object],
         reading: "_ReadGate",
         limits: HostLimits,
         clock: Clock,
     ) -> None:
-        """Prepare a life; while `reading` is closed the engine's pipe is not read."""
+        """Prepare a life; while `reading` is closed the engine's pipe is not read, and `slowed`
+        hears each time that it is read more slowly than it says things."""
+        self._slowed = slowed
         self._launch = launch
         self._hear = hear
         self._reading = reading
@@ -386,11 +406,15 @@ class _EngineLife:
         self._clock = clock
         self._meter = SilenceMeter(limits.check_s)
         self._splitter = LineSplitter(limits.line_bytes)
+        self._rate = ReadRate(limits.bytes_per_s)
         self._outgoing: deque[bytes] = deque()
         self._wake = anyio.Event()
         self._stopping = anyio.Event()
         self._killed_for_silence = False
+        self._killed_unknown = False
         self._child: Child | None = None
+        self.is_greeted = False
+        """It has introduced itself."""
         self.last_words = ""
         """The end of its stderr, once it has ended: hostile text."""
         self.in_order = False
@@ -446,6 +470,8 @@ class _EngineLife:
                 how = await self._end(child)
                 tasks.cancel_scope.cancel()
         self.in_order = how in ENDED_WELL and not self._killed_for_silence
+        if self._killed_unknown:
+            return f"killed: no hello within {self._limits.hello_within_s:g} s"
         return f"killed: silent for {self.silent_s:.0f} s" if self._killed_for_silence else how
 
     async def _read(self, child: Child) -> None:
@@ -455,8 +481,13 @@ class _EngineLife:
             if not data:
                 return
             self._meter.heard()
-            self._hear(list(self._splitter.feed(data)))
-            if len(data) < READ_BYTES:
+            lines = list(self._splitter.feed(data))
+            self._hear(lines)
+            rest_s = self._rate.rest_s(len(data), len(lines), self._clock.monotonic_ns())
+            if rest_s:
+                self._slowed()
+                await self._clock.sleep(rest_s)
+            elif len(data) < READ_BYTES:
                 await self._reading.rest()
 
     async def _write(self, child: Child) -> None:
@@ -471,9 +502,14 @@ class _EngineLife:
             await self._wake.wait()
 
     async def _watch_silence(self, child: Child) -> None:
+        began_ns = self._clock.monotonic_ns()
         while True:
             await self._clock.sleep(self._limits.check_s)
             now_ns = self._clock.monotonic_ns()
+            if not self.is_greeted and seconds(now_ns - began_ns) > self._limits.hello_within_s:
+                self._killed_unknown = True
+                child.kill()
+                return
             silent_s = self._meter.check(now_ns, listening=self._reading.is_open)
             if silent_s >= self._limits.kill_after_s:
                 self._killed_for_silence = True
@@ -685,8 +721,3 @@ def _end_probe(name: str, probe: _UnfinishedProbe, at_ns: int, reason: str) -> P
         cohort=probe.first.cohort,
         evidence=probe.first.evidence,
     )
-
-
-async def _cancel_after(wait: Callable[[], Awaitable[object]], scope: anyio.CancelScope) -> None:
-    await wait()
-    scope.cancel()

@@ -105,7 +105,7 @@ def recorded_parts(paths: Sequence[Path], report: Report) -> list[Path]:
     parts = list(dict.fromkeys(paths))
     stems = {path.name.split(".", 1)[0] for path in parts}
     if len(stems) == 1 and all(RECORDING_NAME.fullmatch(path.name) for path in parts):
-        beside = _parts_beside(parts[0])
+        beside = parts_beside(parts[0])
         if len(parts) == 1:
             named = part_number(parts[0])
             parts += [path for number, path in beside.items() if number > named]
@@ -214,7 +214,7 @@ def _is_beyond(line: bytes) -> bool:
     return max(lengths, default=0) > len(str(-(1 << 63)))
 
 
-def _parts_beside(part: Path) -> dict[int, Path]:
+def parts_beside(part: Path) -> dict[int, Path]:
     """Return the parts of a run that lie in one folder, by number."""
     found = part.parent.glob(f"{part.name.split('.', 1)[0]}.*.jsonl")
     return {part_number(path): path for path in found if RECORDING_NAME.fullmatch(path.name)}

@@ -18,6 +18,7 @@ import anyio
 import httpx
 
 from probes.events import LOCAL, Verdict
+from probes.kit.tls_failures import tls_error, tls_fault, tls_words
 from probes.kit.words import plainly
 from probes.transport.lock import ClearTextError
 
@@ -62,30 +63,11 @@ _TOLD_BY_KIND: Final[tuple[tuple[Verdict, tuple[type[BaseException], ...]], ...]
     (Verdict("protocol_error", "connect.proxy", True), (httpx.ProxyError,)),
 )
 
-_NO_TLS_ERROR: Final = (
-    ssl.SSLEOFError,
-    ssl.SSLZeroReturnError,
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-)
-"""Errors of the class that tell of an end, or of nothing."""
-
-# Numbers of OpenSSL's verdicts on certificates (x509_vfy.h), which Python has no names for.
-_EXPIRED: Final = {10}
-_OTHER_NAME: Final = {62, 63, 64}
-_UNTRUSTED: Final = {2, 18, 19, 20, 21, 24, 27}
-_SELF_SIGNED: Final = {18}
-
 _WORDS: Final = {
     "connect.dns": "the host name cannot be resolved",
     "connect.refused": "nothing listens there",
     "connect.unreachable": "there is no way to this host",
     "connect.reset": "the server closed the connection while it was being set up",
-    "connect.tls.expired": "the server's certificate has expired",
-    "connect.tls.hostname": "the server's certificate is for another name",
-    "connect.tls.untrusted": "nobody this machine trusts vouches for the server's certificate;"
-    " tls.ca_file names who does",
-    "connect.tls.certificate": "the server's certificate does not hold",
     "connect.proxy": "",
     "local.descriptors": "this process may open no more files and connections; ulimit -n says how"
     " many",
@@ -97,36 +79,6 @@ _WORDS: Final = {
     "reset": "the server closed the connection before it answered",
 }
 """Plain words for a reason; what the system or OpenSSL said follows in parentheses."""
-
-_NO_TLS: Final = (
-    "WRONG_VERSION_NUMBER",
-    "HTTP_REQUEST",
-    "UNKNOWN_PROTOCOL",
-    "PACKET_LENGTH_TOO_LONG",
-    "RECORD_LAYER_FAILURE",
-    "UNEXPECTED_MESSAGE",
-)
-_NO_COMMON_VERSION: Final = ("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION", "VERSION_TOO_LOW")
-_CERTIFICATE_WANTED: Final = ("CERTIFICATE_REQUIRED", "NO_CERTIFICATE", "HANDSHAKE_FAILURE")
-_CERTIFICATE_REFUSED: Final = (
-    "ALERT_BAD_CERTIFICATE",
-    "ALERT_UNKNOWN_CA",
-    "ALERT_CERTIFICATE_UNKNOWN",
-    "ALERT_CERTIFICATE_EXPIRED",
-    "ALERT_CERTIFICATE_REVOKED",
-    "ALERT_UNSUPPORTED_CERTIFICATE",
-    "ALERT_DECRYPT_ERROR",
-    "ALERT_ACCESS_DENIED",
-)
-_TLS_WORDS: Final = (
-    (_CERTIFICATE_REFUSED, "the server does not accept our certificate"),
-    (_CERTIFICATE_WANTED, "the server wants a certificate of ours, tls.client_cert, or cannot"
-     " agree with us"),
-    (_NO_COMMON_VERSION, "the server speaks no version of TLS that we do"),
-    (("UNRECOGNIZED_NAME",), "the server does not know the name it was asked for"),
-    (_NO_TLS, "the server speaks no TLS there"),
-)  # fmt: skip
-"""By parts of OpenSSL's names for errors."""
 
 
 def of_failure(error: BaseException) -> Verdict:
@@ -204,59 +156,22 @@ def _reason(chain: Sequence[BaseException], *, connecting: bool) -> str:
 
 def _tls_reason(chain: Sequence[BaseException]) -> str:
     """Return what is wrong with TLS; empty where it is not TLS."""
-    tls = _tls_error(chain)
+    tls = tls_error(chain)
     if tls is None:
         return ""
-    if not isinstance(tls, ssl.SSLCertVerificationError):
-        return "connect.tls"
-    code = getattr(tls, "verify_code", None)  # only where OpenSSL itself made the exception
-    if code in _EXPIRED:
-        return "connect.tls.expired"
-    if code in _OTHER_NAME:
-        return "connect.tls.hostname"
-    return "connect.tls.untrusted" if code in _UNTRUSTED else "connect.tls.certificate"
-
-
-def _tls_error(chain: Sequence[BaseException]) -> ssl.SSLError | None:
-    """Return the error of TLS that says most: one about a certificate before any other.
-
-    A connection that ended without a word is none of TLS's.
-    """
-    found = [
-        cause
-        for cause in chain
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_TLS_ERROR)
-    ]
-    found.sort(key=lambda cause: not isinstance(cause, ssl.SSLCertVerificationError))
-    return found[0] if found else None
+    fault = tls_fault(tls)
+    return f"connect.tls.{fault}" if fault else "connect.tls"
 
 
 def words_of(error: BaseException, reason: str) -> str:
     """Return what a failure of this reason is in plain words, then what was said of it."""
     chain = list(_causes(error))
-    tls = _tls_error(chain)
+    tls = tls_error(chain)
     if reason.startswith("connect.tls") and tls is not None:
-        return _tls_words(tls, reason)
+        return tls_words(tls, authority="tls.ca_file", own="tls.client_cert")
     words = _words(chain)
     plain = _WORDS.get(reason, "")
     return f"{plain} ({words})" if plain and words else plain or words or type(error).__name__
-
-
-def _tls_words(tls: ssl.SSLError, reason: str) -> str:
-    name: str = getattr(tls, "reason", None) or ""  # only where OpenSSL itself made the exception
-    words = getattr(tls, "verify_message", None) or name.replace("_", " ").lower() or str(tls)
-    if getattr(tls, "verify_code", None) in _SELF_SIGNED:
-        plain = "the server's certificate is signed by itself alone; tls.ca_file may name it"
-    else:
-        plain = _WORDS.get(reason) or _words_of_name(name.upper().replace(" ", "_"))
-    return f"{plain} ({words.rstrip('.')})"
-
-
-def _words_of_name(name: str) -> str:
-    for parts, words in _TLS_WORDS:
-        if any(part in name for part in parts):
-            return words
-    return "TLS could not be agreed on"
 
 
 def _words(chain: Sequence[BaseException]) -> str:

@@ -5,10 +5,12 @@ It takes some seconds of wall time: servers start, are killed and stopped for re
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import anyio
+import anyio.abc
 import pytest
 import trustme
 from nats_accounts import with_accounts
@@ -319,6 +321,16 @@ async def test_a_server_with_little_room_keeps_fewer_events(tmp_path: Path) -> N
         await bus.close()
 
 
+async def test_a_server_with_too_little_room_says_how_much_it_needs(tmp_path: Path) -> None:
+    settings = tmp_path / "nats.conf"
+    settings.write_text("jetstream { max_file_store: 8MB }", encoding="utf-8")
+    with nats_server(tmp_path, "-c", str(settings)) as server:
+        assert await refused(server.url) == (
+            f"{server.url} has no room for events: its JetStream's max_file_store leaves less than "
+            "1 GB"
+        )
+
+
 async def test_a_server_without_jetstream_is_said_in_a_line(tmp_path: Path) -> None:
     with nats_server(tmp_path / "bus", jetstream=False) as server:
         assert await refused(server.url) == (
@@ -346,7 +358,7 @@ async def test_a_server_that_speaks_tls_is_trusted_by_its_certificate(
     chain.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
     options = ["--tls", "--tlscert", str(chain), "--tlskey", str(key)]
     with nats_server(tmp_path / "bus", *options, scheme="tls") as server:
-        assert "TLS: CERTIFICATE_VERIFY_FAILED" in await refused(server.url)
+        assert "TLS: nobody this machine trusts" in await refused(server.url)
         trusted = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(trusted)
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
@@ -369,4 +381,92 @@ async def test_a_credentials_file_is_what_an_account_asks_for(tmp_path: Path) ->
 async def test_a_password_for_tls_is_not_given_in_clear(tmp_path: Path) -> None:
     with nats_server(tmp_path, *with_users(tmp_path, ("ann", "right-pass"))) as server:
         told = await refused(f"tls://ann:right-pass@127.0.0.1:{server.port}")
-        assert "secure connection not available" in told
+        assert "TLS: the server speaks none there" in told
+
+
+def certificate(folder: Path, name: str, issued: trustme.LeafCert) -> list[str]:
+    """Return the options of a server that shows it."""
+    key, chain = folder / f"{name}.key", folder / f"{name}.pem"
+    issued.private_key_pem.write_to_path(key)
+    chain.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    return ["--tls", "--tlscert", str(chain), "--tlskey", str(key)]
+
+
+async def test_what_is_wrong_with_a_certificate_is_said_in_plain_words(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    expired = authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    for name, issued, words in (
+        ("named", authority.issue_cert("bus.example"), "the server's certificate is for another"),
+        ("old", expired, "the server's certificate has expired"),
+    ):
+        options = certificate(tmp_path, name, issued)
+        with nats_server(tmp_path / name, *options, scheme="tls") as server:
+            assert f"{server.url}: TLS: {words}" in await refused(server.url, authority=ca)
+    options = certificate(tmp_path, "good", authority.issue_cert("127.0.0.1"))
+    with nats_server(tmp_path / "good-bus", *options, scheme="tls") as server:
+        told = await refused(server.url)
+        assert "nobody this machine trusts vouches for the server's certificate; --bus-ca" in told
+        bus = BusConnection(bus_address(server.url, authority=ca), clock=SystemClock())
+        await bus.connect()
+        await bus.close()
+
+
+async def test_a_file_of_tls_that_is_gone_is_a_bus_that_is_away(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca)
+    bus = BusConnection(bus_address("tls://127.0.0.1:1", authority=ca), clock=SystemClock())
+    ca.unlink()
+    with pytest.raises(BusLostError, match="files of TLS for the bus cannot be used now: No such"):
+        await bus.connect()
+    assert not bus.state.connected
+
+
+async def test_a_server_that_asks_for_a_certificate_is_shown_ours(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ca, own = tmp_path / "ca.pem", tmp_path / "own.pem"
+    authority.cert_pem.write_to_path(ca)
+    mine = authority.issue_cert("me@here")
+    own.write_bytes(b"".join(pem.bytes() for pem in (*mine.cert_chain_pems, mine.private_key_pem)))
+    options = certificate(tmp_path, "good", authority.issue_cert("127.0.0.1"))
+    options += ["--tlsverify", "--tlscacert", str(ca)]
+    with nats_server(tmp_path / "bus", *options, scheme="tls") as server:
+        assert "certificate of ours, --bus-certificate" in await refused(server.url, authority=ca)
+        address = bus_address(server.url, authority=ca, certificate=own)
+        bus = BusConnection(address, clock=SystemClock())
+        await bus.connect()
+        assert await bus.publish(events_of("eu"), b"1", after=0) == 1
+        await bus.close()
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"\x00\xffHTTP/1.1 400 hello\r\n\r\n",
+        b'INFO {"server_id": [1,2,\r\n',
+        b"INFO " + b"[" * 200_000 + b"\r\n",
+        b'INFO {"server_id": 5, "max_payload": "x", "headers": "y", "connect_urls": [1]}\r\n',
+        b"INFO 7\r\n",
+        b"INFO [1]\r\n",
+    ],
+)
+async def test_what_is_no_nats_server_is_said_to_be_none(
+    greeting: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def greet(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                await stream.send(greeting)
+                await stream.receive()
+                await stream.send(b"PONG\r\n")
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, greet)
+        told = await refused(f"nats://ann:hunter2-hunter2@127.0.0.1:{port}")
+        assert told == f"nats://127.0.0.1:{port} answers, and not as a NATS server does"
+        tasks.cancel_scope.cancel()
+    await listener.aclose()
+    assert capfd.readouterr() == ("", "")

@@ -408,6 +408,25 @@ async def test_llmtop_prints_the_events_of_all_places_and_a_replay_prints_the_sa
     assert replayed.stdout == live.stdout
 
 
+def test_who_may_not_read_is_told_before_there_is_a_screen(tmp_path: Path) -> None:
+    settings = tmp_path / "users.conf"
+    allowed = '["$JS.API.STREAM.*.>", "$JS.API.INFO", "_INBOX.>"]'
+    settings.write_text(
+        "authorization { users: [{ user: eu, password: right-pass, permissions: "
+        f'{{ publish: {allowed}, subscribe: ["_INBOX.>"] }} }}] }}',
+        encoding="utf-8",
+    )
+    with nats_server(tmp_path / "bus", "-c", str(settings)) as server:
+        url = f"nats://eu:right-pass@127.0.0.1:{server.port}"
+        run = llmtop("--bus", url, "--headless", "--no-record", folder=tmp_path)
+    assert run.returncode == 1
+    refuses = f"nats://127.0.0.1:{server.port} refuses: permissions violation"
+    waits, *_, told = run.stderr.splitlines()
+    assert waits.startswith(f"llmtop: waiting for nats://127.0.0.1:{server.port} … ")
+    assert told.startswith(f"llmtop: {refuses}")
+    assert "consumer.create" in told
+
+
 def test_a_bus_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> None:
     told = llmtop("--bus", "nats://127.0.0.1:9", "--headless", "--duration", "1", folder=tmp_path)
     assert told.returncode == 1

@@ -105,6 +105,9 @@ def before_hello(mode: str) -> None:
         sys.exit(3)
     if mode == "late":
         time.sleep(0.5)
+    while mode == "babble":
+        os.write(1, b"Welcome!\n")
+        time.sleep(0.01)
 
 
 def main(mode: str) -> None:

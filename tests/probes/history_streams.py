@@ -94,7 +94,7 @@ class Run:
                 at_ns=end,
                 route=route,
                 probe=name,
-                attempt=0,
+                attempt=changes.pop("attempt", 0),
                 outcome=outcome,
                 cohort=cohort,
                 flagged=flagged,

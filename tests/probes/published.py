@@ -12,10 +12,11 @@ import msgspec
 from clocks import ManualClock
 
 from probes.bus.connection import (
+    BusError,
     BusLostError,
     BusState,
     Entry,
-    NoAnswerError,
+    NobodyListensError,
     StreamMessage,
 )
 from probes.bus.messages import CommandReply, KeptHello, Presence, encode
@@ -126,6 +127,8 @@ class MemoryBus:
         self.answers: dict[str, Callable[[bytes], bytes]] = {}
         self.state = BusState(True, clock.monotonic_ns())
         self.closed = False
+        self.refusal: BusError | None = None
+        """What whoever wants to read is told."""
         self._readers: list[tuple[str, Any]] = []
         self._watchers: list[tuple[str, Any]] = []
         self._up = anyio.Event()
@@ -156,6 +159,12 @@ class MemoryBus:
             send.close()
         self._readers, self._watchers = [], []
 
+    def end_readers(self) -> None:
+        """End what is read, as when the stream is deleted."""
+        for _, send in self._readers:
+            send.close()
+        self._readers = []
+
     def forget_readers(self) -> None:
         """Serve those who read no more, and do not say so."""
         self._readers = []
@@ -183,7 +192,7 @@ class MemoryBus:
         if not self.state.connected:
             raise BusLostError("nats://bus: lost")
         if subject not in self.answers:
-            raise NoAnswerError("nats://bus: nobody listens there")
+            raise NobodyListensError("nats://bus: nobody listens there")
         return self.answers[subject](payload)
 
     def bucket(self, name: str) -> "_MemoryBucket":
@@ -193,6 +202,8 @@ class MemoryBus:
     async def messages(
         self, subject: str, *, since_ns: int | None = None
     ) -> AsyncIterator[AsyncIterator[StreamMessage]]:
+        if self.refusal is not None:
+            raise self.refusal
         send, receive = anyio.create_memory_object_stream[StreamMessage](10_000)
         for message in self.stream:
             if message.at_ns >= (since_ns or 0) and _matches(subject, message.subject):

@@ -28,11 +28,13 @@ from probes.history import jumps
 from probes.history.database import SLOT_DAYS
 from probes.history.keeper import _OLDEST_S, WRITE_S
 from probes.history.packed import GRID
+from probes.history.reading import SAME_S
 from probes.kit.clock import NS_PER_S
 from probes.run import timeline
-from probes.sources.merged_stream import PATIENCE_NS
 from probes.sources.places import DRIFT_NS, SETTLE_NS
+from probes.sources.rules import LINE_COST
 from probes.sources.ssh import ALIVE_EVERY_S, ALIVE_MISSED, LIMITS_THERE
+from probes.sources.time_merge import PATIENCE_NS
 from probes.stats import ladders
 from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL
 from probes.stats.log_buckets import (
@@ -125,10 +127,16 @@ NUMBERS = {
     "Places over ssh": (
         f"finds within {ALIVE_EVERY_S * (ALIVE_MISSED + 1)} s that a way is dead",
         f"run away by more than {DRIFT_NS // NS_PER_S} s",
+        f"does not last after {2 * LIMITS_THERE.backoff_first_s:g} s, "
+        f"{4 * LIMITS_THERE.backoff_first_s:g} s and so on",
+        f"no faster than {LIMITS_THERE.bytes_per_s / 1e6:g} MB a second",
+        f"a line counted as {LINE_COST} bytes more",
+        f"no hello within {LIMITS_THERE.hello_within_s:g} s",
         f"after {LIMITS_THERE.backoff_first_s:g} s, {2 * LIMITS_THERE.backoff_first_s:g} s and so "
         f"on, at last each {LIMITS_THERE.backoff_max_s:g} s",
         f"`NAME` is {EXPECTED}",
     ),
+    "`seen_before`": (f"less than {SAME_S:g} s apart, is one",),
     "What is kept, and where": (
         f"rotated at {PART_BYTES // MB} MB",
         f"that stands within the next {timeline._AHEAD_NS / NS_PER_S:g} s of the recording",
@@ -139,8 +147,9 @@ NUMBERS = {
         f"**Ten minutes are kept** for {SLOT_DAYS} days",
         f"loses {number(WRITE_S // 60)} minutes at most",
         f"of each day with {jumps.LEAST_N} counted attempts or more",
-        "over {}, {} or {} days".format(*jumps.REACHES),
-        f"at least {jumps.LEAST_BEFORE} before and {jumps.LEAST_AFTER} from then on",
+        "the days from then on ({}, {} or {}, at ".format(*jumps.REACHES)
+        + f"least {jumps.LEAST_AFTER})",
+        f"of the {jumps.BEFORE} before it (at least {jumps.LEAST_BEFORE})",
         f"no older than {_OLDEST_S // 86_400} days",
     ),
 }

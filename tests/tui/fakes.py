@@ -12,13 +12,15 @@ import msgspec
 from changed import replace
 
 from probes.board.views import Happening, RequestView, Snapshot
+from probes.comparing.source import ComparisonSource
 from probes.config import Config, Display
 from probes.control.commands import Command
 from probes.control.status import HostState
 from probes.control.wanted import Wanted, WantedRoute
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WindowName
-from tui.session import ComparisonSource, Replayed, SweepSource, TimelineSource
+from probes.sweeping.source import SweepSource
+from tui.session import Replayed, TimelineSource
 
 
 class FakeStatus(msgspec.Struct, frozen=True):
@@ -184,6 +186,8 @@ class FakeSession:
     replayed: Replayed | None = None
     comparisons: ComparisonSource | None = None
     sweeps: SweepSource | None = None
+    asks: bool = True
+    has_text: bool = True
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     @property

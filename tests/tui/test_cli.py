@@ -71,6 +71,12 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "complaint"),
     [
         (["--bogus"], "unrecognized arguments: --bogus"),
+        (
+            ["sweep", "chat", "--bus", "nats://h"],
+            "--bus: `llmtop sweep` probes from the machine that it runs on: run it at the place",
+        ),
+        (["compare", "a", "b", "--place=eu=ssh:h"], "--place: `llmtop compare` probes from the"),
+        (["replay", "--bus", "x"], "unrecognized arguments: --bus"),
         (["--duration", "-1"], "got -1, expected seconds above 0"),
         (["--duration", "1m"], "got 1m, expected seconds above 0"),
         (["--engines", "0"], "got 0, expected a number of processes from 1 to "),

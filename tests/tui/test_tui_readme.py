@@ -38,6 +38,13 @@ from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, Tt
 from probes.handover import window
 from probes.handover.recording_of_window import WHOLE_BYTES
 from probes.history.reading import _MOST_DAYS
+from probes.history.views import (
+    HistoryView,
+    JumpView,
+    RouteHistoryView,
+    SeenView,
+    StretchView,
+)
 from probes.kit.clock import NS_PER_S
 from probes.kit.exit_status import ExitStatus
 from probes.run.report import USUAL_FROM
@@ -49,6 +56,7 @@ from tui.cli import _WINDOWS, parser
 from tui.commands.leaderboard import PROBES
 from tui.commands.once import json_line
 from tui.draw.chart import SPANS_NS
+from tui.draw.history_lines import _QUIET
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
 from tui.draw.waterfall import STEPS
@@ -81,7 +89,10 @@ SLICE_S = SLICE_NS // NS_PER_S
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
 
 NUMBERS = {
-    "`history`: weeks, not hours": (f"further than {_MOST_DAYS} days",),
+    "`history`: weeks, not hours": (
+        f"(dim below {per_cent(_QUIET)}, which goals allow",
+        f"further than {_MOST_DAYS} days",
+    ),
     "`leaderboard`: models and providers side by side": (
         f"TTFT + {ANSWER_TOKENS} / tok/s of each probe",
         f"whoever waits for {ANSWER_TOKENS} tokens of an answer",
@@ -161,7 +172,8 @@ NUMBERS = {
     "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
 }
 EXAMPLES = (
-    *("`812 → 1,940 tokens since 14 Oct", "3 times since 12 Oct, 40m each"),  # of `history`
+    *("`812 → 1,940 tokens since 14 Oct", "3 times since 12 Oct, median 40m"),  # of `history`
+    *("40m, last 3 days ago", "seen 3×, last 3 days ago"),
     "`✖ lag 48 ms: TTFT reads up to 48 ms high`. `kernel`: `lag 48 ms: probes leave late`",
     *("engine CPU 98 %", "screen CPU 95 %", "inexact 6 %", "inexact 35 %", "5 Hz: slow terminal"),
     "Knobs act within 100 ms",  # what was measured of the whole way, not a limit
@@ -178,6 +190,17 @@ def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
 
 def test_no_quantity_is_left_out() -> None:
     assert PAGE.loose(NUMBERS, EXAMPLES) == []
+
+
+def test_every_field_of_a_history_stands_there_and_no_other() -> None:
+    views = (HistoryView, RouteHistoryView, StretchView, JumpView, SeenView)
+    names = ("all", "a route", "a stretch", "a jump", "seen")
+    told: dict[str, set[str]] = {name: set() for name in names}
+    for of, fields, _ in PAGE.rows("`history --json`"):
+        told[of] |= {*re.findall(r"`(\w+)`", fields)}
+    assert told == {
+        name: {*view.__struct_fields__} for name, view in zip(names, views, strict=True)
+    }
 
 
 def test_the_panes_are_those_that_there_are() -> None:

@@ -1,20 +1,23 @@
 """`llmtop agent`: a place that probes without a screen, and gives what it measures to a bus."""
 
 import os
+import platform
 from argparse import Namespace
 from functools import partial
 
 import anyio
 
-from probes.bus.address import bus_address
+from probes.bus.address import bus_address, listed_password
 from probes.bus.connection import BusConnection, BusError, NoClientError
 from probes.bus.names import BUDGETS_BUCKET
 from probes.bus.presence import PlaceTakenError
 from probes.config.places import check_place, config_at
 from probes.config.secrets import resolve_headers
 from probes.kit.clock import SystemClock
+from probes.kit.process_identity import current_identity
 from probes.money.bus_ledger import BusLedger
 from probes.run.agent import run_agent
+from probes.run.exporting import calls_people
 from probes.run.session import Session
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
@@ -36,13 +39,32 @@ def run(arguments: Namespace) -> int:
     url = arguments.bus or os.environ.get("LLMTOP_BUS", "")
     if not url:
         raise UsageError("which bus? --bus nats://HOST:4222, or the variable LLMTOP_BUS")
-    address = bus_address(url, arguments.bus_credentials)
+    address = bus_address(
+        url, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
+    if arguments.bus and (told := listed_password(arguments.bus, address)):
+        complain([told])
     config = config_at(needed_settings(arguments, os.environ), place)
     headers = resolve_headers(config, os.environ)
     clock = SystemClock()
     recorder = recorder_of(config, arguments)
 
+    def say(line: str) -> None:
+        complain([line])
+
     def session(connection: BusConnection) -> Session:
+        on_call = None
+        if calls_people(config.alerts):
+            from probes.run.on_call import OnCall  # few have a need
+
+            on_call = OnCall(
+                connection,
+                home=place,
+                clock=clock,
+                host=platform.node(),
+                process=current_identity(),
+                report=say,
+            )
         made = Session(
             config,
             headers,
@@ -58,6 +80,7 @@ def run(arguments: Namespace) -> int:
             include_text=config.recording.text,
             goes_back=False,
             history=history_of(config, arguments),
+            on_call=on_call,
         )
         export(made, arguments)
         return made
@@ -71,7 +94,7 @@ def run(arguments: Namespace) -> int:
                 session,
                 recorder=recorder,
                 clock=clock,
-                say=lambda line: complain([line]),
+                say=say,
                 duration_s=arguments.duration,
             )
         )

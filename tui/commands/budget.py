@@ -9,6 +9,7 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from probes.money.ledger import (
 )
 from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.progress_bar import waiting_for
 from tui.commands.settings import given_settings
 from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE, counted
@@ -50,7 +52,7 @@ def run(arguments: Namespace) -> int:
     config = given_settings(arguments, os.environ)
     budget = Budget() if config is None else config.budget
     if arguments.bus is not None:
-        return _tell_of_bus(budget, arguments)
+        return _on_bus(budget, arguments)
     path = default_ledger_path()
     _say_what_is_apart(arguments)
     if not path.exists() and not path.is_symlink():
@@ -72,10 +74,8 @@ def run(arguments: Namespace) -> int:
         ledger.close()
 
 
-def _tell_of_bus(budget: Budget, arguments: Namespace) -> int:
-    """Tell of the budgets that places share."""
-    if arguments.strike is not None or arguments.lift:
-        raise UsageError("--bus excludes --strike and --lift")
+def _on_bus(budget: Budget, arguments: Namespace) -> int:
+    """The same of the budgets that places share."""
     # Few ask a bus: nobody else's command is to load what that takes.
     import anyio
 
@@ -83,24 +83,45 @@ def _tell_of_bus(budget: Budget, arguments: Namespace) -> int:
     from probes.bus.connection import BusConnection, BusError
     from probes.bus.names import BUDGETS_BUCKET
     from probes.kit.clock import SystemClock
-    from probes.money.bus_ledger import report_of_bus
+    from probes.money.bus_ledger import Lifted, lift_on_bus, report_of_bus, strike_on_bus
 
-    address = bus_address(arguments.bus, arguments.bus_credentials)
+    address = bus_address(
+        arguments.bus, arguments.bus_credentials, arguments.bus_ca, arguments.bus_certificate
+    )
     clock = SystemClock()
 
-    async def read() -> Report:
+    async def ask() -> Report | Struck | Lifted:
         connection = BusConnection(address, clock=clock, name="llmtop budget")
         try:
-            await connection.connect()
-            return await report_of_bus(connection.bucket(BUDGETS_BUCKET), clock)
+            with waiting_for(f"asking {address.shown}"):
+                await connection.connect()
+            bucket = connection.bucket(BUDGETS_BUCKET)
+            if arguments.strike is not None:
+                tell = partial(_say_what_is_freed, arguments)
+                return await strike_on_bus(bucket, clock, arguments.strike, tell=tell)
+            if arguments.lift:
+                return await lift_on_bus(bucket, clock)
+            return await report_of_bus(bucket, clock)
         finally:
             await connection.close()
 
     try:
-        return _tell(anyio.run(read), budget, arguments)
+        answer = anyio.run(ask)
+    except KeyError:
+        raise _unknown_run(arguments) from None
+    except BrokenLedgerError as error:
+        complain([f"{error}; until --lift begins them anew, places hold back"])
+        return FAILED
     except (BusError, LedgerError) as error:
         complain([str(error)])
         return FAILED
+    match answer:
+        case Struck():
+            return _tell_struck(answer, arguments)
+        case Lifted():
+            return _tell_lifted(answer.doubt, arguments, is_anew=answer.is_anew)
+        case _:
+            return _tell(answer, budget, arguments)
 
 
 def _say_what_is_apart(arguments: Namespace) -> None:
@@ -137,7 +158,7 @@ def _tell(report: Report, budget: Budget, arguments: Namespace) -> int:
         say([_json(_fields(report, budget))])
         return OK
     if report.doubt and arguments.bus is not None:
-        complain([report.doubt])
+        complain([f"{report.doubt} (--lift ends that)"])
     elif report.doubt:
         part = emergency_part(budget)
         complain(
@@ -147,7 +168,8 @@ def _tell(report: Report, budget: Budget, arguments: Namespace) -> int:
             ]
         )
     if not report.routes:
-        say(["the ledger knows of nothing spent in the last hour"])
+        whose = "the ledger knows" if arguments.bus is None else "the bus knows"
+        say([f"{whose} of nothing spent in the last hour"])
         return OK
     total = _total_line(report, budget)
     say([total, "", *_route_lines(report, budget), "", *_run_lines(report, budget)])
@@ -241,22 +263,35 @@ def _fields(report: Report, budget: Budget) -> dict[str, Any]:
 
 def _strike(ledger: Ledger, arguments: Namespace) -> int:
     def confirm(struck: Struck) -> bool:
-        if not arguments.json:
-            say([f"will free {_freed(struck)}"])
+        _say_what_is_freed(arguments, struck)
         return True
 
     try:
         struck = ledger.strike(arguments.strike, confirm=confirm)
     except KeyError:
-        raise UsageError(
-            f"--strike: no run, or more than one, is called {arguments.strike}; "
-            "`llmtop budget` lists them"
-        ) from None
+        raise _unknown_run(arguments) from None
+    return _tell_struck(struck, arguments)
+
+
+def _unknown_run(arguments: Namespace) -> UsageError:
+    command = "llmtop budget" if arguments.bus is None else "llmtop budget --bus URL"
+    return UsageError(
+        f"--strike: no run, or more than one, is called {arguments.strike}; `{command}` lists them"
+    )
+
+
+def _say_what_is_freed(arguments: Namespace, struck: Struck) -> None:
+    if not arguments.json:
+        say([f"will free {_freed(struck)}"])
+
+
+def _tell_struck(struck: Struck, arguments: Namespace) -> int:
     if arguments.json:
         freed = {"struck": struck.run.id, "tokens": struck.tokens, "usd": struck.usd}
         say([_json({**freed, "keeps_lease": struck.keeps_lease})])
         return OK
-    kept = "; it lives, and keeps what it has leased" if struck.keeps_lease else ""
+    lives = "it lives" if struck.run.alive else "it may live"
+    kept = f"; {lives}, and keeps what it has leased" if struck.keeps_lease else ""
     tokens = counted(struck.tokens, "token is", "tokens are")
     say([f"struck {neutralise(struck.run.id, _NAME)}: {tokens} free{kept}"])
     return OK
@@ -273,11 +308,19 @@ def _lift(ledger: Ledger, arguments: Namespace) -> int:
     doubt = ledger.report().doubt
     if doubt:
         ledger.lift()
+    return _tell_lifted(doubt, arguments)
+
+
+def _tell_lifted(doubt: str, arguments: Namespace, *, is_anew: bool = False) -> int:
+    of = "the ledger knows" if arguments.bus is None else "is known on the bus"
+    in_doubt = "the ledger is" if arguments.bus is None else "the budgets on the bus are"
     if arguments.json:
         say([_json({"lifted": doubt})])
+    elif is_anew:
+        say([f"{doubt}; begun anew, of what the places that live know"])
     else:
-        lifted = "lifted: the budgets count from what the ledger knows"
-        say([lifted if doubt else "the ledger is not in doubt"])
+        lifted = f"lifted: the budgets count from what {of}"
+        say([lifted if doubt else f"{in_doubt} not in doubt"])
     return OK
 
 

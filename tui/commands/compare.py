@@ -7,7 +7,6 @@ Rule 3: Ctrl-C ends it with what is known by then; the status says that it was e
 
 import os
 from argparse import Namespace
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -28,10 +27,10 @@ from probes.config.secrets import resolve_headers
 from probes.kit.exit_status import ExitStatus
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
-from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger import emergency_ledger_path
 from probes.run.comparison_run import Comparisons
-from tui.commands.consent import may_begin
+from tui.commands.consent import budget_words, may_begin
+from tui.commands.machine_ledger import machine_ledger
 from tui.commands.once import as_json
 from tui.commands.output import FAILED, UsageError, say
 from tui.commands.settings import needed_settings
@@ -67,10 +66,8 @@ def run(arguments: Namespace) -> int:
     """
     config = needed_settings(arguments, os.environ)
     headers = resolve_headers(config, os.environ)
-    ledger = Ledger(default_ledger_path(), command="llmtop compare")
+    ledger = machine_ledger("llmtop compare")
     try:
-        with suppress(LedgerError):  # the run finds that out for itself, and says it
-            ledger.absorb(emergency_ledger_path())
         comparisons = Comparisons(config, headers, ledger=ledger, apart=emergency_ledger_path())
         try:
             comparison = comparisons.propose(
@@ -127,13 +124,7 @@ def cost_words(view: ComparisonView) -> str:
         f" {counted(cost.probes, 'probe')} with the warm-up, {counted(cost.tokens, 'token')}"
         f"{_usd_words(cost)}"
     ]
-    held = []
-    if view.most_tokens is not None:
-        held.append(counted(view.most_tokens, "token"))
-    if view.most_usd is not None:
-        held.append(f"${view.most_usd:.3g}")
-    if held:
-        parts.append(f"it ends at its budget of {' and '.join(held)}")
+    parts += budget_words(view.most_tokens, view.most_usd)
     parts.append("it ends as soon as it knows")
     return "; ".join(parts)
 

@@ -2,7 +2,15 @@
 
 import sys
 
+from probes.kit.short_figures import counted
 from tui.commands.output import UsageError, complain, warn
+
+
+def budget_words(most_tokens: int | None, most_usd: float | None) -> list[str]:
+    """Return in words that it ends at a budget of its own, where it has one."""
+    held = [] if most_tokens is None else [counted(most_tokens, "token")]
+    held += [] if most_usd is None else [f"${most_usd:.3g}"]
+    return [f"it ends at its budget of {' and '.join(held)}"] if held else []
 
 
 def may_begin(cost: str, *, agreed: bool) -> bool:

@@ -19,6 +19,7 @@ SHIPPED: Final = {
     "unit": Shipped("llmtop-agent@.service", "systemd: an agent; the instance names its place"),
     "containerfile": Shipped("Containerfile", "an agent in a container"),
     "compose": Shipped("compose.yaml", "a bus, two agents and Prometheus, to begin with"),
+    "nats": Shipped("nats-server.conf", "nats-server: a bus with a user for each place"),
     "prometheus": Shipped("prometheus.yaml", "what Prometheus scrapes of these agents"),
     "rules": Shipped("rules.yaml", "alert rules for Prometheus, of what --prometheus serves"),
     "dashboard": Shipped("dashboard.json", "the same as a dashboard of Grafana"),

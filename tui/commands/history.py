@@ -27,15 +27,15 @@ from probes.history.database import (
 )
 from probes.history.importing import Imported, import_recordings
 from probes.history.keeper import default_history_path
-from probes.history.reading import UnknownRouteError, read_history
+from probes.history.reading import UnknownRouteError, empty_history, read_history
 from probes.history.views import HistoryView, RouteHistoryView, StretchView
 from probes.kit.durations import duration_s
 from probes.kit.paths import NOWHERE, PathError, path_of
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
 from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.progress_bar import ProgressBar, megabytes
 from tui.commands.replay import display_settings
-from tui.commands.waiting import OverwrittenLine
 from tui.draw.chart import nice_top, sparkline
 from tui.draw.history_lines import Days, jump_line, page_lines, seen_line
 from tui.draw.table import Cell, Column, printed
@@ -45,10 +45,6 @@ _IMPORT: Final = "import"
 _WIDTH: Final = 120
 """Where there is no terminal to ask."""
 _NARROWEST: Final = 60
-_QUIET_S: Final = 0.5
-"""Who waits for less does not wonder."""
-_REDRAW_S: Final = 0.1
-_BAR: Final = 24
 _NAME: Final = 32
 _STRIP: Final = 30
 _NAMED: Final = 12
@@ -87,11 +83,15 @@ def _import(path: Path, words: list[str], arguments: Namespace) -> int:
         raise UsageError(str(error)) from None
     if missing := [file for file in files if not file.exists()]:
         raise UsageError(*(f"{file}: there is no such file" for file in missing))
-    bar = ProgressBar("importing", lambda done: f"{done / 1e6:,.0f} MB")
+    bar = ProgressBar()
+
+    def progress(done: int, whole: int) -> None:
+        bar.draw("importing", done, whole, megabytes(done))
+
     remarks: list[str] = []
     with HistoryFile(path, writes=True) as history:
         try:
-            found = import_recordings(files, history, report=remarks.append, progress=bar.draw)
+            found = import_recordings(files, history, report=remarks.append, progress=progress)
             # What is too old, or too much, goes at once: the next run may be long in coming.
             settings = display_settings(os.environ)[0].history
             history.retain(max_mb=settings.max_mb, max_days=settings.max_days)
@@ -127,16 +127,28 @@ def _tell(path: Path, route: str, arguments: Namespace) -> int:
             return _tell_kept(path, route, since_s, arguments)
     except EmptyHistoryError:
         pass
-    words = (
-        f"there is no history yet: {neutralise(str(path))} is made by the first run, or by"
-        " `llmtop history import FILE…` of recordings"
+    if arguments.json:
+        return _say_json(empty_history(since_s))
+    say(
+        [
+            f"there is no history yet: {neutralise(str(path))} is made by the first run, or by"
+            " `llmtop history import FILE…` of recordings"
+        ]
     )
-    say([json.dumps({"routes": []}) if arguments.json else words])
+    return OK
+
+
+def _say_json(view: HistoryView) -> int:
+    say([json.dumps(msgspec.to_builtins(view), ensure_ascii=True)])
     return OK
 
 
 def _tell_kept(path: Path, route: str, since_s: float, arguments: Namespace) -> int:
-    bar = ProgressBar("reading", lambda done: counted(done, "route"))
+    bar = ProgressBar()
+
+    def progress(done: int, whole: int) -> None:
+        bar.draw("reading", done, whole, counted(done, "route"))
+
     with HistoryFile(path, writes=False) as history:
         try:
             view = read_history(
@@ -144,7 +156,7 @@ def _tell_kept(path: Path, route: str, since_s: float, arguments: Namespace) -> 
                 since_s=since_s,
                 route=route,
                 by_hour=bool(route) or arguments.json,
-                progress=bar.draw,
+                progress=progress,
             )
         except UnknownRouteError as error:
             known = ", ".join(neutralise(name, _NAME) for name in error.names[:_NAMED])
@@ -155,8 +167,7 @@ def _tell_kept(path: Path, route: str, since_s: float, arguments: Namespace) -> 
         finally:
             bar.clear()
     if arguments.json:
-        say([json.dumps(msgspec.to_builtins(view), ensure_ascii=True)])
-        return OK
+        return _say_json(view)
     if not view.routes:
         say([f"nothing was probed since {_moment(view.begins_s)}"])
         return OK
@@ -184,31 +195,6 @@ def since(text: str, now_s: float) -> float:
     raise UsageError(
         f"--since: got {neutralise(text, 40)}, expected such as 30d, 12h or 2026-10-14"
     )
-
-
-class ProgressBar:
-    """How far something is, as a bar on a terminal's stderr; nothing elsewhere."""
-
-    def __init__(self, what: str, told: Callable[[int], str]) -> None:
-        self._what, self._told = what, told
-        self._line = OverwrittenLine() if sys.stderr.isatty() else None
-        self._begun = self._drawn = time.monotonic()
-
-    def draw(self, done: int, whole: int) -> None:
-        """Say that so much of the whole is done."""
-        now = time.monotonic()
-        if self._line is None or now - self._begun < _QUIET_S or now - self._drawn < _REDRAW_S:
-            return
-        self._drawn = now
-        part = done / whole if whole else 1.0
-        full = int(part * _BAR)
-        bar = "█" * full + "·" * (_BAR - full)
-        self._line.draw(f"{self._what} {bar} {int(part * 100)} %, {self._told(done)}")
-
-    def clear(self) -> None:
-        """Take it off."""
-        if self._line is not None:
-            self._line.draw("")
 
 
 def _overview(view: HistoryView, width: int) -> Iterator[Line]:

@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from argparse import Namespace
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +26,7 @@ from probes.kit.clock import seconds
 from probes.kit.paths import PathError
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import counted
-from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger import emergency_ledger_path
 from probes.run.leaderboard_run import LeaderboardCost, LeaderboardRun, asked_routes
 from probes.store.recording import default_folder
 from probes.store.recording_files import is_being_written
@@ -39,6 +37,7 @@ from probes.store.recording_reader import (
     recorded_parts,
 )
 from tui.commands.consent import may_begin
+from tui.commands.machine_ledger import machine_ledger
 from tui.commands.once import as_json
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import needed_settings
@@ -95,7 +94,7 @@ def _of_recording(paths: list[Path], arguments: Namespace) -> int:
     except RecordingError as error:
         raise UsageError(str(error)) from None
     complain(missing)
-    _tell(board.snapshot(window="run"), arguments, source="recording")
+    _tell(board.snapshot(window="run", standings=True), arguments, source="recording")
     return OK
 
 
@@ -110,10 +109,8 @@ def _measured(arguments: Namespace) -> int:
     workload = arguments.workload
     if workload is None and not any(route.workload for route in config.routes):
         workload = DEFAULT_WORKLOAD
-    ledger = Ledger(default_ledger_path(), command="llmtop leaderboard")
+    ledger = machine_ledger("llmtop leaderboard")
     try:
-        with suppress(LedgerError):  # the run finds that out for itself, and says it
-            ledger.absorb(emergency_ledger_path())
         measuring = LeaderboardRun(
             config,
             headers,

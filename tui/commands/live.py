@@ -2,13 +2,12 @@
 
 import os
 from argparse import Namespace
-from contextlib import suppress
 from pathlib import Path
 
 from probes.config.file import default_config_path
 from probes.config.places import GivenPlace, check_ways
-from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger import emergency_ledger_path
+from tui.commands.machine_ledger import machine_ledger
 from tui.commands.output import OK, UsageError, say
 from tui.commands.settings import given_settings
 from tui.commands.watch import has_terminal, need_face, watch
@@ -26,7 +25,8 @@ def run(arguments: Namespace) -> int:
         from tui.commands import over_bus  # who watches his own routes needs none of it
 
         return over_bus.run(arguments)
-    over = [option for option in ("bus_credentials", "since") if getattr(arguments, option)]
+    given = [name for name, value in vars(arguments).items() if value]
+    over = [name for name in given if name.startswith("bus_") or name == "since"]
     if over:
         raise UsageError(f"--{over[0].replace('_', '-')} goes with --bus")
     places: list[GivenPlace] = arguments.place
@@ -45,10 +45,7 @@ def run(arguments: Namespace) -> int:
         return _begin(arguments)
     need_face(arguments, "llmtop")
     command = "llmtop --headless" if arguments.headless else "llmtop"
-    ledger = Ledger(default_ledger_path(), command=command)
-    with suppress(LedgerError):  # the run finds that out for itself, and says it
-        ledger.absorb(emergency_ledger_path())
-    return watch(config, arguments, ledger, apart=emergency_ledger_path())
+    return watch(config, arguments, machine_ledger(command), apart=emergency_ledger_path())
 
 
 def _begin(arguments: Namespace) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from probes.kit.child_environment import child_environment
 from tui.commands.output import OK, UsageError, say
 from tui.draw.text import Line, cells, clip, line_text
 from tui.manual import Topic, find, topics
@@ -79,7 +80,7 @@ def _show(lines: Sequence[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     encoding = sys.stdout.encoding or "utf-8"
     # The user's own word, as every program takes it; it gets nothing but the text.
-    environ = {"LESS": _LESS_OPTIONS, **os.environ}
+    environ = {"LESS": _LESS_OPTIONS, **child_environment(os.environ)}
     with subprocess.Popen(pager, stdin=subprocess.PIPE, env=environ) as process:  # noqa: S603
         # A pager that is left early takes no more, and Ctrl-C is for it alone: were we gone before
         # it, it would fight with the shell for the terminal.

@@ -12,6 +12,7 @@ from typing import IO, Final
 
 import msgspec
 
+from probes.kit.child_environment import child_environment
 from tui.commands.output import UsageError
 
 _START_SECONDS: Final = 20.0
@@ -71,6 +72,7 @@ def _started(argv: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[byte
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=words,
+                    env=child_environment(os.environ),
                     start_new_session=os.name == "posix",
                 )
             )

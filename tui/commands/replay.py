@@ -14,6 +14,7 @@ from probes.run.recorded_session import RecordedSession
 from probes.run.replay import run_replay
 from probes.store.recording_reader import RecordingError
 from tui.commands.output import OutputError, UsageError, complain
+from tui.commands.progress_bar import ProgressBar, bytes_of, megabytes
 from tui.commands.settings import check_display
 from tui.commands.watch import need_face
 from tui.terminal.collector import passes_seldom
@@ -33,13 +34,29 @@ def run(arguments: Namespace) -> int:
 
 
 def _print(arguments: Namespace) -> int:
+    bar = ProgressBar()
+    size = bytes_of(arguments.paths)
+    # Lines that come to the same terminal say themselves how far it is.
+    is_silent = not sys.stdout.isatty() or arguments.only == {"summary"}
+
+    def progress(done: int | None) -> None:
+        if done is None:
+            bar.clear()
+        elif is_silent:
+            bar.draw("replaying", done, size, megabytes(done))
+
+    def remark(text: str) -> None:
+        bar.clear()
+        complain([text])
+
     async def replay() -> int:
         return await run_replay(
             arguments.paths,
             out=sys.stdout.buffer,
             only=arguments.only,
             fail_on_incident=arguments.fail_on_incident,
-            report=lambda text: complain([text]),
+            report=remark,
+            progress=progress,
         )
 
     try:
@@ -47,6 +64,8 @@ def _print(arguments: Namespace) -> int:
             return anyio.run(replay)
     except OSError as error:
         raise OutputError(f"standard output: {error.strerror or error}") from None
+    finally:
+        bar.clear()
 
 
 def _show(arguments: Namespace) -> int:

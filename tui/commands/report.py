@@ -11,25 +11,24 @@ import json
 import shutil
 import sys
 import textwrap
-import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
 from probes.diagnosis.paging import harm_words
-from probes.events import Diagnosis
+from probes.events import Diagnosis, SeenBefore
 from probes.events.diagnosis_words import (
     cause_words,
     counts_failures,
+    past_words,
     scope_words,
     what_words,
 )
-from probes.handover.facts import HandoverProgress
 from probes.handover.folder import HandoverError, hand_over
 from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.window import (
@@ -52,9 +51,9 @@ from probes.run.report import (
     read_report,
 )
 from probes.store.recording import default_folder
-from probes.store.recording_reader import RecordingError, newest_recording, recorded_parts
+from probes.store.recording_reader import RecordingError, newest_recording
 from tui.commands.output import OK, UsageError, complain, say
-from tui.commands.waiting import OverwrittenLine
+from tui.commands.progress_bar import ProgressBar, bytes_of, megabytes
 from tui.terminal.collector import passes_seldom
 
 _WIDTH: Final = 100
@@ -63,12 +62,6 @@ _NARROWEST: Final = 40
 _INDENT: Final = "    "
 _LABEL: Final = 9
 _ROUTES_NAMED: Final = 12
-_QUIET_S: Final = 2.0
-"""Whoever waits so long wants to know for what."""
-_REDRAW_S: Final = 0.2
-
-_Tell: TypeAlias = Callable[[str, str], None]
-"""Takes what is being done, and how far that is."""
 
 
 def run(arguments: Namespace) -> int:
@@ -86,15 +79,15 @@ def run(arguments: Namespace) -> int:
         if getattr(arguments, option) is not None:
             name = {"begins_at": "from", "ends_at": "to"}.get(option, option)
             raise UsageError(f"--{name} is of --out DIR: it says which part is written there")
-    line = OverwrittenLine()
+    bar = ProgressBar()
     try:
         paths = arguments.paths or _newest()
         with passes_seldom():
-            report = read_report(paths, progress=_progress(paths, _told_on(line)))
+            report = read_report(paths, progress=_progress(paths, bar))
     except RecordingError as error:
         raise UsageError(str(error)) from None
     finally:
-        line.draw("")
+        bar.clear()
     if arguments.json:
         # Whatever is no number of JSON becomes null; whatever a terminal obeys is escaped.
         fields = msgspec.json.decode(msgspec.json.encode(report_fields(report)))
@@ -110,12 +103,11 @@ def _write_handover(arguments: Namespace) -> int:
     """Write a hand-over of the recording; print where it is, and the paragraph at its head."""
     if arguments.json:
         raise UsageError("--json and --out exclude each other")
-    line = OverwrittenLine()
-    tell = _told_on(line)
+    bar = ProgressBar()
     try:
         paths = arguments.paths or _newest()
         with passes_seldom():
-            recorded = read_run(paths, progress=_progress(paths, tell))
+            recorded = read_run(paths, progress=_progress(paths, bar))
             stretch, incident = _asked_stretch(arguments, recorded)
             written = hand_over(
                 recorded.timeline,
@@ -124,12 +116,12 @@ def _write_handover(arguments: Namespace) -> int:
                 incident=incident,
                 known=[one.record for one in recorded.report.incidents],
                 missing=recorded.report.missing,
-                progress=_handover_progress(tell),
+                progress=lambda words, share: bar.draw(words, share or 0.0, share is not None),
             )
     except (RecordingError, HandoverError) as error:
         raise UsageError(str(error)) from None
     finally:
-        line.draw("")
+        bar.clear()
     complain(recorded.report.missing)
     say([neutralise(str(written.folder)), "", written.summary])
     return OK
@@ -217,33 +209,10 @@ def _newest() -> list[Path]:
     return parts
 
 
-def _progress(paths: Sequence[Path], tell: _Tell) -> Progress:
+def _progress(paths: Sequence[Path], bar: ProgressBar) -> Progress:
     reading = f"reading {neutralise(paths[0].name, 40)}"
-    size = sum(path.stat().st_size for path in recorded_parts(paths, str) if path.exists())
-    of = f" of {size / 1e6:.0f}" if size else ""  # a pipe has none
-    return lambda done: tell(reading, f": {done / 1e6:.0f}{of} MB")
-
-
-def _handover_progress(tell: _Tell) -> HandoverProgress:
-    return lambda words, share: tell(words, "" if share is None else f", {int(share * 100)} %")
-
-
-def _told_on(line: OverwrittenLine) -> _Tell:
-    """Return what draws what is being done, and how far that is, on a terminal alone: not before
-    somebody wonders, and not more often than he can read."""
-    if not sys.stderr.isatty():
-        return lambda _what, _far: None
-    begun = drawn = time.monotonic()
-    shown = ""
-
-    def tell(what: str, far: str) -> None:
-        nonlocal drawn, shown
-        now = time.monotonic()
-        if now - begun >= _QUIET_S and (what != shown or now - drawn >= _REDRAW_S):
-            drawn, shown = now, what
-            line.draw(f"{what}{far}")
-
-    return tell
+    size = bytes_of(paths)
+    return lambda done: bar.draw(reading, done, size, megabytes(done))
 
 
 def report_lines(report: IncidentReport, width: int) -> Iterator[str]:
@@ -338,6 +307,7 @@ def _incident_lines(
     for label, parts in (
         ("seen", [seen] if (seen := scope_words(word)) else []),
         ("earlier", _earlier_causes(record, times)),
+        ("before", _before(record)),
         ("users", [_users(incident)]),
         ("for", [evidence_in_words(one) for one in word.evidence]),
         ("against", [evidence_in_words(one) for one in word.against]),
@@ -356,6 +326,15 @@ def _earlier_causes(record: IncidentRecord, times: _Times) -> list[str]:
         f"{cause_words(cause)} ({times.at(record, at_ns)})" for at_ns, cause in record.causes[:-1]
     ]
     return [", ".join(earlier)] if earlier else []
+
+
+def _before(record: IncidentRecord) -> list[str]:
+    """Return how often it was seen before, as that was told while it stood."""
+    since_ns = record.wall_ns(record.since_ns)
+    if record.seen is None or since_ns is None:
+        return []
+    told, _ = past_words(record.seen, since_ns)
+    return [told]
 
 
 def _users(incident: RecordedIncident) -> str:
@@ -483,6 +462,7 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
             {"cause": cause, "at": _utc(record.wall_ns(at_ns)), "at_ns": at_ns}
             for at_ns, cause in record.causes
         ],
+        "seen_before": None if record.seen is None else _seen_json(record.seen),
         "probes": incident.probes,
         "failed": incident.failed,
         "size": word.size,
@@ -496,6 +476,15 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
 
 def _fields(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def _seen_json(seen: SeenBefore) -> dict[str, object]:
+    return {
+        "times": seen.times,
+        "first": _utc(seen.first_wall_ns),
+        "last": _utc(seen.last_wall_ns),
+        "typical_s": seen.typical_s,
+    }
 
 
 def _utc(wall_ns: int | None) -> str | None:

@@ -5,9 +5,12 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from probes.config import Config, Route
 from probes.config.errors import ConfigError, dotted, nearest
 from probes.config.file import default_config_path, load_config, locate_config, single_route_config
+from probes.config.places import known_as
 from tui.commands.output import UsageError
 from tui.draw.theme_names import OWN_THEMES
 
@@ -37,6 +40,14 @@ def given_settings(arguments: Namespace, environ: Mapping[str, str] | None) -> C
         raise UsageError("--api-key-env goes with --base-url and --model")
     path = locate_config(arguments.config, os.environ if environ is None else environ)
     return None if path is None else load_config(path, environ)
+
+
+def with_window(config: Config, arguments: Namespace) -> Config:
+    """Return the settings with the window that `--window` asks for."""
+    if arguments.window is None:
+        return config
+    display = msgspec.structs.replace(config.display, window=arguments.window)
+    return msgspec.structs.replace(config, display=display)
 
 
 def needed_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config:
@@ -69,6 +80,8 @@ def chosen_route(config: Config, name: str | None) -> Route:
     for route in config.routes:
         if route.name == name:
             return route
+    if hint := known_as(name, names):
+        raise UsageError(f"no route is named {name}{hint}")
     suggestion = nearest(name, names)
     hint = f"did you mean {suggestion}?" if suggestion else f"there are: {', '.join(names)}"
     raise UsageError(f"no route is named {name}; {hint}")

@@ -5,10 +5,11 @@ engine's process starts and sends its first requests.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -23,6 +24,9 @@ from tui.commands.summary import summary_text
 from tui.session import CockpitSession
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.leaving import Leaving, terminal_state
+
+if TYPE_CHECKING:
+    from tui.app import LlmtopApp
 
 
 class Screen(Protocol):
@@ -66,6 +70,7 @@ def run_app(
     """
     check_display(config)
 
+    apps: list[LlmtopApp] = []
     with no_passes_at_the_start(), Leaving(terminal_state()) as leaving:
 
         def load() -> Callable[[], Screen]:
@@ -84,7 +89,9 @@ def run_app(
                 )
                 if subscribe is not None:
                     subscribe(desk.receive)
-                return LlmtopApp(session, config, on_leaving=leaving.ask, desk=desk)
+                app = LlmtopApp(session, config, on_leaving=leaving.ask, desk=desk)
+                apps.append(app)
+                return app
 
             return make
 
@@ -92,7 +99,11 @@ def run_app(
         if session.replayed is not None:
             return status  # all of it is on record
         last = session.board.snapshot(window="run", anew=True)
-        _say_last(summary_text(last, session.recording_path).splitlines())
+        shown = apps[0].as_shown(last) if apps else last
+        # Names the home folder: of who shares his screen.
+        recording = session.recording_path if shown is last else ""
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        _say_last(summary_text(shown, recording, width).splitlines())
     return status
 
 

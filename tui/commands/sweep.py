@@ -10,7 +10,6 @@ import io
 import os
 import sys
 from argparse import Namespace
-from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -21,8 +20,7 @@ from probes.config.secrets import resolve_headers
 from probes.kit.exit_status import ExitStatus
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
-from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
-from probes.money.ledger_file import LedgerError
+from probes.money.ledger import emergency_ledger_path
 from probes.run.sweep_run import SweepError, Sweeps
 from probes.sweeping.estimates import Estimate
 from probes.sweeping.exports import NoSweepError, csv_rows, sweep_fields, sweep_of
@@ -31,7 +29,8 @@ from probes.sweeping.picture import picture_of
 from probes.sweeping.svg import svg_of
 from probes.sweeping.views import SweepPoint, SweepState, SweepView
 from probes.sweeping.words import goal_words, load_number, load_words
-from tui.commands.consent import may_begin
+from tui.commands.consent import budget_words, may_begin
+from tui.commands.machine_ledger import machine_ledger
 from tui.commands.once import as_json
 from tui.commands.output import FAILED, UsageError, complain, say
 from tui.commands.settings import needed_settings
@@ -65,10 +64,8 @@ def run(arguments: Namespace) -> int:
     config = needed_settings(arguments, os.environ)
     headers = resolve_headers(config, os.environ)
     former = None if arguments.compare is None else _former(arguments.compare)
-    ledger = Ledger(default_ledger_path(), command="llmtop sweep")
+    ledger = machine_ledger("llmtop sweep")
     try:
-        with suppress(LedgerError):  # the run finds that out for itself, and says it
-            ledger.absorb(emergency_ledger_path())
         sweeps = Sweeps(config, headers, ledger=ledger, apart=emergency_ledger_path())
         try:
             sweep = sweeps.propose(
@@ -138,13 +135,7 @@ def cost_words(view: SweepView) -> str:
         f" {counted(cost.probes, 'probe')}, {counted(cost.tokens, 'token')}{money},"
         f" some {age(cost.seconds)}"
     ]
-    held = []
-    if view.most_tokens is not None:
-        held.append(counted(view.most_tokens, "token"))
-    if view.most_usd is not None:
-        held.append(f"${view.most_usd:.3g}")
-    if held:
-        parts.append(f"it ends at its budget of {' and '.join(held)}")
+    parts += budget_words(view.most_tokens, view.most_usd)
     parts.append("it ends where the route carries no more")
     return "; ".join(parts)
 

@@ -94,6 +94,29 @@ class WaitingLine:
         self._line.draw("")
 
 
+class WaitingFor:
+    """Tells on stderr that one thing is waited for, and how long: `what … 3 s`."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    async def run(self) -> None:
+        """Tell until cancelled; then take the line off the terminal."""
+        is_terminal, line = sys.stderr.isatty(), OverwrittenLine()
+        began_s = anyio.current_time()
+        try:
+            while True:
+                await anyio.sleep(_REDRAW_S if is_terminal else _SAY_S)
+                waited_s = anyio.current_time() - began_s
+                told = f"{self._what} … {waited_s:.0f} s"
+                if not is_terminal:
+                    complain([told])
+                elif waited_s >= _QUIET_S:
+                    line.draw(told)
+        finally:
+            line.draw("")
+
+
 def _in_one_line(probes: Sequence[tuple[str, Waited]]) -> str:
     named = [
         f"{neutralise(name, _LONGEST_NAME)}: {waited_words(probe)}"

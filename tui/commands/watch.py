@@ -13,7 +13,7 @@ import msgspec
 from probes.board import Board
 from probes.config import Config
 from probes.config.places import GivenPlace, config_at
-from probes.config.secrets import resolve_headers
+from probes.config.secrets import note_variables, resolve_headers
 from probes.control.attention import Attention
 from probes.kit.paths import NOWHERE, state_complaint
 from probes.money.ledger import Ledger
@@ -24,6 +24,7 @@ from probes.run.sinks import Sink
 from probes.store.recording import Recorder, default_folder
 from tui.commands.exports import export
 from tui.commands.output import OutputError, UsageError, complain
+from tui.commands.settings import with_window
 from tui.session import CockpitSession
 from tui.terminal.capabilities import no_screen_because
 
@@ -72,12 +73,11 @@ def watch(
     places: list[GivenPlace] = getattr(arguments, "place", [])
     if places:
         config = config_at(config, *(place.name for place in places))
-    if arguments.window is not None:
-        display = msgspec.structs.replace(config.display, window=arguments.window)
-        config = msgspec.structs.replace(config, display=display)
+    config = with_window(config, arguments)
     here = {place.name for place in places if place.way == "local"}
     probed_here = tuple(route for route in config.routes if not route.place or route.place in here)
     headers = resolve_headers(msgspec.structs.replace(config, routes=probed_here), os.environ)
+    note_variables(config.routes)  # ssh sends no key, not of what is probed elsewhere alone either
 
     def compare() -> "Comparisons":
         from probes.run.comparison_run import Comparisons  # no start should pay for it

@@ -8,10 +8,10 @@ Rule 2. The printed page and the screen say the same words.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from probes.events import Cause
-from probes.events.diagnosis_words import cause_words
+from probes.events.diagnosis_words import cause_words, day_words, often_words
 from probes.history.views import (
     HistoryView,
     JumpView,
@@ -33,7 +33,6 @@ from tui.draw.text import (
     counted,
     fold,
     join,
-    lasting,
     pad,
     seconds,
     share,
@@ -49,11 +48,16 @@ _GAP: Final = 3
 _HOURS: Final = 24
 _TWO_FROM: Final = 84
 """Columns from which the hours of the day stand beside the days."""
-_WIDE_FROM: Final = 140
+_WIDE_FROM: Final = (140, 220)
+"""Those from which an hour has a cell more."""
 _MOST: Final = 17
 """Cells behind the bars: what the highest stands for."""
 _LOUD: Final = 0.1
 """Share of 429s or failures whose bar fills its cell, where none is larger."""
+_QUIET: Final = 0.01
+"""A share below it is what goals allow for: there, and not loud."""
+_MANY: Final = 4.0
+"""Incidents of a day whose bar fills its cell, where there were no more."""
 _CHART_ROWS: Final = 6
 _MOST_A_DAY: Final = 8
 """Columns of one day: a single one need not fill the page."""
@@ -85,8 +89,7 @@ class Days:
     def say(self, iso: str) -> str:
         """Return a day of a view in words: `14 Oct`."""
         day = date.fromisoformat(iso)
-        said = f"{day.day} {day:%b}"
-        return said if day.year == self._year else f"{said} {day.year}"
+        return day_words(day, self._year)
 
 
 def page_lines(view: HistoryView, width: int, *, rows: int = _CHART_ROWS) -> list[Line]:
@@ -148,6 +151,19 @@ def chart_lines(
     return [clip(line, width) for line in lines]
 
 
+class _Bars(NamedTuple):
+    """A row of bars."""
+
+    name: str
+    of: Amount
+    told: Callable[[float], str]
+    role: Role = "graph"
+    least: float = 0.0
+    """What fills a cell, where nothing is larger."""
+    quiet: float = 0.0
+    """Below it a bar is dim."""
+
+
 class _Plan:
     """Where days and hours stand in a width."""
 
@@ -161,7 +177,7 @@ class _Plan:
             day += self.step
         self.hour_cells = 0
         if view.hours and width >= _TWO_FROM:
-            self.hour_cells = 2 if width >= _WIDE_FROM else 1
+            self.hour_cells = 1 + sum(width >= wide for wide in _WIDE_FROM)
         room = width - _LABEL
         if self.hour_cells:
             room -= _GAP + _LABEL + _HOURS * self.hour_cells
@@ -237,7 +253,8 @@ class _Plan:
         text = ""
         for number, day in enumerate(self.days):
             at = number * self.day_dots // 2
-            label = f"{day.day} {day:%b}"
+            # The year once, where the page begins in another: there is little room.
+            label = day_words(day, day.year if number else self.days[-1].year)
             is_due = number == 0 or not text or at >= cells(text) + 3
             if is_due and (day.weekday() == 0 or number == 0 or len(self.days) < 8):
                 longer = text.ljust(at) + label
@@ -253,28 +270,31 @@ class _Plan:
 
     def amounts(self) -> Iterator[Line]:
         """Give tokens, cost, and the shares of 429s and failures, a row of bars each."""
-        rows: list[tuple[str, Amount, Callable[[float], str], Role, float]] = [
-            ("IN", lambda one: one.input_tokens, count, "graph", 0.0),
-            ("OUT", lambda one: one.output_tokens, count, "graph", 0.0),
+        rows = [
+            _Bars("IN", lambda one: one.input_tokens, count),
+            _Bars("OUT", lambda one: one.output_tokens, count),
         ]
         if self.view.whole.usd:
-            rows.append(("$", lambda one: one.usd, usd, "graph", 0.0))
+            rows.append(_Bars("$", lambda one: one.usd, usd))
         # Shares: of a busy day more fail than of a quiet one, and it is no worse for that. A share
         # that hurts nobody must not fill its cells.
         if self.view.whole.throttled:
-            rows.append(("429", _throttled_share, _per_cent, "throttled", _LOUD))
+            shares = _Bars("429", _throttled_share, _per_cent, "throttled", _LOUD, _QUIET)
+            rows.append(shares)
         if self.view.whole.probes > self.view.whole.ok:
-            rows.append(("fail", _failed_share, _per_cent, "missed", _LOUD))
-        for name, amount, told, role, least in rows:
+            rows.append(_Bars("fail", _failed_share, _per_cent, "missed", _LOUD, _QUIET))
+        if self.view.whole.incidents:
+            rows.append(_Bars("ill", lambda one: one.incidents, _incidents, "missed", _MANY))
+        for name, amount, told, role, least, quiet in rows:
             days = [self._amount(self._by_day.get(day.isoformat()), amount) for day in self.days]
             top = max([least, *(value for value in days if value is not None)])
-            day_line = self._bars(days, self.day_dots / 2, self.columns, role, top)
+            day_line = self._bars(days, self.day_dots / 2, self.columns, role, top, quiet)
             line: Line = ((f"{name:>{_LABEL - 1}} ", "head"), *day_line)
             if self.hour_cells:
                 hours = [self._amount(self._by_hour.get(hour), amount) for hour in range(_HOURS)]
                 top_hour = max([least, *(value for value in hours if value is not None)])
                 columns = _HOURS * self.hour_cells
-                hour_line = self._bars(hours, self.hour_cells, columns, role, top_hour)
+                hour_line = self._bars(hours, self.hour_cells, columns, role, top_hour, quiet)
                 at = _LABEL + self.columns + _GAP
                 line = join((pad(line, at), ((" " * _LABEL, "dim"), *hour_line)))
             most = max((value for value in days if value is not None), default=0.0)
@@ -286,7 +306,12 @@ class _Plan:
 
     @staticmethod
     def _bars(
-        values: Sequence[float | None], wide: float, columns: int, role: Role, top: float
+        values: Sequence[float | None],
+        wide: float,
+        columns: int,
+        role: Role,
+        top: float,
+        quiet: float,
     ) -> Line:
         drawn: list[Span] = []
         for column in range(columns):
@@ -298,8 +323,13 @@ class _Plan:
             elif not max(there):
                 drawn.append(("·", "faint"))
             else:
-                drawn.append((level_glyph(max(there), top), role))
+                shown: Role = "dim" if max(there) < quiet else role
+                drawn.append((level_glyph(max(there), top), shown))
         return join_cells(drawn)
+
+
+def _incidents(value: float) -> str:
+    return f"{value:.0f}×"
 
 
 def _throttled_share(one: StretchView) -> float:
@@ -358,15 +388,10 @@ def seen_lines(
 
 
 def seen_line(one: SeenView, say_day: Callable[[str], str], day_of: Callable[[float], str]) -> Line:
-    """Return `slow to the first token  seen 3 times since 12 Oct, 40m each, last on 29 Nov`."""
+    """Return `slow to the first token  seen 3 times since 12 Oct, median 40m, last on 29 Nov`."""
     scope = f" {neutralise(one.scope, 40)}" if one.scope else ""
     first, last = say_day(day_of(one.first_s)), say_day(day_of(one.last_s))
-    each = "" if one.typical_s is None else f", {lasting(one.typical_s)}"
-    if one.times == 1:
-        told = f"seen once, on {first}{each}"
-    else:
-        each += " each" if each else ""
-        told = f"seen {counted(one.times, 'time')} since {first}{each}, last on {last}"
+    told = often_words(one.times, first, one.typical_s, f"on {last}")
     return ((f"{known_cause_words(one.cause)}{scope}", "text"), (f"  {told}", "dim"))
 
 

@@ -18,7 +18,7 @@ from probes.board.views import Happening, HappeningKind, RouteState, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import join_cells
 from tui.draw.text import Line, Span, cells, clip, line_width, pad
-from tui.panes.happenings import happening_look, whose
+from tui.panes.happenings import happening_look, whose, words_of
 from tui.panes.moment import NOW, moment_words
 from tui.panes.pane import PaneSpec
 from tui.panes.view import PastView, ViewState
@@ -140,7 +140,7 @@ def _last_words(past: PastView, snapshot: Snapshot, width: int, zone: tzinfo | N
     stop = past.stops[number - 1]
     glyph, role = happening_look(stop)
     at = moment_words(stop.at_ns, past, snapshot.wall_anchor_ns, zone)
-    text = f"{whose(stop.routes, snapshot, _ROUTE)} {neutralise(stop.text, _TEXT_LIMIT)}"
+    text = f"{whose(stop, snapshot, _ROUTE)} {neutralise(words_of(stop), _TEXT_LIMIT)}"
     if cells(counted[0] + at) + 4 > width:
         return (counted, (glyph, role))
     is_here = past.at_ns == stop.at_ns

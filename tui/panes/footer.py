@@ -82,7 +82,9 @@ def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | 
 def _applies(key: Hotkey, view: ViewState) -> bool:
     """Tell whether a key does anything now: without a T0 there is nothing to compare with, without
     several places no grid of them, and in the past no knob turns, nor does anything brake a
-    recording."""
+    recording; what is probed elsewhere is neither compared nor swept from here."""
+    if key.id in view.idle:
+        return False
     if key.id in _OF_THE_PAST:
         return view.past is not None
     if view.past is not None and key.group == "knobs":

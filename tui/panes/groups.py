@@ -17,6 +17,8 @@ from tui.panes.view import ViewState
 
 CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
 """States of which nobody asks since when."""
+_OURS_OR_UNKNOWN: Final = frozenset[RouteState](("held", "silent"))
+"""States in which nobody knows whether anybody hurts."""
 _ALL_SHOWN: Final = 6
 """Places up to which all stand under a group that hurts: what is well beside it says that the
 provider is."""
@@ -30,7 +32,8 @@ _MOST: Final = (
     *("goal_ratio", "input_tokens", "output_tokens"),
 )
 _LEAST: Final = ("success", "goodput", "stream_tokens_per_s")
-_PERCENTILES: Final = ("ttft_p50", "ttft_p95", "ttft_p99", "e2e_p50", "e2e_p95")
+_PERCENTILES: Final = (("ttft_p50", "ttft_p95", "ttft_p99"), ("e2e_p50", "e2e_p95"))
+"""Of each figure, the lowest first."""
 
 
 class GroupRow(RouteView, frozen=True, kw_only=True):
@@ -95,13 +98,13 @@ def group_of(name: str, routes: Iterable[RouteView], shown: Iterable[str]) -> Gr
 def places_words(group: GroupRow, width: int) -> str:
     """Return how many places a route has, and which of them hurt, as long as there is room for."""
     count, ill = len(group.members), [one for one in group.members if hurts(one)]
-    ill = [one for one in ill if one.state != "silent"] or ill
+    hurt = [one for one in ill if one.state not in _OURS_OR_UNKNOWN]
+    ill = hurt or [one for one in ill if one.state == "silent"] or ill
     if not ill:
         return next(
             (words for words in (counted(count, "place"), f"{count}") if len(words) <= width), ""
         )
-    verb = "silent" if all(one.state == "silent" for one in ill) else "hurt"
-    verb += "s" if verb == "hurt" and len(ill) == 1 else ""
+    verb = ("hurts" if len(ill) == 1 else "hurt") if hurt else ill[0].state
     names = ", ".join(one.place for one in ill)
     first = ill[0].place + (f" +{len(ill) - 1}" if len(ill) > 1 else "")
     forms: tuple[str, ...] = (
@@ -136,7 +139,11 @@ def _group(name: str, members: Sequence[RouteView], wish: bool | None) -> GroupR
     values |= {key: _chosen(members, key, max) for key in _MOST}
     values |= {key: _chosen(members, key, min) for key in _LEAST}
     heard = [one for one in members if one.state != "silent"] or members
-    values |= {key: _worst_figure(heard, key) for key in _PERCENTILES}
+    for keys in _PERCENTILES:
+        least = 0.0
+        for key in keys:
+            values[key] = worst = _worst_figure(heard, key, least)
+            least = worst.value or least
     costs = [one.usd_per_hour for one in members if one.usd_per_hour is not None]
     values |= {
         "name": name,
@@ -166,10 +173,13 @@ def _chosen(
     return choose(known) if known else None
 
 
-def _worst_figure(members: Sequence[RouteView], key: str) -> Figure:
-    """Return the largest percentile; one of too few samples only where there is no other, and none
-    where nothing comes from the worst place."""
+def _worst_figure(members: Sequence[RouteView], key: str, least: float) -> Figure:
+    """Return the largest percentile; one of too few samples only where there is no other of at
+    `least` the lower percentile beside it, and none where nothing comes from the worst place."""
     figures: list[Figure] = [getattr(one, key) for one in members]
     if figures[0].value is None and hurts(members[0]):
         return figures[0]
-    return max(figures, key=lambda one: (one.value is not None, one.enough, one.value or 0.0))
+    largest = max(figures, key=lambda one: (one.value is not None, one.enough, one.value or 0.0))
+    if largest.value is None or largest.value >= least:
+        return largest
+    return max(figures, key=lambda one: one.value or 0.0)

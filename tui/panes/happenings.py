@@ -170,7 +170,7 @@ def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
         return (("nothing", "dim"),)
     newest = snapshot.happenings[0]
     glyph = happening_look(newest)
-    words = f" {whose(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    words = f" {whose(newest, snapshot, _ROUTE)} {neutralise(words_of(newest), _WORDS)}"
     return (glyph, (words, "dim"))
 
 
@@ -288,9 +288,9 @@ def _line(one: Happening, snapshot: Snapshot, width: int, zone: tzinfo | None) -
         room = _WIDE_ROUTE if width >= _WIDE_FROM else _ROUTE
         head = (
             *head,
-            (left(whose(one.routes, snapshot, room), room) + "  ", "title" if is_open else role),
+            (left(whose(one, snapshot, room), room) + "  ", "title" if is_open else role),
         )
-    words = neutralise(one.text, _WORDS)
+    words = neutralise(words_of(one), _WORDS)
     if one.count > max(1, len(one.routes)) and one.kind != "throttled":  # those count themselves
         words += f" ×{one.count}"
     room = width - line_width(head)
@@ -311,10 +311,20 @@ def happening_look(one: Happening) -> tuple[str, Role]:
     return STATE_GLYPHS[one.state], "missed" if role == "alert" else role
 
 
-def whose(routes: Sequence[str], snapshot: Snapshot, room: int) -> str:
-    """Return whose it is: `alpha`, `alpha +5`, `all routes`."""
+def whose(one: Happening, snapshot: Snapshot, room: int) -> str:
+    """Return whose it is: `alpha`, `alpha +5`, `all routes`; of a whole place `@eu`, and of several
+    places the names that routes have at all of them."""
+    routes: Sequence[str] = one.routes
     if not routes or 1 < len(snapshot.routes) <= len(routes):
-        return _ALL
+        return f"@{neutralise(one.place, room)}" if one.place else _ALL
+    hit = [row for row in snapshot.routes if row.name in routes] if len(routes) > 1 else []
+    if len({row.place for row in hit}) > 1:
+        routes = tuple(dict.fromkeys(row.shared_name for row in hit))
     more = f" +{len(routes) - 1}" if len(routes) > 1 else ""
     name = neutralise(routes[0], _WIDE_ROUTE)
     return left(name, min(cells(name), room - cells(more))) + more
+
+
+def words_of(one: Happening) -> str:
+    """Return what happened, beside whose it is."""
+    return one.text.removeprefix(f"{one.place}: ") if one.place and not one.routes else one.text

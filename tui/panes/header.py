@@ -12,7 +12,7 @@ from typing import Final, get_args
 
 import msgspec
 
-from probes.board.views import HeaderView, RouteState, Snapshot
+from probes.board.views import HeaderView, RouteState, RouteView, Snapshot
 from probes.comparing.views import ComparisonView
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
@@ -53,6 +53,8 @@ _MOST_NAMED: Final = 3
 FIRES: Final[Span] = ("⚑", "missed")
 """An alert that nobody has acknowledged."""
 
+_UNKNOWN: Final[tuple[RouteState, ...]] = ("silent", "held")
+"""Nothing is heard of them, or we hold them back: nobody knows whether they hurt."""
 _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 """Neither well nor hurt: nobody asks them, or they have not answered yet."""
 
@@ -102,9 +104,10 @@ class Strips:
         return [_strip(figures, snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the banner, red over the whole width: of now, whatever is shown."""
+        """Return the banner, over the whole width: of now, whatever is shown."""
         line = clip(self.banner_text(self.present or snapshot, view.keys) or (), width)
-        return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
+        role: Role = line[-1][1] if line else "alert"
+        return [(*line, (" " * max(0, width - line_width(line)), role))]
 
     def of_screen(
         self, snapshot: Snapshot, view: ViewState, width: int, parts: Sequence[tuple[Line, float]]
@@ -138,7 +141,7 @@ class Strips:
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
-            return _where(snapshot, view, self.status)
+            return _where(snapshot, view, self.status, self.zone)
         return _replay_lamp(self.replay, snapshot, view, self.zone)
 
 
@@ -198,13 +201,17 @@ def _fitting(
 def banner_line(
     snapshot: Snapshot, status: HostStatus, keys: Sequence[Hotkey] = KEYS
 ) -> Line | None:
-    """Return what must not be overlooked, on red; None where there is nothing of the kind."""
+    """Return what must not be overlooked, on red, or what is held for a moment and is no alarm;
+    None where there is nothing of the kind."""
     engine = _ENGINE_BANNERS.get(status.state)
     if engine is not None:
         text = _engine_text((engine[0], with_keys(engine[1], keys)), status)
     else:
         text = _money_text(snapshot, keys) or _held_text(snapshot, keys) or _restarted_text(status)
-    return ((f" {text} ", "alert"),) if text else None
+    if text:
+        return ((f" {text} ", "alert"),)
+    waiting = _new_budget_text(snapshot, keys)
+    return ((f" {waiting} ", "past"),) if waiting else None
 
 
 def _places_of(status: HostStatus) -> str:
@@ -219,7 +226,8 @@ def _places_of(status: HostStatus) -> str:
 def _is_partly_live(snapshot: Snapshot, status: HostStatus) -> bool:
     """Tell whether some place is heard, though the one is not that is told of."""
     heard = any(place.state == "heard" for place in snapshot.header.places)
-    return heard and bool(_places_of(status)) and status.state in _ENGINE_BANNERS
+    is_away = status.state in _ENGINE_BANNERS or status.state == "starting"
+    return heard and bool(_places_of(status)) and is_away
 
 
 def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
@@ -228,6 +236,8 @@ def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
     if of:
         what = "GIVEN UP" if status.state == "gave_up" else "NOT HEARD"
         name, who = f"{'PLACES' if ',' in of else 'PLACE'} {neutralise(of, 60)} {what}", ""
+    elif who == "all places":
+        name, who = "NO PLACE HEARD", ""
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     # A silent engine has not ended: what is told of an end is that of the one before it.
     ended = status.state != "silent"
@@ -254,29 +264,58 @@ def _last_words(status: HostStatus) -> str:
 
 def _money_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return that nobody knows what was spent, and what is held back meanwhile."""
-    doubt = neutralise(snapshot.header.budget_doubt, _WORDS_LIMIT)
-    if not doubt:
+    header = snapshot.header
+    doubt = neutralise(header.budget_doubt, _WORDS_LIMIT)
+    if not doubt or header.budget_doubt_kind == "new":
         return ""
-    told = with_keys("BUDGET UNKNOWN · emergency part only · {lift} counts on", keys)
+    told = "BUDGET UNKNOWN"
+    if header.budget_doubt_kind == "unknown":
+        told += with_keys(" · emergency part only · {lift} counts on", keys)
     parts = (told, _held_text(snapshot, keys), doubt)
     return " · ".join(part for part in parts if part)
 
 
 def _held_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return which routes are held back by us, and why, as far as a view knows."""
-    routes = snapshot.routes
-    held = [route for route in routes if route.state == "held"]
+    routes, header = snapshot.routes, snapshot.header
+    held = [
+        route for route in routes if route.state == "held" and not _is_new_budget(route, header)
+    ]
     if held:
-        names = ", ".join(neutralise(route.name, 30) for route in held[:_MOST_NAMED])
-        more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
         reasons = frozenset(reason for route in held for reason in route.held)
-        return f"HELD {names}{more} · {_held_why(reasons, snapshot.header)}"
+        return f"HELD {_named(held)} · {_held_why(reasons, header)}"
     if routes and all(route.state == "paused" for route in routes):
         return with_keys("ALL ROUTES PAUSED · {panic} goes on", keys)
     return ""
 
 
+def _new_budget_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
+    """Return which routes wait until the budgets of a new bus may be spent whole."""
+    header = snapshot.header
+    waiting = [route for route in snapshot.routes if _is_new_budget(route, header)]
+    if not waiting:
+        return ""
+    doubt = neutralise(header.budget_doubt, _WORDS_LIMIT)
+    lifts = with_keys("{lift} lifts that now", keys)
+    return f"held {_named(waiting)} · {doubt} · {lifts}"
+
+
+def _is_new_budget(route: RouteView, header: HeaderView) -> bool:
+    """Return whether a route is held back because its budget is new: it is not for long, and
+    nothing is wrong."""
+    is_new = bool(header.budget_doubt) and header.budget_doubt_kind == "new"
+    return is_new and route.state == "held" and set(route.held) == {"budget"}
+
+
+def _named(routes: Sequence[RouteView]) -> str:
+    names = ", ".join(neutralise(route.name, 30) for route in routes[:_MOST_NAMED])
+    more = len(routes) - _MOST_NAMED
+    return f"{names} and {more} more" if more > 0 else names
+
+
 def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
+    if "budget" in reasons and header.budget_doubt and header.budget_doubt_kind == "away":
+        return "what may be spent is spent"  # how much that is, the doubt says
     if "budget" in reasons:
         return f"budget spent: {neutralise(header.budget_text, 60)}"
     if "reader_stalled" in reasons:
@@ -284,8 +323,9 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     return "the engine starts again"
 
 
-def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
-    """Return whether this is live, and for how long; its light is as red as the worst route."""
+def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus, zone: tzinfo | None) -> Line:
+    """Return whether this is live, and for how long; its light is as red as the worst route. While
+    the past is read it says which moment of it is shown: it may look ill, and be long over."""
     clock: Span = (f" {_elapsed(snapshot.header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
     masked: Line = ((" masked", "accent"),) if view.private else ()
@@ -296,6 +336,9 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     text, role = _LAMPS["running" if _is_partly_live(snapshot, status) else status.state]
     if status.read_percent is not None:
         text = f"○ READING {status.read_percent} %"
+        if snapshot.routes:
+            then = time_of_day(snapshot.now_ns, snapshot.wall_anchor_ns, zone)
+            clock = (f" at {then}", "title")
     worst = worst_state(snapshot)
     is_live = status.state == "running" or _is_partly_live(snapshot, status)
     if is_live and worst is not None:
@@ -303,12 +346,14 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     return (start, (text, role), clock, *masked)
 
 
-def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Part]:
+def _where(
+    snapshot: Snapshot, view: ViewState, status: HostStatus, zone: tzinfo | None
+) -> list[_Part]:
     """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
     past = view.past
     if past is None:
-        lamp = [_Part(_lamp(snapshot, view, status), 0)]
-        if status.state == "starting" and status.detail:
+        lamp = [_Part(_lamp(snapshot, view, status, zone), 0)]
+        if status.state == "starting" and status.detail and not _is_partly_live(snapshot, status):
             # Whoever looks at an empty screen wants to know what it waits for.
             words = neutralise(status.detail, _WORDS_LIMIT)
             lamp.append(_Part(((f"  {words}", "title"),), 0.05))
@@ -396,10 +441,17 @@ def _elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
 
 
-def worst_state(snapshot: Snapshot, but: RouteState | None = None) -> RouteState | None:
-    """Return the worst state of a route that hurts, but one; None where none does."""
-    order = get_args(RouteState)
-    states = [route.state for route in snapshot.routes if hurts(route) and route.state != but]
+def worst_state(snapshot: Snapshot, but: Sequence[RouteState] = ()) -> RouteState | None:
+    """Return the worst state of a route that hurts, but some; None where none does.
+
+    What waits for a new budget does not hurt: it goes on by itself.
+    """
+    order, header = get_args(RouteState), snapshot.header
+    states = [
+        route.state
+        for route in snapshot.routes
+        if hurts(route) and route.state not in but and not _is_new_budget(route, header)
+    ]
     return min(states, key=order.index, default=None)
 
 
@@ -439,6 +491,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_trouble(header.throttled, "429", "429s", "throttled"), 1),
         _Part(_trouble(header.retries, "retry", "retries", "slow"), 3),
         *([_Part((*bar, *money), 6.4)] if (money := _money(header)) else []),
+        *_new_budgets(header),
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
@@ -468,20 +521,23 @@ def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
 
 
 def _routes(snapshot: Snapshot) -> Line:
-    """Return how many routes there are, and how many of them hurt."""
-    header, worst = snapshot.header, worst_state(snapshot, but="silent")
-    silent = sum(route.state == "silent" for route in snapshot.routes)
+    """Return how many routes there are, and how many of them hurt, or nobody knows how they are."""
+    header, worst = snapshot.header, worst_state(snapshot, but=_UNKNOWN)
     routes = f"  {counted(header.routes, 'route', short=True)}"
-    if worst is None and not silent:
+    unknown = {state: sum(row.state == state for row in snapshot.routes) for state in _UNKNOWN}
+    if worst is None and not any(unknown.values()):
         return ((f"{routes}", "dim"),)
     loud: list[Span] = []
     if worst is not None:
         loud.append((f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)))
-    if silent:
-        told = f"{STATE_GLYPHS['silent']} {count(silent)} silent"
-        loud.append(((", " if loud else "") + told, STATE_ROLES["silent"]))
+    waits = all(_is_new_budget(row, header) for row in snapshot.routes if row.state == "held")
+    for state, number in unknown.items():
+        if number:
+            told = f"{STATE_GLYPHS[state]} {count(number)} {state}"
+            role: Role = "accent" if state == "held" and waits else _loud(state)
+            loud.append(((", " if loud else "") + told, role))
     resting = sum(route.state in _RESTING for route in snapshot.routes)
-    well = header.routes - header.hurt - resting - silent
+    well = header.routes - header.hurt - resting - sum(unknown.values())
     rest = [f"{count(well)} ok"] if well > 0 else []
     rest += [f"{count(resting)} idle"] if resting > 0 else []
     return (
@@ -539,6 +595,13 @@ def _trouble(number: int, one: str, several: str, role: Role) -> Line:
     text = count(number)
     # The blanks before it are not its own: without colours it may be reversed.
     return ((" " * (6 - len(text)), "dim"), (text, role), (f" {name}", "dim"))
+
+
+def _new_budgets(header: HeaderView) -> list[_Part]:
+    """Return that places have just begun to share their budgets; the log says until when."""
+    if not header.budget_doubt or header.budget_doubt_kind != "new":
+        return []
+    return [_Part((("  new budgets", "dim"),), 6.45)]
 
 
 def _money(header: HeaderView) -> Line:

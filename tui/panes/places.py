@@ -4,8 +4,8 @@ Rule 1. A cell is the state's glyph and the figure that says how bad it is: time
 median TTFT, the share that fails, or for how long nothing was heard. What is well is a dim dot.
 Rule 2. What is the way there is a column, what is the provider is a row: a column or a row of which
 more than half hurts is bright from end to end, and its count stands at its end.
-Rule 3. Where there is no room for all columns those go first in which nothing hurts, where there is
-none for all rows the last; both are counted.
+Rule 3. Where there is no room for all columns those go first in which nothing hurts, and those of
+which nothing is heard stay; where there is none for all rows the last go; both are counted.
 """
 
 from collections.abc import Sequence
@@ -31,15 +31,18 @@ from tui.draw.text import (
     share,
 )
 from tui.keys import hints
+from tui.panes.pace import pace_of
 from tui.panes.routes import (
     NOTABLE_RATIO,
     STATE_GLYPHS,
     STATE_ROLES,
     STRIP_TOP_S,
     DrawTrend,
+    hurts,
     is_shown,
     shortened,
     strip_cell_s,
+    window_words,
 )
 from tui.panes.view import ViewState
 
@@ -54,6 +57,10 @@ _MOST_NAME: Final = 26
 _NAME_LIMIT: Final = 120
 _COUNT: Final = 7  # " 20/20!"
 _MORE: Final = 4  # " +15"
+_BORDER: Final = 4
+"""Of a border's line: what stands beside its words."""
+_MOST_AROUND: Final = 3
+"""Lines above and below the rows."""
 _WHOLE: Final = "!"
 """Beside the count of a row or a column that hurts as a whole."""
 _WELL: Final = "·"
@@ -78,6 +85,12 @@ class PlacesGrid(NamedTuple):
         """Return how many routes hurt from a place, and of how many that is known."""
         return _hurt([self.by_cell.get((name, place)) for name in self.names])
 
+    def worth_of_column(self, place: str) -> tuple[bool, bool, int]:
+        """Return what is less the sooner a column must be seen: one that hurts as a whole, then
+        one of which nothing is known, then by how much hurts."""
+        hurt = self.hurt_in_column(place)
+        return not _is_bad(hurt), hurt[1] > 0, -hurt[0]
+
 
 class GridPart(NamedTuple):
     """What of a grid stands in a size."""
@@ -96,15 +109,23 @@ class GridPart(NamedTuple):
 
 def grid_of(snapshot: Snapshot, view: ViewState) -> PlacesGrid | None:
     """Return the grid of a frame; None where there is one place alone."""
-    # Where rows are named, they are those of the table: what is closed there is none of them.
-    everything = view.rows is not None
-    rows = [one for one in snapshot.routes if one.place and (everything or is_shown(one, view))]
-    every = sorted({route.place for route in snapshot.routes if route.place})
+    rows = [one for one in snapshot.routes if one.place]
+    every = sorted({route.place for route in rows})
     if len(every) < 2:
         return None
-    names = dict.fromkeys(route.shared_name for route in rows)
-    by_cell = {(route.shared_name, route.place): route for route in rows}
+    # A row is whole: a cell that were left out would look like a place that does not probe it.
+    names = dict.fromkeys(one.shared_name for one in rows if _is_wanted(one, view))
+    by_cell = {
+        (route.shared_name, route.place): route for route in rows if route.shared_name in names
+    }
     return PlacesGrid(tuple(names), tuple(every), by_cell)
+
+
+def _is_wanted(route: RouteView, view: ViewState) -> bool:
+    """Tell whether the row of a route is shown for this one of its cells."""
+    if view.rows is not None:  # where rows are named, a group that is closed is named alone
+        return route.name in view.rows or route.shared_name in view.rows
+    return is_shown(route, view)
 
 
 def grid_lines(
@@ -118,6 +139,9 @@ def grid_lines(
     grid = grid_of(snapshot, view)
     if grid is None:
         return [clip(((NOTHING, "dim"),), width)]
+    if not grid.names:
+        words = f"no route matches {neutralise(view.filter, 40)}" if view.filter else "none hurts"
+        return [clip(((f" {words}", "dim"),), width)]
     part = part_of(grid, view, width, height)
     chosen = selected_cell(grid, view)
     bad = {place for place in part.places if _is_bad(grid.hurt_in_column(place))}
@@ -144,6 +168,15 @@ def grid_lines(
     return lines[:height]
 
 
+def grid_height(snapshot: Snapshot, view: ViewState, width: int) -> int:
+    """Return how many lines all of the grid takes."""
+    grid = grid_of(snapshot, view)
+    if grid is None or not grid.names:
+        return 1
+    part = part_of(grid, view, width, len(grid.names) + _MOST_AROUND)
+    return part.heads + len(part.names) + part.footed
+
+
 def part_of(grid: PlacesGrid, view: ViewState, width: int, height: int) -> GridPart:
     """Return which rows and columns have room, and how wide they are."""
     longest = max((cells(neutralise(name, _NAME_LIMIT)) for name in grid.names), default=0)
@@ -156,7 +189,7 @@ def part_of(grid: PlacesGrid, view: ViewState, width: int, height: int) -> GridP
     if (room - name) // _CELL < count:
         room -= _MORE
         fitting = max(1, (room - name) // _CELL)
-        ill = sorted(grid.places, key=lambda place: -grid.hurt_in_column(place)[0])
+        ill = sorted(grid.places, key=grid.worth_of_column)
         chosen = selected_cell(grid, view)
         kept = dict.fromkeys(([chosen[1]] if chosen else []) + ill)
         shown = frozenset(list(kept)[:fitting])
@@ -176,8 +209,45 @@ def part_of(grid: PlacesGrid, view: ViewState, width: int, height: int) -> GridP
 
 def selected_cell(grid: PlacesGrid, view: ViewState) -> tuple[str, str] | None:
     """Return the route and the place under the cursor: the worst until the user moves it."""
-    wanted = next((key for key, route in grid.by_cell.items() if route.name == view.selected), None)
-    return wanted or next(iter(grid.by_cell), None)
+    worst = in_row = None
+    for key, route in grid.by_cell.items():
+        if route.name == view.selected:
+            return key
+        worst = worst or key
+        if route.shared_name == view.selected:
+            in_row = in_row or key
+    return in_row or worst
+
+
+def route_of_cell(snapshot: Snapshot, view: ViewState) -> RouteView | None:
+    """Return the route under the cursor."""
+    grid = grid_of(snapshot, view)
+    chosen = None if grid is None else selected_cell(grid, view)
+    return None if grid is None or chosen is None else grid.by_cell[chosen]
+
+
+def troubled_cell(snapshot: Snapshot, view: ViewState, step: int) -> str | None:
+    """Return the name of the route in the next cell that hurts, row by row, or with `step` −1 in
+    the one before; None where there is no other."""
+    grid = grid_of(snapshot, view)
+    chosen = None if grid is None else selected_cell(grid, view)
+    if grid is None or chosen is None:
+        return None
+    order = [(name, place) for name in grid.names for place in grid.places]
+    at = order.index(chosen)
+    others = (*order[at + 1 :], *order[:at])
+    found = (grid.by_cell.get(key) for key in others[::step])
+    return next((route.name for route in found if route is not None and hurts(route)), None)
+
+
+def edge_cell(snapshot: Snapshot, view: ViewState) -> str | None:
+    """Return the name of the route in the last row, in the column of the cursor if it can be."""
+    grid = grid_of(snapshot, view)
+    chosen = None if grid is None else selected_cell(grid, view)
+    if grid is None or chosen is None:
+        return None
+    last = [(grid.names[-1], place) for place in (chosen[1], *grid.places)]
+    return next(grid.by_cell[key].name for key in last if key in grid.by_cell)
 
 
 def moved_cell(snapshot: Snapshot, view: ViewState, down: int, on: int) -> str | None:
@@ -219,9 +289,19 @@ def grid_title(snapshot: Snapshot, view: ViewState) -> str:
     grid = grid_of(snapshot, view)
     if grid is None:
         return "routes × places"
-    routes, places = counted(len(grid.names), "route"), counted(len(grid.places), "place")
-    told = f"{routes} × {places} · × = median TTFT against its usual · % fails"
-    return f"{told} · filter {neutralise(view.filter, 30)}" if view.filter else told
+    parts = [
+        f"{counted(len(grid.names), 'route')} × {counted(len(grid.places), 'place')}",
+        window_words(view.window, ""),
+        "× = times its usual TTFT",
+        "% fails",
+    ]
+    among = len({route.shared_name for route in snapshot.routes if route.place})
+    of = f"{len(grid.names)} of {among}"
+    if view.only_hurt:
+        parts.insert(1, "only what hurts" if view.filter else f"only what hurts: {of}")
+    if view.filter:
+        parts.insert(1, f"filter {neutralise(view.filter, 30)}: {of}")
+    return " · ".join(parts)
 
 
 def grid_subtitle(snapshot: Snapshot, view: ViewState, width: int, height: int) -> str:
@@ -243,8 +323,12 @@ def grid_subtitle(snapshot: Snapshot, view: ViewState, width: int, height: int) 
         since = "" if route.since_s is None else f" {lasting(route.since_s)}"
         told = f"{neutralise(route.name, 40)} {route.state}{since}"
         parts.append(f"{told}: {why}" if why else told)
-    parts.append(hints(view.keys, ("open_cell", "its page"), ("leave", "back")))
-    return " · ".join(filter(None, parts))
+        knobs = f"CONC {route.target} · {pace_of(route)}"  # what keys turn here
+        keys = hints(view.keys, ("open_cell", "its page"), ("leave", "back"))
+        for more in (knobs, keys):  # the footer has the keys, too
+            if more and cells(" · ".join((*parts, more))) <= width - _BORDER:
+                parts.append(more)
+    return " · ".join(parts)
 
 
 def cell_figure(route: RouteView) -> str:

@@ -15,15 +15,14 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from msgspec.structs import replace
-
 from probes.board.views import IncidentView, RecoveryView, RouteState, RouteView, Snapshot
 from probes.events import Diagnosis
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
     evidence_parts,
-    hit_words,
+    hit_names,
+    past_words,
     recovery_words,
     scope_words,
     since_words,
@@ -94,6 +93,8 @@ class VerdictLine(NamedTuple):
     """The server's own words, which belong to the first of it."""
     unmoved: tuple[str, ...] = ()
     """What is as usual: all of it, and then fewer and fewer."""
+    past: tuple[str, ...] = ()
+    """How often it was seen before, whole and in fewer words."""
     advice: str = ""
     faint: bool = False
     """It may be chance: nothing of it is loud."""
@@ -182,11 +183,23 @@ def verdict_line(verdict: VerdictLine, width: int) -> Line:
     if verdict.advice:
         advice = ((f"   → {verdict.advice}", "dim" if verdict.faint else "accent"),)
     # Beside the figures and the advice the words have what is left over, their joint included.
-    beside = line_width((*head, *_parts(_told(verdict, few, "")), *advice)) + len(" · ")
-    cut = left(said, width - beside).rstrip() if width - beside >= _LEAST_WORDS else said
+    cut, *cuts = (
+        _cut(said, width - line_width((*head, *_parts(told), *advice)) - len(" · "))
+        for told in (
+            _told(verdict, few, ""),
+            *((*_told(verdict, few, ""), past) for past in verdict.past),
+        )
+    )
+    whole = _told(verdict, verdict.evidence, said)
+    # Who is woken must know that it was so before, and what it came to, rather than what is as
+    # usual, a third figure, or the last of a server's own words.
     for told in (
-        *((*_told(verdict, verdict.evidence, said), usual) for usual in verdict.unmoved),
-        _told(verdict, verdict.evidence, said),
+        *((*whole, *verdict.past[:1], usual) for usual in verdict.unmoved if verdict.past),
+        *((*whole, past) for past in verdict.past),
+        *((*_told(verdict, few, said), past) for past in verdict.past),
+        *((*_told(verdict, few, cut), past) for cut, past in zip(cuts, verdict.past, strict=True)),
+        *((*whole, usual) for usual in verdict.unmoved),
+        whole,
         _told(verdict, few, said),
         _told(verdict, few, cut),
     ):
@@ -203,6 +216,11 @@ def verdict_line(verdict: VerdictLine, width: int) -> Line:
     if first and width - line_width(head) >= _LEAST_PART:
         return clip((*head, *first, *gone), width)
     return clip((*head, *gone), width) if told else clip(head, width)
+
+
+def _cut(said: str, room: int) -> str:
+    """Return so much of a server's words as has room; all where that is too little to say much."""
+    return left(said, room).rstrip() if room >= _LEAST_WORDS else said
 
 
 def _told(verdict: VerdictLine, evidence: Sequence[str], said: str) -> tuple[str, ...]:
@@ -246,8 +264,9 @@ def _of_incident(
     incident: IncidentView, snapshot: Snapshot, keys: Mapping[str, str], zone: tzinfo | None
 ) -> VerdictLine:
     diagnosis, is_ours = incident.diagnosis, incident.diagnosis.cause == "local_observer"
+    seen, now_ns = incident.seen, snapshot.now_ns
     moment = time_of_day(diagnosis.since_ns, snapshot.wall_anchor_ns, zone)
-    lasted_s = (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S
+    lasted_s = (now_ns - diagnosis.since_ns) / NS_PER_S
     is_faint = diagnosis.state == "perhaps"
     glyph, role = _look_of(incident.state or "slow")
     said = neutralise(incident.said, _WORDS_LIMIT)
@@ -271,6 +290,7 @@ def _of_incident(
             as_usual_words(diagnosis.against[:number])
             for number in range(len(diagnosis.against), 0, -1)
         ),
+        past=() if seen is None else past_words(seen, now_ns + snapshot.wall_anchor_ns, zone),
         advice="" if advice is None else neutralise(advice_words(advice, keys=keys), _WORDS_LIMIT),
         faint=is_faint,
     )
@@ -348,12 +368,11 @@ def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None
 def _hit(diagnosis: Diagnosis) -> str:
     """Return whom an incident hits: routes, by the name that they share where places do; of one
     place alone that comes first, and is never cut."""
-    names = tuple([neutralise(name, _NAME_LIMIT) for name in diagnosis.routes])
+    names = hit_names(diagnosis)
     if len(diagnosis.places) == 1:
         (place,) = diagnosis.places
-        shared = tuple([name.removesuffix(f"@{place}") for name in names])
-        return f"{place}: {who_words(shared)}"
-    return hit_words(replace(diagnosis, routes=names))
+        return f"{place}: {_who([name.removesuffix(f'@{place}') for name in names])}"
+    return _who(names)
 
 
 def _who(routes: Sequence[str]) -> str:

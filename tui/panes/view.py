@@ -174,6 +174,9 @@ class ViewState(msgspec.Struct, frozen=True):
     """Where in the past the screen stands; None where it shows the present."""
     keys: tuple[Hotkey, ...] = KEYS
     """The keys that the user has: whoever shows one takes it from here."""
+    idle: frozenset[str] = frozenset()
+    """Ids of the keys that do nothing in this run, such as to compare what is probed elsewhere:
+    they are not offered, and say why."""
     lit: str = ""
     """Id of the key whose entry in the footer the mouse is on; empty for none."""
     page: "PageView" = msgspec.field(default_factory=lambda: PageView())

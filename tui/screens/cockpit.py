@@ -66,7 +66,7 @@ class CockpitState:
         desk: AlertDesk | None = None,
         weeks: Weeks | None = None,
     ) -> None:
-        self.view = ViewState(window=window, keys=tuple(keys))
+        self.view = ViewState(window=window, keys=tuple(keys), idle=_idle_keys(session))
         self.session = session
         self.clock = clock
         self.terminal = terminal
@@ -206,6 +206,12 @@ class CockpitState:
                 return Turned(words, Pause(route=route, paused=not paused))
             case _:
                 return None
+
+
+def _idle_keys(session: CockpitSession) -> frozenset[str]:
+    """Return the ids of the keys that can do nothing in a run."""
+    asking = () if session.asks else ("tag", "compare", "compare_again", "sweep", "sweep_again")
+    return frozenset((*asking, *(() if session.has_text else ("preview",))))
 
 
 def _turned(step: Knob) -> Turned:

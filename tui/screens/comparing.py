@@ -28,10 +28,18 @@ NOT_OF_A_RECORDING = (
 )
 
 
-NOT_FROM_HERE = (
-    "These routes are probed from other places: compare there, with `llmtop compare` on such a "
-    "machine."
-)
+def there_words(screen: "LiveScreen", verb: str) -> str:
+    """Return where a route can be compared or swept that is probed elsewhere, and how."""
+    route = screen.route()
+    if route is None or not route.place:
+        return f"That is probed elsewhere: {verb} it there, with `llmtop {verb} ROUTE`."
+    names = [row.shared_name for row in screen.latest.routes if row.name in screen.view.tagged]
+    asked = " ".join(dict.fromkeys([*names, route.shared_name])) if verb == "compare" else ""
+    asked = "ROUTE" if screen.view.private else neutralise(asked or route.shared_name, _NAME_LIMIT)
+    return (
+        f"{screen.called(route.name)} is probed elsewhere: {verb} it there, with"
+        f" `llmtop {verb} {asked}` on the machine of {neutralise(route.place, _NAME_LIMIT)}."
+    )
 
 
 async def compare(screen: "LiveScreen", change: str = "") -> None:
@@ -42,7 +50,7 @@ async def compare(screen: "LiveScreen", change: str = "") -> None:
     comparisons = screen.cockpit.comparisons
     if not comparisons.can_compare:
         is_replay = screen.cockpit.session.replayed is not None
-        screen.notify(NOT_OF_A_RECORDING if is_replay else NOT_FROM_HERE)
+        screen.notify(NOT_OF_A_RECORDING if is_replay else there_words(screen, "compare"))
     elif change:
         await _ask_about_change(screen, change)
     elif comparisons.is_running or not comparisons.was_seen:

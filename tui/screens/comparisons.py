@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from probes.comparing.arms import ArmChange
+from probes.comparing.source import RunningComparison
 from probes.comparing.views import ComparisonView
 from tui.screens.beside import RunBeside
-from tui.session import RunningComparison
 
 
 class ComparisonDesk(RunBeside[ComparisonView]):

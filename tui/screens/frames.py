@@ -49,6 +49,9 @@ class Frames:
         self._present_ns: int | None = None
         """When that was taken, by our clock."""
         self._past: PastView | None = None
+        self._told_version = -1
+        self._told_ns = 0
+        """When the live board was first seen as it is, by our clock."""
         self._more_markers: dict[str, tuple[_Markers, tuple[Happening, ...], _Markers]] = {}
         """Route → the marks of its charts, what was put later, and both."""
 
@@ -69,8 +72,35 @@ class Frames:
             began_s = time.thread_time()
             taken = _taken(board, self._latest, view, pages, standings=standings)
             self.taken_s = time.thread_time() - began_s
-            self._latest = taken if self._travel.is_live else self._noted(_read(taken, pages))
+            is_live = self._travel.is_live
+            self._latest = self._aged(taken) if is_live else self._noted(_read(taken, pages))
         return self._latest
+
+    def _aged(self, snapshot: Snapshot) -> Snapshot:
+        """Return a live frame in which the silence of places goes on. While nothing at all is heard
+        the stream's time stands still: its ages would be those of when the last place fell silent.
+        """
+        places, stood_s = snapshot.header.places, self._stood_s()
+        if not stood_s or all(place.state == "heard" for place in places):
+            return snapshot
+        places = tuple(
+            place if place.state == "heard" else replace(place, since_s=place.since_s + stood_s)
+            for place in places
+        )
+        routes = tuple(
+            replace(row, since_s=row.since_s + stood_s)
+            if row.state == "silent" and row.since_s is not None
+            else row
+            for row in snapshot.routes
+        )
+        return replace(snapshot, header=replace(snapshot.header, places=places), routes=routes)
+
+    def _stood_s(self) -> int:
+        """Return for how many whole seconds the live board has been as it is."""
+        version, now_ns = self._live_board.version, self._clock.monotonic_ns()
+        if version != self._told_version:
+            self._told_version, self._told_ns = version, now_ns
+        return int(seconds(now_ns - self._told_ns))
 
     def _noted(self, snapshot: Snapshot) -> Snapshot:
         """Return a frame of the past with the marks that were put later about a moment up to it:
@@ -106,7 +136,7 @@ class Frames:
             return self.latest
         now_ns = self._clock.monotonic_ns()
         if self._present_ns is None or now_ns - self._present_ns >= NS_PER_S:
-            self._present = self._live_board.snapshot(window=self._latest.window)
+            self._present = self._aged(self._live_board.snapshot(window=self._latest.window))
             self._present_ns = now_ns
         return self._present
 
@@ -161,7 +191,7 @@ class Frames:
         return self._live_board if self._travel.is_live else self._travel.board
 
     def freeze(self, view: ViewState) -> None:
-        """Hold this moment, with the details of every route."""
+        """Hold this moment, with the details of every route and the standings."""
         names = tuple(route.name for route in self._latest.routes)
         if (board := self._board) is not None:
             self._held = board.snapshot(

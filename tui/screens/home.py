@@ -18,10 +18,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from probes.board.views import Happening
-from probes.control.commands import Command
 from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
-from tui.panes.happenings import happening_at, next_filter, route_of
+from tui.panes.happenings import happening_at, route_of
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, Want
 from tui.panes.routes import (
@@ -251,12 +250,6 @@ class HomeScreen(LiveScreen):
         self.view = replace(self.view, selected=name)
         return True
 
-    def action_log_filter(self) -> None:
-        """Show less, or all, of what happened."""
-        chosen = next_filter(self.view.log_filter)
-        offsets = {**self.view.offsets, "happenings": 0}
-        self.look(replace(self.view, log_filter=chosen, offsets=offsets))
-
     def go_to(self, name: str) -> None:
         """Select a route and open its page."""
         super().go_to(name)
@@ -301,16 +294,6 @@ class HomeScreen(LiveScreen):
         else:
             super().action_scroll_pane(direction)
 
-    def action_only_hurt(self) -> None:
-        """Show only routes that hurt, or all of them."""
-        self.look(replace(self.view, only_hurt=not self.view.only_hurt, offsets={}))
-
-    def send(self, command: Command | None) -> None:
-        """Hand a command to the engine; its route is the user's from now on."""
-        if self.view.selected is None and (name := getattr(command, "route", "")):
-            self.view = replace(self.view, selected=name)
-        super().send(command)
-
     def action_sort(self) -> None:
         """Sort by the next column."""
         self.look(next_sort(self.view))
@@ -329,7 +312,12 @@ class HomeScreen(LiveScreen):
 
     def action_preview(self) -> None:
         """Show the text of the selected route's oldest stream, or stop."""
-        self.look(replace(self.view, preview=not self.view.preview))
+        if "preview" not in self.view.idle:
+            self.look(replace(self.view, preview=not self.view.preview))
+        elif self.cockpit.session.replayed is not None:
+            self.notify("A recording has no text of open streams.")
+        else:
+            self.notify("The text of a stream stays where it is probed.")
 
 
 def _put(widget: Widget, x: int, y: int, width: int, height: int) -> None:

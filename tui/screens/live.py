@@ -26,6 +26,7 @@ from probes.kit.short_figures import age
 from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.footer import key_at
+from tui.panes.happenings import next_filter
 from tui.panes.moment import moment_words
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -335,6 +336,8 @@ class LiveScreen(Screen[None]):
 
         In the past only brakes and marks are, and what they do is said.
         """
+        if self.view.selected is None and (name := getattr(command, "route", "")):
+            self.view = replace(self.view, selected=name)  # its route is the user's from now on
         if command is None or self._is_over():
             return
         past = self.view.past
@@ -555,6 +558,16 @@ class LiveScreen(Screen[None]):
         offset = min(max(0, self.view.offset(name) + by), _MOST_SCROLLED)
         self.look(replace(self.view, offsets={**self.view.offsets, name: offset}))
 
+    def action_log_filter(self) -> None:
+        """Show less, or all, of what happened."""
+        chosen = next_filter(self.view.log_filter)
+        offsets = {**self.view.offsets, "happenings": 0}
+        self.look(replace(self.view, log_filter=chosen, offsets=offsets))
+
+    def action_only_hurt(self) -> None:
+        """Show only routes that hurt, or all of them."""
+        self.look(replace(self.view, only_hurt=not self.view.only_hurt, offsets={}))
+
     def action_window(self) -> None:
         """Take the next window of time; a frozen screen has only its own."""
         if self.view.frozen:
@@ -677,8 +690,11 @@ class LiveScreen(Screen[None]):
 
     # Comparing.
 
-    def action_tag(self, name: str = "") -> None:
+    async def action_tag(self, name: str = "") -> None:
         """Tag a route for a comparison, the selected one without a name; or take its tag away."""
+        if "tag" in self.view.idle:
+            await self.action_compare()  # which says why not
+            return
         route, tagged = self.route(), self.view.tagged
         name = name or (route.name if route is not None else "")
         if name in tagged:
@@ -821,8 +837,15 @@ class LiveScreen(Screen[None]):
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        doubt = self.cockpit.frames.present().header.budget_doubt
-        if doubt and not self._is_over():
+        header = self.cockpit.frames.present().header
+        if not header.budget_doubt or self._is_over():
+            return
+        if header.budget_doubt_kind == "away":
+            self.notify(
+                "Other places spend of these budgets, too: until they can be read again nobody"
+                " knows what is left, and nothing lifts that."
+            )
+        else:
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:

@@ -44,6 +44,9 @@ MASKED: Final = "masked"
 
 _OTHERS_WORDS: Final[frozenset[HappeningKind]] = frozenset(("mark", "notice", "fault", "engine"))
 """Happenings whose text is somebody's own, or an exception's."""
+_DETAILED: Final[frozenset[HappeningKind]] = frozenset(("gap", "held"))
+_OWN_DETAIL: Final = re.compile(r"(?:[a-z0-9-]{1,32}: )?(?:silent|held), [^:]*")
+"""A place, what is with it, and no details, which name hosts: of the way there, of the bus."""
 _FINISH_REASONS: Final = frozenset(
     ("stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens", "completed")
 )
@@ -230,8 +233,10 @@ class Mask:
         return replace(entry, route=self.route(entry.route), request_id="", message="")
 
     def _incident(self, incident: IncidentView) -> IncidentView:
+        seen = incident.seen
         return replace(
             incident,
+            seen=None if seen is None else replace(seen, routes=self.routes(seen.routes)),
             diagnosis=self._diagnosis(incident.diagnosis),
             said=_status(incident.said),
         )
@@ -268,8 +273,9 @@ class Mask:
 
     def _happening(self, happening: Happening) -> Happening:
         others, text = happening.kind in _OTHERS_WORDS, happening.text
-        if happening.kind == "gap":  # a place, what is with it, and details that name hosts
-            text = ": ".join(text.split(": ")[:2])
+        if happening.kind in _DETAILED:
+            told = _OWN_DETAIL.match(text)
+            text = text if told is None else told[0]
         return replace(
             happening,
             routes=self.routes(happening.routes),

@@ -5,14 +5,25 @@ from typing import Final
 from msgspec.structs import replace
 from textual.app import ComposeResult
 
-from probes.board.views import Snapshot
+from probes.board.views import RouteView, Snapshot
+from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line
 from tui.keys import bindings
 from tui.panes.footer import footer_pane
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, PaneSpec
-from tui.panes.places import cell_at, grid_lines, grid_subtitle, grid_title, moved_cell
-from tui.panes.routes import Trends
+from tui.panes.places import (
+    cell_at,
+    edge_cell,
+    grid_height,
+    grid_lines,
+    grid_subtitle,
+    grid_title,
+    moved_cell,
+    route_of_cell,
+    troubled_cell,
+)
+from tui.panes.routes import Trends, following
 from tui.panes.verdicts import verdict_count
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
@@ -22,6 +33,12 @@ from tui.screens.page_layout import LEAST_FRAMED_HEIGHT, LEAST_FRAMED_WIDTH
 _LEAST_TOLD: Final = 24
 """Lines of a terminal from which all verdicts have room; below that the worst has."""
 _DOUBLE: Final = 2
+_LOG: Final = 6
+_LEAST_LOG: Final = 6
+"""Lines, its frame included, from which what happened stands below the grid."""
+_FRAME: Final = 2
+_MEASURED_NS: Final = NS_PER_S // 2
+"""What all of a grid takes is as dear to find as a table is to draw, and is found as often."""
 
 
 class PlacesScreen(LiveScreen):
@@ -33,7 +50,15 @@ class PlacesScreen(LiveScreen):
 
     def __init__(self, cockpit: CockpitState) -> None:
         strips, self._trends = cockpit.strips, Trends()
-        verdicts = next(spec for spec in home_panes(strips) if spec.name == "verdicts")
+        verdicts, log = (
+            next(spec for spec in home_panes(strips) if spec.name == name)
+            for name in ("verdicts", "happenings")
+        )
+        self._measured_of: tuple[object, ...] = ()
+        self._measured_ns = 0
+        self._measured = 0
+        self._reads_log = False
+        """What happened has the room of the grid."""
         super().__init__(
             cockpit,
             (
@@ -41,6 +66,7 @@ class PlacesScreen(LiveScreen):
                 PaneSpec("banner", 0, strips.banner, moves=True),
                 verdicts,
                 PaneSpec("places", 1, self._lines, grid_title, self._subtitle),
+                log,
                 footer_pane("places"),
             ),
         )
@@ -61,7 +87,23 @@ class PlacesScreen(LiveScreen):
         lines = told if rows >= _LEAST_TOLD else min(told, 1)
         verdicts.display = framed and lines > 0
         verdicts.styles.height = max(1, lines)
-        return framed, banner.display, lines
+        grid, log = self.panes["places"], self.panes["happenings"]
+        taken = self._grid_height(columns - _FRAME) + _FRAME
+        left = rows - 1 - banner.display - verdicts.display * lines - 1 - taken
+        has_both = framed and left >= _LEAST_LOG and not self._reads_log
+        log.display = has_both or self._reads_log
+        grid.display = not self._reads_log
+        grid.styles.height = taken if has_both else "1fr"
+        return framed, banner.display, lines, has_both, self._reads_log, taken
+
+    def _grid_height(self, width: int) -> int:
+        """Return how many lines all of the grid takes, which changes as seldom as a table does."""
+        now_ns, view = self.cockpit.clock.monotonic_ns(), self.view
+        asked = (width, len(self.latest.routes), view.filter, view.only_hurt)
+        if asked != self._measured_of or now_ns - self._measured_ns >= _MEASURED_NS:
+            self._measured_of, self._measured_ns = asked, now_ns
+            self._measured = grid_height(self.latest, view, width)
+        return self._measured
 
     # What is drawn.
 
@@ -80,8 +122,14 @@ class PlacesScreen(LiveScreen):
 
     # Keys.
 
+    def route(self) -> RouteView | None:
+        """Return the route that knobs turn: the one under the cursor here."""
+        return route_of_cell(self.latest, self.view)
+
     def on_pane_pointed(self, event: Pane.Pointed) -> None:
         """Select the cell that was pointed at; twice: open its page."""
+        if event.pane.spec.number == _LOG and event.turned:
+            self.scroll(event.pane, event.turned)
         if event.pane.spec.number != 1:
             return
         if event.turned:
@@ -94,10 +142,37 @@ class PlacesScreen(LiveScreen):
                 self.action_open_cell()
 
     def action_cell(self, down: int, on: int) -> None:
-        """Move the cursor by rows and columns."""
+        """Move the cursor by rows and columns; what happened is scrolled while it is read."""
+        if self._reads_log:
+            self.scroll(self.panes["happenings"], down)
+            return
         name = moved_cell(self.latest, self.view, down, on)
         if name is not None:
             self.look(replace(self.view, selected=name))
+
+    def action_trouble(self, step: int) -> None:
+        """Go to the next cell that hurts, row by row, or to the one before."""
+        name = troubled_cell(self.latest, self.view, step)
+        if name is None:
+            self.notify("No other route hurts.")
+        else:
+            self.look(replace(self.view, selected=name))
+
+    def action_edge(self, last: bool) -> None:
+        """Move the cursor to the last row, or give it back to the worst."""
+        if not last:
+            self.look(following(self.view))
+        elif name := edge_cell(self.latest, self.view):
+            self.look(replace(self.view, selected=name))
+
+    async def action_filter(self) -> None:
+        """Ask which routes are rows."""
+
+        def take(text: str) -> None:
+            self.look(replace(self.view, filter=text.strip().lower()))
+
+        words = "words that a name, model, tag or state in a row must contain; none: all rows"
+        await self.ask("/", take, hint=lambda _: words)
 
     def action_scroll_pane(self, direction: int) -> None:
         """Move the cursor by some rows."""
@@ -112,6 +187,19 @@ class PlacesScreen(LiveScreen):
 
             self.app.push_screen(RouteScreen(self.cockpit))
 
+    def action_pane(self, number: int) -> None:
+        """Give what happened the room of the grid, or give that back."""
+        self._read_log(number == _LOG and not self._reads_log)
+
+    def _read_log(self, reads: bool) -> None:
+        self._reads_log = reads
+        self.current = _LOG if reads else 1
+        self.look(self.view)
+        self.pane(self.current).focus()
+
     def action_back(self) -> None:
-        """Go back."""
-        self.app.pop_screen()
+        """Leave what happened, else the grid."""
+        if self._reads_log:
+            self._read_log(False)
+        else:
+            self.app.pop_screen()

@@ -12,6 +12,7 @@ from probes.sweeping.views import SweepCost, SweepView
 from probes.sweeping.words import goal_words, load_words
 from tui.draw.text import age, counted, usd
 from tui.keys import key_or_label
+from tui.screens.comparing import there_words
 from tui.screens.sweep import SweepScreen
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 _NAME_LIMIT = 60
 NOT_OF_A_RECORDING = "A recording asks nothing: sweep in a live cockpit, or with `llmtop sweep`."
-
-NOT_FROM_HERE = (
-    "This route is probed from another place: sweep there, with `llmtop sweep` on such a machine."
-)
 
 
 async def sweep(screen: "LiveScreen", words: str = "") -> None:
@@ -34,7 +31,7 @@ async def sweep(screen: "LiveScreen", words: str = "") -> None:
     last = None if isinstance(screen, SweepScreen) else desk.view
     if not desk.can_sweep:
         is_replay = screen.cockpit.session.replayed is not None
-        screen.notify(NOT_OF_A_RECORDING if is_replay else NOT_FROM_HERE)
+        screen.notify(NOT_OF_A_RECORDING if is_replay else there_words(screen, "sweep"))
     elif desk.is_running or not (desk.was_seen or words):
         if words:
             key = key_or_label("stop_sweeping", screen.view.keys)

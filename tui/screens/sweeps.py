@@ -11,10 +11,11 @@ from typing import Final
 
 from probes.control.attention import Attention
 from probes.control.commands import Pause
+from probes.sweeping.source import RunningSweep
 from probes.sweeping.views import SweepView
 from probes.sweeping.words import load_words
 from tui.screens.beside import RunBeside
-from tui.session import CockpitSession, RunningSweep
+from tui.session import CockpitSession
 
 _WHO: Final = "sweep"
 """Who the log says has paused the route."""

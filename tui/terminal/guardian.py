@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 if sys.platform != "win32":
@@ -90,8 +91,8 @@ class TerminalState:
 class Guardian:
     """The process that watches over a terminal, as the screen sees it."""
 
-    def __init__(self, terminal: TerminalState) -> None:
-        """Start it; where no process can be started nobody watches."""
+    def __init__(self, terminal: TerminalState, environ: Mapping[str, str]) -> None:
+        """Start it with an environment; where no process can be started nobody watches."""
         self._process: subprocess.Popen[bytes] | None = None
         modes = marshal.dumps(terminal.modes).hex()
         with contextlib.suppress(OSError):
@@ -100,6 +101,7 @@ class Guardian:
                 stdin=subprocess.PIPE,
                 stdout=terminal.keys,
                 stderr=subprocess.DEVNULL,
+                env=dict(environ),
                 cwd="/",
                 start_new_session=True,
             )

@@ -23,6 +23,7 @@ from typing import Final
 if sys.platform != "win32":
     import termios
 
+from probes.kit.child_environment import child_environment
 from tui.terminal.guardian import HELD, RELEASED, Guardian, TerminalState
 
 LEAVE_WITHIN_S: Final = 5.0
@@ -81,7 +82,7 @@ class Leaving:
     def __enter__(self) -> "Leaving":
         self._watch.start()
         if self._terminal is not None:
-            self._guardian = Guardian(self._terminal)
+            self._guardian = Guardian(self._terminal, child_environment(os.environ))
         return self
 
     def __exit__(self, *_: object) -> None:

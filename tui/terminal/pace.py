@@ -19,7 +19,7 @@ _ROOM: Final = 0.25
 is tried: half of what would slow it down again, so that it does not swing to and fro."""
 _TAKING: Final = 0.03
 """Share of a core that knowing what to draw may take: with hundreds of routes a frame takes 10 ms
-to make, and three a second are as good as ten."""
+to make, and three a second are as good as ten. But one a second there is, whatever it takes."""
 _CALM_SECONDS: Final = 3
 """Seconds with room before it gets faster."""
 _JITTER: Final = 0.5
@@ -61,7 +61,8 @@ class Pace:
         if busy:
             return False
         early_ns = int(_JITTER / self._fastest_hz * NS_PER_S)
-        every_ns = max(1 / self._rate(self._halvings), taken_s / _TAKING) * NS_PER_S
+        costly_s = min(taken_s / _TAKING, 1 / _SLOWEST_HZ)
+        every_ns = max(1 / self._rate(self._halvings), costly_s) * NS_PER_S
         waited = self._drawn_ns is None or now_ns - self._drawn_ns + early_ns >= every_ns
         if waited:
             self._drawn_ns = now_ns

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from rich.color import ColorSystem
 from rich.console import RenderableType
+from rich.segment import Segments
 from textual.app import App
 from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
@@ -87,6 +88,16 @@ class TerminalApp(App[_Result]):
         if self._on_leaving is not None:
             self._on_leaving()
         super().exit(result, return_code, message)
+
+    def _fatal_error(self) -> None:
+        """Leave with the traceback of a defect: where it was, and none of the values there, which
+        Textual would show: keys, passwords and names that the mask hides are among them."""
+        from rich.traceback import Traceback  # it takes long to import, and is rarely needed
+
+        traceback = Traceback(show_locals=False, width=None)
+        rendered = self.console.render(traceback, self.console.options)
+        self._exit_renderables.append(Segments(rendered))
+        self._close_messages_no_wait()
 
     def _leave_a_terminal_that_is_gone(self) -> None:
         """Quit where the terminal hung up: a session that it does not control gets no signal."""

@@ -121,6 +121,45 @@ def test_a_recovery_says_what_it_was_for_how_long_and_what_was_lost() -> None:
     assert recovered.incident == onset.incident
 
 
+def test_routes_that_recover_one_by_one_leave_the_line_and_the_recovery_of_all_of_them() -> None:
+    all_of_it = ("alpha", "beta", "gamma")
+    board = board_of(
+        *(event for n, route in enumerate(all_of_it) for event in failed(f"p{n}", 5.0 + n, route)),
+        diagnosis(9.0, since_s=4.0, routes=("alpha", "beta"), evidence=FAILS),
+        diagnosis(10.0, since_s=4.0, routes=all_of_it, evidence=FAILS),
+        diagnosis(20.0, since_s=5.0, routes=("beta", "gamma"), evidence=FAILS),
+        diagnosis(21.0, since_s=6.0, routes=("gamma",)),
+        diagnosis(22.0, since_s=6.0, routes=("gamma",), state="cleared"),
+    )
+    recovered, onset = board.snapshot().happenings
+    assert (onset.at_ns, onset.routes) == (at(4.0), all_of_it)
+    assert onset.text == 'provider is down · 6 of 6 attempts fail: 503 "overloaded"'
+    assert recovered.routes == all_of_it
+    assert recovered.text == "recovered, was down 18s, 3 probes lost"
+    (told,) = board.snapshot().recoveries
+    assert (told.diagnosis.routes, told.diagnosis.since_ns) == (all_of_it, at(4.0))
+    assert [marker.kind for marker in markers(board, "alpha")] == ["onset", "recovered"]
+
+
+def test_places_that_recover_one_by_one_are_all_told_to_have_recovered() -> None:
+    board = board_of(
+        diagnosis(9.0, since_s=4.0, routes=("alpha", "beta"), places=("eu", "us")),
+        diagnosis(20.0, since_s=4.0, routes=("beta",), places=("us",)),
+        diagnosis(22.0, since_s=4.0, routes=("beta",), places=("us",), state="cleared"),
+    )
+    (told,) = board.snapshot().recoveries
+    assert told.diagnosis.places == ("eu", "us")
+
+
+def test_a_route_that_was_only_suspected_is_no_part_of_what_recovers() -> None:
+    recovered, onset = log(
+        diagnosis(9.0, since_s=4.0, routes=("alpha", "beta"), state="perhaps"),
+        diagnosis(10.0, since_s=4.0, routes=("beta",)),
+        diagnosis(22.0, since_s=4.0, routes=("beta",), state="cleared"),
+    )
+    assert onset.routes == recovered.routes == ("beta",)
+
+
 def test_what_was_lost_is_counted_exactly_however_many_they_are() -> None:
     events = [event for n in range(5_000) for event in failed(f"e1-{n}", 5.0 + n / 10)]
     last = log(

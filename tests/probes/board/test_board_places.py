@@ -11,6 +11,7 @@ from probes.board.views import RouteView
 from probes.events import (
     Batch,
     BudgetState,
+    DoubtKind,
     Event,
     Gap,
     Health,
@@ -198,6 +199,33 @@ def test_the_header_tells_of_the_place_that_can_be_trusted_least() -> None:
     assert board.snapshot().header.observer_place == "us"
 
 
+def test_of_doubts_at_several_places_the_one_that_nobody_can_end_is_told() -> None:
+    def doubted(place: str, doubt: str, **kind: DoubtKind) -> Tick:
+        budget = BudgetState(route="", used_tokens=1, limit_tokens=9, doubt=doubt, **kind)
+        at_ns = at(1.0)
+        values = {"place": place, "budgets": (budget,)}
+        return Tick(at_ns=at_ns, wall_ns=at_ns, health=Health(), routes=(), **values)
+
+    def told(*ticks: Tick) -> tuple[str, str]:
+        hellos = [place_hello(place) for place in ("ap", "eu", "us")]
+        header = board_of(*hellos, *ticks).snapshot().header
+        return header.budget_doubt, header.budget_doubt_kind
+
+    new: dict[str, DoubtKind] = {"doubt_kind": "new"}
+    away: dict[str, DoubtKind] = {"doubt_kind": "away"}
+    assert told(doubted("ap", ""), doubted("eu", "")) == ("", "unknown")
+    assert told(*(doubted(at, "just begun", **new) for at in ("ap", "eu"))) == ("just begun", "new")
+    assert told(doubted("ap", "just begun", **new), doubted("eu", "an old one")) == (
+        "eu: an old one",
+        "unknown",
+    )
+    assert told(
+        doubted("ap", "an old one"),
+        doubted("eu", "lost", **away),
+        doubted("us", "no answer", **away),
+    ) == ("eu and 1 more: lost", "away")
+
+
 def test_a_batch_tells_of_the_health_of_its_place() -> None:
     lag = Health(loop_lag_p99_ns=50_000_000)
     board = board_of(place_hello("eu"), place_hello("us"), tick(1.0, place="eu"))
@@ -229,6 +257,7 @@ def test_rows_of_a_place_that_is_not_heard_say_so_and_keep_their_figures() -> No
     board.fold(report(101.0, "gone", 39.5))
     assert row(board, US).why == "nobody probes there"
     assert board.happenings[0].text == "us: silent, nobody probes there"
+    assert board.happenings[0].place == "us"
 
 
 def test_a_place_that_is_heard_again_is_what_it_is_by_its_own_stamps() -> None:

@@ -11,7 +11,16 @@ from probes.board.figures import grade_of, is_enough, speed_grade
 from probes.board.states import STATE_ORDER
 from probes.board.views import RouteView
 from probes.config import Route
-from probes.events import AttemptFinished, Cause, Event, Evidence, Held, Knob, RouteCounts
+from probes.events import (
+    AttemptFinished,
+    Cause,
+    Event,
+    Evidence,
+    Held,
+    Knob,
+    RouteCounts,
+    SeenBefore,
+)
 from probes.kit.clock import NS_PER_S
 
 
@@ -491,6 +500,41 @@ def test_a_recovery_is_told_for_five_minutes_with_what_it_was() -> None:
     assert folded(*events, again, tick(41)).snapshot().recoveries == ()
     chance = [diagnosis(10, state="perhaps"), diagnosis(20, state="cleared")]
     assert folded(*probes(5), *chance, tick(30)).snapshot().recoveries == ()
+
+
+def seen(at_s: float, times: int, **changes: Any) -> SeenBefore:
+    values: dict[str, Any] = {"cause": "outage", "routes": ("alpha",)}
+    values |= {"first_wall_ns": 1, "last_wall_ns": 2}
+    return SeenBefore(at_ns=at(at_s), times=times, **(values | changes))
+
+
+def test_what_was_seen_before_stands_with_what_is_wrong() -> None:
+    (view,) = (
+        folded(
+            diagnosis(10.0, "outage", 5.0),
+            seen(11, 3),
+            seen(12, 2),  # an agent, which knows less
+            seen(13, 9, cause="dns"),
+            seen(13, 9, routes=("beta",)),
+            tick(20),
+        )
+        .snapshot()
+        .incidents
+    )
+    assert view.seen == seen(11, 3)
+
+
+@pytest.mark.parametrize("changes", [{"cause": "dns"}, {"places": ("eu",)}])
+def test_what_was_seen_of_another_kind_or_from_elsewhere_is_dropped(changes: Any) -> None:
+    word = diagnosis(10.0, "outage", 5.0)
+    (view,) = folded(word, seen(11, 3), replace(word, at_ns=at(12), **changes)).snapshot().incidents
+    assert view.seen is None
+
+
+def test_what_was_seen_of_something_that_is_over_is_of_no_matter() -> None:
+    word = diagnosis(10.0, "outage", 5.0)
+    over = replace(word, at_ns=at(11), state="cleared")
+    assert folded(word, over, seen(12, 3)).snapshot().incidents == ()
 
 
 def test_incidents_without_end_are_not_kept_for_ever() -> None:

@@ -4,13 +4,31 @@ from pathlib import Path
 
 import pytest
 
-from probes.bus.address import bus_address
+from probes.bus.address import bus_address, listed_password
 from probes.config.errors import ConfigError
 
 CREDS = (
     "-----BEGIN NATS USER JWT-----\nx\n------END NATS USER JWT------\n"
     "-----BEGIN USER NKEY SEED-----\nSUAB\n------END USER NKEY SEED------\n"
 )
+
+
+def test_a_password_on_a_command_line_is_said_to_be_read_by_others() -> None:
+    environ = {"BUS": "nats://ann:s3cret-s3cret@bus"}
+    for text, is_told in (
+        ("nats://ann:s3cret-s3cret@bus", True),
+        ("nats://t0ken-t0ken@bus", True),
+        ("nats://bus", False),
+        ("env:BUS", False),
+    ):
+        told = listed_password(text, bus_address(text, environ=environ))
+        assert bool(told) is is_told
+        assert "s3cret" not in told
+
+
+def test_no_secret_of_an_address_is_in_what_a_traceback_may_show() -> None:
+    address = bus_address("nats://ann:s3cret-s3cret@bus")
+    assert repr(address) == f"{address}" == "BusAddress('nats://bus:4222')"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from probes.events import Event, Hello, Reference, Tick
+from probes.events import Event, Hello, Reference, SeenBefore, Tick
 from probes.events.parts import Arrival, Health, Limit, StampLadder
 from probes.events.placing import SHARED_CLOCK, at_place, offset_of
 
@@ -24,7 +24,11 @@ DURATIONS = {
     "loop_lag_max_ns",
 }
 """Fields in ns that are no stamps of an engine's clock."""
-OF_ANOTHER_RUN = {(Reference, "wall_ns")}
+OF_ANOTHER_RUN = {
+    (Reference, "wall_ns"),
+    (SeenBefore, "first_wall_ns"),
+    (SeenBefore, "last_wall_ns"),
+}
 """Unix time of what was before this run."""
 KINDS = get_args(Event)
 NEEDED: dict[str, Any] = {

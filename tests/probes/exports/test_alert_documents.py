@@ -9,7 +9,7 @@ from changed import replace
 from clocks import ManualClock
 
 from probes.control.attention import MUTED_S, Attention
-from probes.events import Alert, Event, Harm
+from probes.events import Alert, Event, Harm, SeenBefore
 from probes.exports.alert_documents import CHANGES_MOST, AlertDocument, AlertDocuments
 
 ALERT = Alert(
@@ -50,6 +50,35 @@ def read(documents: list[AlertDocument]) -> list[dict[str, Any]]:
 def words(documents: AlertDocuments, *events: Event) -> list[tuple[str, str, str]]:
     told = documents.due(events)
     return [(one["state"], one.get("cause", ""), " ".join(one["routes"])) for one in read(told)]
+
+
+SEEN = SeenBefore(
+    at_ns=at(120),
+    cause="provider_errors",
+    routes=("alpha",),
+    times=3,
+    first_wall_ns=1_760_000_000 * 10**9,
+    last_wall_ns=1_764_000_000 * 10**9,
+    typical_s=2_400.0,
+)
+
+
+def test_what_was_seen_before_is_told_with_what_is_wrong(documents: AlertDocuments) -> None:
+    other = replace(SEEN, cause="dns", times=9)
+    (told,) = read(documents.due([hello(), tick(1.0), other, SEEN, NAMED, ALERT]))
+    assert told["seen_before"] == {
+        "times": 3,
+        "first": "2025-10-09T08:53:20.000Z",
+        "last": "2025-11-24T16:00:00.000Z",
+        "typical_s": 2400.0,
+    }
+
+
+def test_what_was_seen_before_is_forgotten_with_its_incident(documents: AlertDocuments) -> None:
+    over = replace(NAMED, state="cleared", at_ns=at(140))
+    documents.due([hello(), tick(1.0), SEEN, NAMED, over])
+    (told,) = read(documents.due([ALERT]))
+    assert told["seen_before"] is None
 
 
 def test_it_fires_changes_and_is_over_each_once(documents: AlertDocuments) -> None:

@@ -13,6 +13,7 @@ from probes.board import Board
 from probes.board.good_probe import e2e_goal_of
 from probes.events import (
     Alert,
+    AttemptFinished,
     BudgetState,
     Event,
     Fault,
@@ -22,6 +23,7 @@ from probes.events import (
     Limit,
     LimitReading,
     PlaceReport,
+    ProbeFinished,
     RouteCounts,
 )
 from probes.exports.metrics import (
@@ -99,7 +101,7 @@ def test_whoever_makes_up_routes_makes_no_more_series() -> None:
         names = [f"r{number}-{one}@eu" for one in range(100)]
         routes = [route_info(name, place="eu", model=name * 100) for name in names]
         fold.fold([replace(hello(*routes, place="eu"), version=str(number))])
-    assert len(values(fold, "attempts_total")) == 0
+    assert len(values(fold, "attempts_total")) == 2_001
     assert len(values(fold, "input_tokens_total")) == 2_001
     assert len(values(fold, "route_info")) <= 100
     assert (
@@ -142,14 +144,14 @@ def test_an_answer_that_came_whole_has_no_ttft() -> None:
     whole = replace(script.first_token(), kind="not_streamed")
     fold = folded(hello(), script.started(), whole, script.attempt_finished())
     fold.fold([script.probe_finished()])
-    assert fold.read()[1]["llmtop_time_to_first_token_seconds"] == {}
+    assert spread(fold, "time_to_first_token_seconds", *ALPHA, "ok") == (0, 0)
     assert spread(fold, "probe_duration_seconds", *ALPHA, "ok")[0] == 1
 
 
 def test_what_the_engine_slept_through_is_not_measured_and_is_counted() -> None:
     gap = Gap(at_ns=at(9.0), started_ns=at(1.5))
     fold = folded(hello(), gap, *ProbeScript("e1-1", 1.0, e2e_s=9.0).events())
-    assert fold.read()[1]["llmtop_probe_duration_seconds"] == {}
+    assert spread(fold, "probe_duration_seconds", *ALPHA, "ok") == (0, 0)
     assert values(fold, "good_probes_total")[ALPHA] == 1  # as on the board: nobody knows better
     assert values(fold, "engine_gaps_total") == {("",): 1}
     assert values(fold, "engine_gap_seconds_total") == {("",): 7.5}
@@ -168,7 +170,8 @@ def test_what_others_wrote_makes_no_series() -> None:
         events += [diagnosis(number, id=words, cause=words, routes=("alpha",))]  # type: ignore[arg-type]
     fold = folded(*events)
     told, spreads = fold.read()
-    assert told["llmtop_attempts_total"] == {(*ALPHA, "throttled", OTHER): 500}
+    attempts = {labels: n for labels, n in told["llmtop_attempts_total"].items() if n}
+    assert attempts == {(*ALPHA, "throttled", OTHER): 500}
     assert told["llmtop_throttled_attempts_total"] == {(*ALPHA, OTHER): 500}
     assert told["llmtop_limit_remaining"] == {(*ALPHA, OTHER, OTHER): 1.0}
     assert told["llmtop_incidents_open"] == {(*ALPHA, OTHER): 500}
@@ -313,6 +316,33 @@ def test_places_are_told_apart_by_their_label() -> None:
     assert values(fold, "place_heard") == {("eu",): 1}
 
 
+@pytest.mark.parametrize("state", ["silent", "gone", "unknown"])
+def test_of_a_place_that_is_not_heard_nothing_stands_still_and_looks_well(state: Any) -> None:
+    eu, us = route_info("alpha@eu", place="eu"), route_info("alpha@us", place="us")
+    fold = folded(hello(eu, place="eu"), hello(us, place="us"))
+    budget = BudgetState(route="", used_tokens=1, limit_tokens=2, used_usd=1.0, limit_usd=2.0)
+    for name in ("eu", "us"):
+        counts = RouteCounts(route=f"alpha@{name}", in_flight=2, target=4, oldest_open_ns=1)
+        fold.fold([replace(tick(2.0, counts, budgets=(budget,)), place=name)])
+    of_all = {name for name, series in fold.read()[0].items() if series}
+    fold.fold([PlaceReport(at_ns=at(3.0), place="eu", state=state, since_ns=at(2.0))])
+    told = fold.read()[0]
+    assert {name for name, series in told.items() if series} == of_all | {"llmtop_place_heard"}
+    stands = {
+        name
+        for name, series in told.items()
+        if METRIC[name].kind == "gauge" and any("eu" in labels for labels in series)
+    }
+    assert stands == {
+        *("llmtop_place_heard", "llmtop_route_info", "llmtop_route_held"),
+        *("llmtop_goal_time_to_first_token_seconds", "llmtop_goal_probe_duration_seconds"),
+        *("llmtop_goal_success_ratio", "llmtop_goal_good_ratio"),
+        "llmtop_engine_last_tick_timestamp_seconds",
+    }
+    fold.fold([replace(tick(4.0, counts), place="eu")])
+    assert ("eu",) in values(fold, "engine_lag_p99_seconds")
+
+
 def test_what_an_agent_says_of_itself_is_said_of_its_place() -> None:
     """Its stream names no place; its routes do."""
     route = route_info("alpha@eu", place="eu")
@@ -323,7 +353,7 @@ def test_what_an_agent_says_of_itself_is_said_of_its_place() -> None:
     fold.fold([tick(12.0, budgets=(budget,))])
     held = {labels for labels, n in values(fold, "route_held").items() if n}
     assert held == {("alpha", "m", "eu", "budget")}
-    assert fold.read()[1]["llmtop_probe_duration_seconds"] == {}
+    assert spread(fold, "probe_duration_seconds", "alpha", "m", "eu", "ok") == (0, 0)
     for name in ("engine_cpu_ratio", "engine_gaps_total", "engine_starts_total"):
         assert {*values(fold, name)} == {("eu",)}, name
     assert {*values(fold, "budget_used_tokens")} == {("", "eu")}
@@ -357,6 +387,42 @@ def test_counters_are_there_from_the_hello_on() -> None:
     fold = folded(hello())
     assert values(fold, "good_probes_total") == {ALPHA: 0}
     assert {*values(fold, "probes_total")} == {(*ALPHA, outcome) for outcome in OUTCOMES}
+    assert values(fold, "attempts_total") == {(*ALPHA, "ok", ""): 0}
+    assert spread(fold, "time_to_first_token_seconds", *ALPHA, "ok") == (0, 0)
+    assert spread(fold, "probe_duration_seconds", *ALPHA, "ok") == (0, 0)
+    assert values(fold, "engine_gaps_total") == {("",): 0}
+    assert values(fold, "engine_gap_seconds_total") == {("",): 0}
+
+
+def test_a_route_that_answers_whole_has_no_ttft_from_the_hello_on() -> None:
+    fold = folded(hello(route_info(streamed=False)))
+    assert fold.read()[1]["llmtop_time_to_first_token_seconds"] == {}
+    assert spread(fold, "probe_duration_seconds", *ALPHA, "ok") == (0, 0)
+
+
+def test_no_counter_goes_back_whatever_an_event_says() -> None:
+    """Another place's events, or an edited recording's: Prometheus would take it for a restart."""
+    fold = folded(*several_probes())
+    before = fold.read()
+    wild = (
+        replace(
+            event, input_tokens=-5, output_tokens=-5, cached_tokens=-1, cost_usd=-1.0, stalls=-1
+        )
+        if isinstance(event, AttemptFinished)
+        else replace(event, done_ns=event.started_ns - 5)
+        if isinstance(event, ProbeFinished)
+        else event
+        for event in ProbeScript("e1-99", 90.0).events()
+    )
+    fold.fold(wild)
+    after = fold.read()
+    for metric in METRICS:
+        if metric.kind == "counter":
+            for labels, value in before[0][metric.name].items():
+                assert after[0][metric.name][labels] >= value, metric.name
+    for name, series in before[1].items():
+        for labels, held in series.items():
+            assert after[1][name][labels].sum >= held.sum, name
 
 
 def test_what_runs_is_told_by_version_and_digests() -> None:
@@ -429,6 +495,16 @@ def test_the_bands_of_the_default_goals_are_buckets() -> None:
     for name, goal in (("time_to_first_token", 1.0), ("probe_duration", 3.0)):
         buckets = METRIC[f"llmtop_{name}_seconds"].buckets
         assert {round(goal * share, 3) for share in (0.6, 1.0, 1.5)} <= {*buckets}
+
+
+@pytest.mark.parametrize("ttft_s", [0.005, 0.008, 0.4, 5.0, 59.0, 119.0])
+def test_a_ttft_lies_between_two_buckets_that_are_near(ttft_s: float) -> None:
+    """A quantile is read between the ends of its bucket: below the first and above the last there
+    is nothing to read between."""
+    buckets = METRIC["llmtop_time_to_first_token_seconds"].buckets
+    above = next(end for end in buckets if end >= ttft_s)
+    below = max((end for end in buckets if end < ttft_s), default=0.0)
+    assert above <= max(0.005, 2.0 * below)
 
 
 def test_every_reason_that_answers_have_is_on_the_list() -> None:

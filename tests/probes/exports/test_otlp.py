@@ -1,8 +1,11 @@
 """Metrics and spans reach a receiver under the conventions' names, with the run's own figures."""
 
 import logging
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from probes.board import Board
-from probes.events import Event
+from probes.events import Event, Gap
 from probes.exports import genai, otlp
 from probes.exports.otlp import OtlpExport, OtlpUrlError
 from probes.exports.otlp import Receiver as Address
@@ -59,13 +62,14 @@ def plain(attributes: Any) -> dict[str, Any]:
 
 
 class Metrics:
-    """The last export of metrics, decoded."""
+    """An export of metrics, by default the last one, decoded."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, number: int = -1) -> None:
         bodies = [one.body for one in receiver.sent if one.path == "/v1/metrics"]
-        request = ExportMetricsServiceRequest.FromString(bodies[-1])
+        request = ExportMetricsServiceRequest.FromString(bodies[number])
         (resource,) = request.resource_metrics
         self.resource = plain(resource.resource.attributes)
+        self.schemas = {one.schema_url for one in resource.scope_metrics}
         self.by_name = {
             metric.name: metric
             for scope in resource.scope_metrics
@@ -116,6 +120,7 @@ def test_the_figures_are_those_of_the_run(receiver: Receiver) -> None:
     assert exported(receiver, events) == []
     metrics = Metrics(receiver)
     assert {*metrics.by_name} == {genai.DURATION, genai.FIRST_CHUNK, genai.TOKENS}
+    assert metrics.schemas == {"https://opentelemetry.io/schemas/1.41.0"}
     assert metrics.resource["service.name"] == "llmtop"
     # All that ended and was measured: 3 that are ok and one that failed.
     assert metrics.counts(genai.DURATION) == (4, pytest.approx(2 + 2 + 7 + 1))
@@ -124,6 +129,17 @@ def test_the_figures_are_those_of_the_run(receiver: Receiver) -> None:
     for kind in ("input", "output"):
         _, tokens = metrics.counts(genai.TOKENS, gen_ai__token__type=kind)
         assert tokens == told[f"{kind}_tokens"]
+
+
+def test_what_the_engine_slept_through_is_no_duration(receiver: Receiver) -> None:
+    """A machine that was suspended for a night would else be a probe of eight hours."""
+    slept = Gap(at_ns=at(28_000.0), started_ns=at(1.5))
+    through = ProbeScript("e1-1", 1.0, e2e_s=28_000.0).events()
+    exported(receiver, [hello(), slept, *through, *ProbeScript("e1-2", 28_002.0).events()])
+    metrics = Metrics(receiver)
+    assert metrics.counts(genai.DURATION)[0] == 1
+    assert metrics.counts(genai.FIRST_CHUNK)[0] == 1
+    assert metrics.counts(genai.TOKENS, gen_ai__token__type="input")[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -182,6 +198,7 @@ def test_the_newest_names_are_sent_where_the_environment_asks_for_them(receiver:
         "gen_ai.client.inference.usage.output_tokens",
         "gen_ai.client.inference.usage.cache_read.input_tokens",
     }
+    assert metrics.schemas == {""}
     assert metrics.counts(genai.LATEST_DURATION)[0] == 4
     ((told, point),) = metrics.points("gen_ai.client.inference.usage.cache_read.input_tokens")
     assert point.as_int == 8
@@ -331,6 +348,42 @@ def test_a_receiver_that_fails_is_said_once_until_it_takes_it_again(
     assert said.count(words) == 2
 
 
+@pytest.mark.parametrize(
+    ("preference", "lost"),
+    [("cumulative", ""), ("delta", ": those of 2 exports are lost, for they are deltas")],
+)
+def test_metrics_that_are_taken_again_say_what_of_them_is_lost(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, preference: str, lost: str
+) -> None:
+    """Sums that grow tell with the next export what a receiver has missed; differences do not."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", preference)
+    receiver.answers = [(400, {}), (400, {}), (200, {}), (200, {})]
+    said: list[str] = []
+    export = OtlpExport(Address(receiver.url), said.append, environ={})
+    export._fold([hello()])
+    for number in range(3):
+        export._fold(ProbeScript(f"e1-{number}", 1.0).events())
+        export._provider.force_flush()
+    export.close()
+    assert said == [
+        f"--otlp {receiver.url}: metrics are not taken: answered 400",
+        f"--otlp {receiver.url}: metrics are taken again{lost}",
+    ]
+    counts = [Metrics(receiver, number).counts(genai.DURATION)[0] for number in range(3)]
+    assert counts == ([1, 1, 1] if lost else [1, 2, 3])
+
+
+def test_differences_that_are_never_taken_are_said_to_be_lost(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    receiver.answers = [(400, {})]
+    said = exported(receiver, several_probes())
+    assert said[-1] == (
+        f"--otlp {receiver.url} ends: those of 1 export are lost, for they are deltas"
+    )
+
+
 def test_a_receiver_that_hangs_fills_the_queue_and_no_more(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +401,56 @@ def test_a_receiver_that_hangs_fills_the_queue_and_no_more(
     assert export._spans is not None
     assert export._spans._aside.dropped > 0
     assert any("spans were left out" in one for one in said)
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_receiver_that_never_ends_what_it_says_is_left_alone(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp, "_LONGEST_S", 0.3)
+    ends = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(begun)
+            while not ends.wait(0.02):
+                connection.sendall(b"x")
+
+    threading.Thread(target=drip, daemon=True).start()
+    said: list[str] = []
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    export = OtlpExport(Address(url), said.append, environ={})
+    export.receive(several_probes(), b"")
+    began_s = time.monotonic()
+    export.close()
+    ends.set()
+    listener.close()
+    assert time.monotonic() - began_s < 3.0
+    assert f"--otlp {url}: metrics are not taken: no answer in time" in said
+
+
+def test_an_answer_that_is_garbage_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1 << 20)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\x00bad\r\n no: x\r\n: :\r\n\r\n")
+
+    threading.Thread(target=answer, daemon=True).start()
+    said: list[str] = []
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}?token=t0ken-t0ken"
+    export = OtlpExport(Address(url), said.append, environ={}, traces=True)
+    export.receive(several_probes(), b"")
+    export.close()
+    listener.close()
+    assert "t0ken" not in f"{caplog.text}{said}"
+    assert caplog.text == ""  # it would be written over the screen
 
 
 def test_nobody_is_followed_elsewhere(receiver: Receiver) -> None:

@@ -6,18 +6,20 @@ import pytest
 from handed import facts_of, recorded
 from msgspec import structs
 
-from probes.events import AttemptFinished, Cause, Diagnosis, Scope
+from probes.events import AttemptFinished, Cause, Diagnosis, Scope, SeenBefore
 from probes.handover.document import Grid, Pairs, Paragraph, document
 from probes.handover.facts import Facts, FiguresOfRoute, RouteFacts
 from probes.handover.recorded_run import read_run
 from probes.handover.tables import request_ids
 from probes.handover.words import (
     BLAME,
+    before_words,
     blame_words,
     felt_words,
     head_words,
     lost_words,
     said_words,
+    summary_words,
 )
 from probes.kit.clock import NS_PER_S
 from probes.run.incidents import IncidentRecord
@@ -238,3 +240,21 @@ def test_the_head_says_from_where_it_is_seen(facts: Facts) -> None:
     assert told == "chat@eu: answers nothing · from eu only: the way there (1 of 3 places)"
     late = head_words(replace(facts, incident=seen("machine", "eu", cause="local_observer")))
     assert late == "all routes at eu: the machine at eu is busy"
+
+
+def test_what_was_seen_before_is_part_of_the_paragraph(facts: Facts) -> None:
+    assert facts.incident is not None
+    assert before_words(facts) == ""
+    onset_ns = facts.wall_ns(facts.incident.since_ns)
+    told = SeenBefore(
+        at_ns=1,
+        cause=facts.incident.word.cause,
+        routes=facts.incident.routes,
+        times=1,
+        first_wall_ns=onset_ns - 2 * 86_400 * NS_PER_S,
+        last_wall_ns=onset_ns - 2 * 86_400 * NS_PER_S,
+        typical_s=60.0,
+    )
+    known = replace(facts, incident=replace(facts.incident, seen=told))
+    assert before_words(known) == "seen once, 2 days ago, for 1m00s"
+    assert "Before: seen once, 2 days ago, for 1m00s. On whose side: " in summary_words(known)

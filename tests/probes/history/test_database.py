@@ -1,9 +1,14 @@
 """The file: written again and again without doubling, bounded, refused, set aside."""
 
+import errno
 import os
+import re
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ from changed import replace
 from history_streams import DAY_S, NOON_S, S
 
 from probes.events import Reference
+from probes.history import database
 from probes.history.database import (
     SLOT_DAYS,
     VERSION,
@@ -320,3 +326,86 @@ def test_a_full_disk_costs_that_write_alone(path: Path) -> None:
             file.write(Told(many, ()))
         file.write(told(3))
     assert probes(path) == [(0, 3)]
+
+
+WRITERS = """
+import sys, time
+from pathlib import Path
+from probes.history.database import HistoryFile
+from probes.history.records import COUNTS, RouteIdentity, SlotKey, SlotRow, Told
+
+folder, name, began = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+key = SlotKey(name, RouteIdentity("chat", "http://h/v1", "m", ""), "64/256", 3)
+told = Told({key: SlotRow((1,) * len(COUNTS), 0.0, (b"", b"", b""))}, ())
+for number in range(int(sys.argv[4])):
+    while time.time() < began + 0.05 * number:
+        pass  # to the microsecond with the other
+    with HistoryFile(folder / f"{number}.sqlite3", writes=True) as file:
+        file.write(told)
+        assert not file.news, file.news
+"""
+
+
+def test_two_processes_that_make_a_file_at_the_same_instant_both_write_it(tmp_path: Path) -> None:
+    """Of an empty file each makes a schema and turns its journal, and one of them is second."""
+    began, many = f"{time.time() + 1.5}", 40
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITERS, str(tmp_path), name, began, str(many)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "other")
+    ]
+    for writer in writers:
+        _, failed = writer.communicate(timeout=60)
+        assert (writer.returncode, failed) == (0, "")
+    for number in range(many):
+        with HistoryFile(tmp_path / f"{number}.sqlite3", writes=False) as file:
+            assert len(file.rows(file.series(), 0, 1e11)) == 2
+
+
+REMEDIES = [
+    (OSError(errno.ENOSPC, "No space left on device"), "No space left on device: make room on"),
+    (OSError(errno.EROFS, "Read-only file system"), "let this user write in"),
+    (PermissionError(errno.EACCES, "Permission denied"), "another state folder by XDG_STATE_HOME"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), REMEDIES)
+def test_what_cannot_be_used_says_why_and_what_to_do(
+    path: Path, error: OSError, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: HistoryFile) -> None:
+        raise error
+
+    monkeypatch.setattr(HistoryFile, "_make", fail)
+    with pytest.raises(HistoryError, match=re.escape(words)) as found:
+        HistoryFile(path, writes=True).write(Told({}, (open_incident(),)))
+    assert str(path) in str(found.value)
+
+
+def test_a_file_that_another_program_holds_is_said_to_be_held(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_S", 0.05)
+    with HistoryFile(path, writes=True) as file:
+        file.write(Told({}, (open_incident(),)))
+        other = sqlite3.connect(path)
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(HistoryError, match="another program holds it"):
+            HistoryFile(path, writes=True).write(Told({}, (open_incident(),)))
+        other.close()
+
+
+def test_a_folder_in_its_place_is_no_file_to_who_reads_either(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="it is not a regular file"):
+        HistoryFile(tmp_path, writes=False).series()
+    with pytest.raises(HistoryError, match="there is no such file"):
+        HistoryFile(tmp_path / "none", writes=False).series()
+
+
+def open_incident() -> PastIncident:
+    return PastIncident(
+        id="x", cause="dns", names=("chat",), scope="", routes=("chat",), since_s=NOON_S
+    )

@@ -6,7 +6,7 @@ import pytest
 from board_streams import route_info
 from history_streams import NOON_S, Run, probed
 
-from probes.events import Event, RetryPlan
+from probes.events import Diagnosis, Event, Gap, RetryPlan
 from probes.events.placing import at_place
 from probes.history.fold import HistoryFold
 from probes.history.packed import unpack
@@ -65,7 +65,7 @@ def test_the_key_says_whose_it_is_and_when() -> None:
 def test_failures_429s_and_retries_have_counts_of_their_own() -> None:
     run = Run()
     run.probe(1, outcome="throttled", retry=RetryPlan(reason="rate_limit", wait_s=1, number=1))
-    run.probe(2, outcome="server_error")
+    run.probe(2, outcome="server_error", attempt=1)
     run.probe(3, outcome="cancelled")
     row = only(folded(run.events))
     assert counted(row) == {
@@ -78,6 +78,27 @@ def test_failures_429s_and_retries_have_counts_of_their_own() -> None:
         "cancelled": 1,
     }
     assert samples(row) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("began_s", "place", "n"), [(3.5, "", 0), (3.5, "us", 1), (1.0, "", 1)])
+def test_a_probe_in_whose_wait_the_engine_slept_is_counted_and_not_measured(
+    began_s: float, place: str, n: int
+) -> None:
+    """None of its attempts is flagged: it slept between them."""
+    run = Run(place="eu")
+    gap = Gap(at_ns=run.at(began_s + 1), started_ns=run.at(began_s), place=place)
+    run.events.append(gap)
+    run.probe(6, route="chat", e2e_s=3.0)
+    row = only(folded(run.events))
+    assert counted(row)["probes_ok"] == 1
+    assert samples(row)[:2] == (n, n)
+
+
+def test_a_retry_counts_when_it_was_made_as_in_the_report_of_the_run() -> None:
+    """One that is planned and never begins, since the run ends, was none."""
+    run = Run()
+    run.probe(1, outcome="throttled", retry=RetryPlan(reason="rate_limit", wait_s=1, number=1))
+    assert "retries" not in counted(only(folded(run.events)))
 
 
 def test_what_a_gap_has_spoilt_is_counted_and_not_measured() -> None:
@@ -194,7 +215,47 @@ def test_an_incident_is_remembered_once_it_was_named_and_then_when_it_ended() ->
     assert (named.since_s, named.ended_s, named.size) == (NOON_S + 10, None, 3.0)
     run.diagnosis(90, "cleared", 10)
     (ended,) = folded(run.events).incidents
-    assert (ended.id, ended.lasted_s) == (named.id, 80)
+    assert (ended.id, ended.ended_s, ended.until_s) == (named.id, NOON_S + 90, NOON_S + 90)
+
+
+def test_an_incident_that_is_open_is_remembered_for_as_long_as_its_route_was_heard() -> None:
+    run = Run(route_info("chat"), route_info("other"))
+    run.diagnosis(30, "named", 10)
+    fold = HistoryFold()
+    for event in run.events:
+        fold.fold(event)
+    assert [one.until_s for one in fold.told().incidents] == [NOON_S + 30]
+    assert fold.told().incidents == ()
+    later = Run(route_info("chat"), route_info("other"))
+    later.probe(200)
+    later.probe(300, route="other")
+    for event in later.events[1:]:
+        fold.fold(event)
+    (open_one,) = fold.told().incidents
+    assert (open_one.until_s, open_one.ended_s) == (NOON_S + 200, None)
+
+
+def test_what_was_open_when_another_engine_began_is_told_to_where_it_was_heard() -> None:
+    run = Run()
+    run.diagnosis(30, "named", 10)
+    run.probe(200)
+    run.events.append(Run(began_s=NOON_S + 900, life="life-2", boot_id="another").events[0])
+    assert [one.until_s for one in folded(run.events).incidents] == [NOON_S + 200]
+
+
+def test_what_is_wrong_can_be_asked_for_before_it_is_named_and_is_not_remembered_for_that() -> None:
+    run = Run()
+    fold = HistoryFold()
+    run.diagnosis(20, "perhaps", 10)
+    for event in run.events:
+        fold.fold(event)
+    word = run.events[-1]
+    assert isinstance(word, Diagnosis)
+    present = fold.incident_of(word)
+    assert (present.cause, present.routes, present.since_s) == (
+        *("provider_queueing", ("chat",), NOON_S + 10),
+    )
+    assert fold.told().incidents == ()
 
 
 def test_where_it_was_seen_from_is_part_of_an_incident() -> None:
@@ -204,6 +265,19 @@ def test_where_it_was_seen_from_is_part_of_an_incident() -> None:
         run.diagnosis(30, "named", 10, routes=hit)
         (one,) = folded(run.events).incidents
         assert (one.names, one.scope, one.routes) == (("chat",), scope, hit)
+
+
+def test_places_that_recover_one_by_one_do_not_make_it_the_last_ones_alone() -> None:
+    both = ("chat@eu", "chat@us")
+    run = Run(*(route_info(name, place=name[-2:]) for name in both))
+    run.diagnosis(30, "named", 10, routes=both[:1], size=2.0)
+    run.diagnosis(31, "named", 10, routes=both, size=3.0, text="from everywhere")
+    run.diagnosis(80, "named", 25, routes=both[1:], size=1.1, text="from us")
+    run.diagnosis(90, "cleared", 25, routes=both[1:])
+    (one,) = folded(run.events).incidents
+    assert (one.scope, one.routes, one.text) == ("from everywhere", both, "from everywhere")
+    assert one.ended_s is not None
+    assert (one.size, one.ended_s - one.since_s) == (3.0, 80)
 
 
 def test_two_screens_of_one_stream_give_an_incident_one_id() -> None:

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from board_streams import route_info
 from history_streams import DAY_S, NOON_S, Run
 
 from probes.events import Notice, durable_lines
 from probes.history.database import HistoryFile
 from probes.history.fold import HistoryFold
 from probes.history.importing import Imported, import_recordings
-from probes.history.reading import read_history
+from probes.history.reading import read_history, seen_before
 
 STEM = "20260921T120000Z-77-0123abcd"
 
@@ -93,6 +94,18 @@ def test_parts_of_a_run_are_read_together_in_their_order(tmp_path: Path, file: H
     assert told(file)[0].whole.probes == 719  # type: ignore[index]
 
 
+def test_parts_that_are_named_one_by_one_bring_the_whole_run(
+    tmp_path: Path, file: HistoryFile
+) -> None:
+    """Two parts share a slot, and each by itself knows a half of it."""
+    paths = parts_of(tmp_path, day_run(), 5)
+    (tmp_path / "another.jsonl").write_bytes(b"")
+    for path in paths:
+        found, _ = take(file, path)
+        assert found.files == 5
+        assert told(file)[0].whole.probes == 719  # type: ignore[index]
+
+
 def test_a_part_alone_never_takes_back_what_is_there(tmp_path: Path, file: HistoryFile) -> None:
     paths = parts_of(tmp_path, day_run(), 5)
     take(file, *paths)
@@ -146,3 +159,28 @@ def test_progress_goes_up_to_all_bytes(tmp_path: Path, file: HistoryFile) -> Non
     size = sum(path.stat().st_size for path in paths)
     assert seen[-1] == (size, size)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_an_agent_recorded_of_an_incident_is_one_with_what_a_screen_over_all_places_did(
+    tmp_path: Path, file: HistoryFile
+) -> None:
+    """Their clocks, ids and beginnings differ, and the agent knows its own place alone."""
+    routes = [route_info(f"chat@{place}", place=place) for place in ("eu", "us")]
+    agent = Run(routes[0], began_s=NOON_S, life="agent", place="eu")
+    agent.diagnosis(30, "named", 10, routes=("chat@eu",))
+    agent.diagnosis(2_400, "cleared", 10, routes=("chat@eu",))
+    screen = Run(*routes, began_s=NOON_S + 2.5, life="screen")
+    both = ("chat@eu", "chat@us")
+    screen.diagnosis(90, "named", 12, routes=both, id="9-4")
+    screen.diagnosis(2_410, "cleared", 12, routes=both, id="9-4")
+    late = Run(*routes, began_s=NOON_S + 4, life="late")
+    late.diagnosis(1_900, "named", 1_800, routes=both, id="3-1")  # came late, and was killed
+    for name, run in (("agent", agent), ("screen", screen), ("late", late)):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(durable_lines(run.events))
+        take(file, path)
+        take(file, path)
+    assert len(file.incidents(0)) == 3
+    (seen,) = seen_before(file.incidents(0), "chat", "chat@eu")
+    assert (seen.scope, seen.times) == ("from everywhere", 1)
+    assert seen.typical_s == pytest.approx(2_402.5)

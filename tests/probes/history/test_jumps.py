@@ -57,6 +57,31 @@ def test_a_jump_in_noise_is_dated_within_a_day(seed: int) -> None:
     assert ratio == pytest.approx(2.0, rel=0.15)
 
 
+def evenings(means: Sequence[float], first: int) -> list[list[tuple[str, float]]]:
+    """Return what is told on each evening of the days before it, a month at most."""
+    told = (found(means[max(0, day - 30) : day]) for day in range(first, len(means) + 1))
+    return [jumps for jumps in told if jumps]
+
+
+@pytest.mark.parametrize("weekend", [1 / 3, 0.5, 0.75, 1.5])
+def test_no_evening_calls_a_weekend_a_jump_once_two_have_been_seen(weekend: float) -> None:
+    means = [
+        level * (weekend if day % 7 > 4 else 1.0) for day, level in enumerate(noisy(800, 60, 0.02))
+    ]
+    assert evenings(means, 15) == []
+
+
+def test_looking_every_evening_at_days_that_scatter_seldom_finds_a_jump() -> None:
+    """A tenth of scatter a day is a mix of prompts at twenty attempts a day."""
+    looks = [evenings(noisy(800, 60, 0.1, seed), 15) for seed in range(40)]
+    assert sum(map(bool, looks)) <= 6
+
+
+def test_a_level_of_a_few_days_is_found_with_both_of_its_ends() -> None:
+    means = [800.0] * 20 + [1600.0] * 5 + [800.0] * 20
+    assert found(means) == [("day 20", 2.0), ("day 25", 0.5)]
+
+
 def test_several_jumps_are_all_found_in_order() -> None:
     assert found([100.0] * 10 + [200.0] * 10 + [100.0] * 10) == [("day 10", 2.0), ("day 20", 0.5)]
 

@@ -1,6 +1,8 @@
 """The history read back: by day and hour, of one cohort, with what was seen before."""
 
-from datetime import UTC, timedelta, timezone
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,14 @@ from history_streams import DAY_S, NOON_S, Run
 
 from probes.history.database import HistoryFile
 from probes.history.fold import HistoryFold
-from probes.history.reading import UnknownRouteError, read_history, seen_before
-from probes.history.records import PastIncident
+from probes.history.reading import (
+    SAME_S,
+    UnknownRouteError,
+    read_history,
+    seen_already,
+    seen_before,
+)
+from probes.history.records import SLOT_S, PastIncident
 from probes.history.views import RouteHistoryView
 
 
@@ -75,6 +83,80 @@ def test_days_are_those_of_a_time_zone(file: HistoryFile) -> None:
     view = one(file, zone=late)
     assert [hour.label for hour in view.hours] == ["00", "23"]
     assert len(view.days) == 9
+
+
+HALF = timezone(timedelta(hours=5, minutes=30))
+MIDNIGHT_S = NOON_S + 6.5 * 3600
+"""Of a day in that zone: half past an hour of UTC."""
+
+
+def around_midnight(zone_s: float = MIDNIGHT_S) -> Run:
+    """Return a run with a probe a minute, from an hour before a midnight to an hour after it."""
+    run = Run(began_s=zone_s - 3600)
+    for minute in range(120):
+        run.probe(60 * minute + 30)
+    return run
+
+
+def by_day(file: HistoryFile, **asked: object) -> list[tuple[str, int]]:
+    return [(day.label, day.probes) for day in one(file, **asked).days]
+
+
+def test_days_that_begin_within_an_hour_of_utc_are_cut_at_their_midnight(file: HistoryFile) -> None:
+    keep(file, around_midnight())
+    assert by_day(file, zone=HALF) == [("2026-09-21", 60), ("2026-09-22", 60)]
+    assert by_day(file, zone=UTC) == [("2026-09-21", 120)]
+
+
+def test_in_a_zone_off_by_a_quarter_five_minutes_stand_on_the_day_beside(file: HistoryFile) -> None:
+    keep(file, around_midnight(NOON_S + 6.25 * 3600))
+    nepal = timezone(timedelta(hours=5, minutes=45))
+    assert by_day(file, zone=nepal) == [("2026-09-21", 65), ("2026-09-22", 55)]
+
+
+def test_without_its_slots_an_hour_is_of_the_day_in_which_it_begins(file: HistoryFile) -> None:
+    keep(file, around_midnight())
+    connection = file._opened()
+    connection.execute("DELETE FROM slot WHERE at < ?", ((MIDNIGHT_S - 600) // SLOT_S,))
+    assert by_day(file, zone=HALF) == [("2026-09-21", 90), ("2026-09-22", 30)]
+    connection.execute("DELETE FROM slot")
+    assert by_day(file, zone=HALF) == [("2026-09-21", 90), ("2026-09-22", 30)]
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The time zone of this machine, with both of its changes."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("first", "lengths", "twice"),
+    [
+        (datetime(2026, 3, 28, 23, tzinfo=UTC), [23, 24], {"02": 1}),  # no 2 o'clock on the first
+        (datetime(2026, 10, 24, 22, tzinfo=UTC), [25, 24], {"02": 3}),  # two of them
+    ],
+)
+def test_days_have_as_many_hours_as_they_had_when_the_clock_was_changed(
+    file: HistoryFile, first: datetime, lengths: list[int], twice: dict[str, int]
+) -> None:
+    began_s = first.timestamp()
+    run = Run(began_s=began_s)
+    for hour in range(sum(lengths)):
+        run.probe(3600 * hour + 5)
+        run.probe(3600 * hour + 3595)
+    keep(file, run)
+    view = one(file, since_s=began_s, until_s=began_s + 3 * DAY_S, zone=None)
+    assert [day.probes for day in view.days] == [2 * hours for hours in lengths]
+    assert [day.begins_s for day in view.days] == [began_s, began_s + 3600 * lengths[0]]
+    assert {hour.label: hour.probes // 2 for hour in view.hours} == {
+        **{f"{hour:02}": 2 for hour in range(24)},
+        **twice,
+    }
 
 
 def test_without_the_hours_days_and_the_whole_are_the_same(file: HistoryFile) -> None:
@@ -156,9 +238,75 @@ def test_incidents_of_one_fingerprint_are_counted_with_how_long_they_take() -> N
     assert (seen.times, seen.first_s, seen.last_s, seen.typical_s) == (3, 0, 50_000, 2400)
 
 
+def times(*past: PastIncident) -> list[int]:
+    return [one.times for one in seen_before(past, "chat")]
+
+
 def test_two_that_overlap_are_one() -> None:
-    past = [incident(0, 600), incident(100, 900), incident(2_000, 60)]
-    assert [one.times for one in seen_before(past, "chat")] == [2]
+    assert times(incident(0, 600), incident(100, 900), incident(2_000, 60)) == [2]
+
+
+def test_one_that_two_screens_saw_is_one_however_late_the_second_came() -> None:
+    assert times(incident(0, 2400), incident(3, 2300)) == [1]
+    assert times(incident(0, 2400), incident(2_000, 500)) == [1]
+
+
+def test_clocks_that_differ_by_seconds_make_no_two_of_one() -> None:
+    assert times(incident(0, 30), incident(35, 30)) == [1]
+    assert times(incident(0, 30), incident(30 + SAME_S + 1, 30)) == [2]
+
+
+def test_one_whose_run_was_killed_goes_on_for_as_long_as_it_was_seen() -> None:
+    killed = incident(0, None, seen_s=300)
+    (seen,) = seen_before([killed, incident(200, 2_000)], "chat")
+    assert (seen.times, seen.first_s, seen.typical_s) == (1, 0, 2_200)
+    assert times(killed, incident(400, 2_000)) == [2]
+    # A week later the same trouble is another incident.
+    assert times(killed, incident(7 * DAY_S, 600)) == [2]
+
+
+def test_of_several_ends_the_last_counts() -> None:
+    (seen,) = seen_before([incident(0, 2_000), incident(50, 100), incident(60, 40)], "chat")
+    assert (seen.times, seen.typical_s) == (1, 2_000)
+    # Who saw it longer, and not its end, knows that it had none yet.
+    still = incident(50, None, seen_s=3_000)
+    (seen,) = seen_before([incident(0, 2_000), still], "chat")
+    assert (seen.times, seen.typical_s) == (1, None)
+
+
+def test_what_an_agent_saw_of_its_own_place_is_what_a_screen_over_all_saw_meanwhile() -> None:
+    wide = incident(0, 600, scope="from everywhere", routes=("chat@eu", "chat@us"))
+    own = incident(20, 500, routes=("chat@eu",))
+    elsewhere = incident(20, 500, routes=("chat@far",))
+    alone = incident(9_000, 500, routes=("chat@eu",))
+    assert [(one.scope, one.times) for one in seen_before([own, wide], "chat", "chat@eu")] == [
+        ("from everywhere", 1)
+    ]
+    found = seen_before([own, wide, elsewhere, alone], "chat")
+    assert [(one.scope, one.times) for one in found] == [("", 2), ("from everywhere", 1)]
+
+
+def test_what_is_now_was_before_where_cause_and_route_are_the_same() -> None:
+    past = [
+        *(incident(at, lasted) for at, lasted in ((0, 600), (9_000, 2400), (50_000, 3000))),
+        incident(60_000, cause="dns"),
+        incident(60_000, routes=("other",)),
+        incident(60_000, scope="from eu"),
+    ]
+    seen = seen_already(past, incident(90_000, None, scope="from everywhere"))
+    assert seen is not None
+    assert (seen.times, seen.first_s, seen.last_s, seen.typical_s) == (3, 0, 50_000, 2400)
+
+
+def test_what_is_now_is_not_its_own_past_whoever_saw_it() -> None:
+    present = incident(90_000, None)
+    itself = incident(89_000, None, seen_s=90_050)  # this run, or another, has written it down
+    assert seen_already([itself], present) is None
+    assert seen_already([incident(90_003, None), incident(89_000, 995)], present) is None
+    assert seen_already([], present) is None
+    seen = seen_already([incident(10_000, 600), itself], present)
+    assert seen is not None
+    assert seen.times == 1
 
 
 def test_another_cause_scope_or_route_is_another_fingerprint() -> None:

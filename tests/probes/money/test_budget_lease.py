@@ -17,6 +17,7 @@ from probes.events import (
     AttemptStarted,
     Batch,
     Committed,
+    DoubtKind,
     Event,
     Health,
     Hello,
@@ -41,6 +42,7 @@ class Scripted:
     """A shared ledger that grants what a test says, and keeps what it is told."""
 
     doubt = ""
+    doubt_kind: DoubtKind = "unknown"
 
     def __init__(self, *grants: int) -> None:
         self.grants = list(grants)

@@ -578,7 +578,7 @@ async def test_a_run_says_what_its_bus_says_and_never_has_an_emergency_of_its_ow
     assert run.doubt == place.ledger.doubt != ""
     run.lift()
     await run.exchange(0, [Ask(key, want_tokens=100)])
-    assert any("cannot be lifted here" in news for news in run.take_news())
+    assert any("cannot be lifted: other places" in news for news in run.take_news())
     bus.server.up = True
     await bus.clock.advance(RETRY_S)
     grants = await run.exchange(0, [Ask(key, want_tokens=100)])
@@ -603,13 +603,30 @@ async def test_of_a_new_book_the_emergency_part_is_all_for_a_while() -> None:
     assert place.ledger.doubt == ""
 
 
-async def test_somebody_may_lift_that() -> None:
+async def test_somebody_may_lift_that_for_all_places() -> None:
+    bus = Bus(new=True)
+    eu, us = Place(bus, "eu"), Place(bus, "us")
+    assert await eu.ask(1_000) == PART
+    assert await us.ask(1_000, route="s") == emergency_part(BUDGET).tokens_per_hour - PART
+    assert (eu.ledger.doubt_kind, bool(eu.ledger.doubt)) == ("new", True)
+    await eu.ledger.lift()
+    assert eu.ledger.doubt == bus.report.doubt == ""
+    assert await eu.after(1, 1_000) == 1_000
+    assert await us.after(SHORT_S, 1_000, route="s") == 1_000
+    assert us.ledger.doubt == ""
+
+
+async def test_what_was_lifted_once_is_not_lifted_of_the_next_new_book() -> None:
     bus = Bus(new=True)
     place = Place(bus, "eu")
     await place.ask(1_000)
     await place.ledger.lift()
-    assert place.ledger.doubt == ""
-    assert await place.after(1, 1_000) == 1_000
+    bus.server.entries.clear()
+    other = Place(bus, "us")
+    await other.ask(1_000)
+    assert await place.after(RENEW_S, 2_000, route="s") == 0  # what it holds is the whole part
+    assert place.ledger.doubt_kind == "new"
+    assert place.ledger.doubt
 
 
 async def test_that_the_bus_is_away_cannot_be_lifted() -> None:
@@ -617,7 +634,30 @@ async def test_that_the_bus_is_away_cannot_be_lifted() -> None:
     place = Place(bus, "eu")
     bus.server.up = False
     await place.ask(1_000)
+    assert place.ledger.doubt_kind == "away"
     with pytest.raises(LedgerError, match="other places spend of them, too"):
+        await place.ledger.lift()
+
+
+async def test_a_bus_that_goes_away_while_a_new_book_is_lifted_is_told() -> None:
+    bus = Bus(new=True)
+    place = Place(bus, "eu")
+    await place.ask(1_000)
+    bus.server.up = False
+    with pytest.raises(LedgerError, match="the bus of the budgets cannot be reached cannot be"):
+        await place.ledger.lift()
+    assert place.ledger.doubt_kind == "new"  # it may be there again at once
+
+
+async def test_a_book_that_cannot_be_read_is_told_to_be_there() -> None:
+    bus = Bus()
+    place = Place(bus, "eu")
+    bus.server.set(BOOK_KEY, b"[]", 1)
+    assert await place.ask(1_000) == 0
+    assert place.ledger.doubt.startswith("the budgets on the bus cannot be used since ")
+    assert "(they cannot be read: Expected `object`" in place.ledger.doubt
+    assert place.ledger.doubt_kind == "away"
+    with pytest.raises(LedgerError, match="that the budgets on the bus cannot be used cannot be"):
         await place.ledger.lift()
 
 
@@ -750,4 +790,4 @@ async def test_what_could_not_be_read_again_is_not_set() -> None:
     asks = [Ask("r", want_tokens=100, want_usd=float("inf"))]
     await place.ledger.exchange("run", asks, BUDGET)
     assert bus.server.entries[BOOK_KEY] == before
-    assert "cannot be reached" in place.ledger.doubt
+    assert "cannot be used" in place.ledger.doubt

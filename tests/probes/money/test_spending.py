@@ -92,7 +92,7 @@ def test_a_doubt_is_told_with_the_budgets_and_with_a_shortage() -> None:
     told = Allowance(route="", tokens=1, used_tokens=5, limit_tokens=7, doubt="nobody knows")
     spending.allow((told, Allowance(route="a", tokens=1)))
     assert [budget.doubt for budget in spending.states()] == ["nobody knows", ""]
-    assert spending.shortage("a").endswith("; nobody knows")
+    assert spending.shortage("a").startswith("nobody knows; a: 0 of ")
 
 
 def test_the_words_of_a_shortage_tell_of_usd_where_they_bind() -> None:

@@ -13,6 +13,7 @@ from probes.control.commands import (
     Configure,
     EndCoolDown,
     Go,
+    Lift,
     MarkTime,
     Pause,
     ProbeNow,
@@ -23,7 +24,7 @@ from probes.control.commands import (
     encode_command,
 )
 from probes.control.wanted import wanted_of
-from probes.run.bus_commands import LONGEST_NOTE, obey
+from probes.run.bus_commands import LONGEST_NOTE, MOST_AT_ONCE, MOST_PER_S, CommandRate, obey
 
 CLOSED = Route(name="chat@eu", base_url="http://127.0.0.1:1", model="m")
 OPEN = Route(name="open@eu", base_url="http://127.0.0.1:1", model="m", pace="constant", rate=1.0)
@@ -51,10 +52,27 @@ def asked(data: bytes, *routes: Route) -> tuple[str, list[Command]]:
         EndCoolDown(route="chat@eu"),
         AcceptUsual(route="chat@eu"),
         MarkTime(text="deployed"),
+        Lift(),
     ],
 )
 def test_what_a_user_may_want_is_done(command: Command) -> None:
     assert asked(encode_command(command)) == ("", [command])
+
+
+def test_what_cannot_be_lifted_is_refused_with_its_reason() -> None:
+    done: list[Command] = []
+    reply = obey(
+        encode_command(Lift()),
+        wanted=wanted_of((CLOSED,)),
+        command=done.append,
+        offset_ns=0,
+        unliftable="the bus of the budgets cannot be reached since 14:02:11 UTC",
+    )
+    assert done == []
+    assert reply.refusal == (
+        "that cannot be lifted, other places spend of them, too: the bus of the budgets cannot be"
+        " reached since 14:02:11 UTC"
+    )
 
 
 @pytest.mark.parametrize("about_ns", [-1, 1 << 62, 10**40])
@@ -143,3 +161,11 @@ def test_of_many_routes_some_are_named() -> None:
     )
     refusal, _ = asked(encode_command(ProbeNow(route="?")), *routes)
     assert refusal.endswith("r09@eu and 20 more")
+
+
+def test_more_commands_than_anybody_turns_are_not_read() -> None:
+    rate = CommandRate()
+    assert [rate.takes(0) for _ in range(MOST_AT_ONCE + 5)].count(True) == MOST_AT_ONCE
+    assert not rate.takes(10**7)
+    assert [rate.takes(10**9) for _ in range(50)].count(True) == MOST_PER_S
+    assert [rate.takes(10**12) for _ in range(500)].count(True) == MOST_AT_ONCE

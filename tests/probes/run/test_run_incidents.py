@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from board_streams import at, hello, tick
 
-from probes.events import Diagnosis, Mark
+from probes.events import Diagnosis, Mark, SeenBefore
 from probes.kit.exit_status import ExitStatus
 from probes.kit.short_figures import date_and_time
 from probes.run.incidents import _KEPT, RunIncidents, incident_remarks, incidents_status
@@ -34,10 +34,34 @@ def wall(at_s: float) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def log_of(*words: Diagnosis) -> RunIncidents:
+def log_of(*words: Diagnosis | SeenBefore) -> RunIncidents:
     log = RunIncidents()
     log.receive([hello(), tick(0.5), Mark(at_ns=at(1), text="m"), *words], b"")
     return log
+
+
+def seen(at_s: float, times: int, **changes: Any) -> SeenBefore:
+    given: dict[str, Any] = {"cause": "provider_slow_decode", "routes": ("alpha",)}
+    given |= {"first_wall_ns": 1, "last_wall_ns": 2}
+    return SeenBefore(at_ns=at(at_s), times=times, **(given | changes))
+
+
+def test_an_incident_keeps_what_was_told_of_those_before_it() -> None:
+    log = log_of(
+        word(40),
+        seen(41, 3),
+        seen(42, 2),  # another who knows less
+        seen(42, 9, cause="dns"),
+        seen(42, 9, routes=("beta",)),
+        word(90, "cleared"),
+        seen(95, 9),
+    )
+    assert [record.seen and record.seen.times for record in log.records] == [3]
+
+
+def test_what_was_told_of_one_cause_is_not_kept_for_another() -> None:
+    (record,) = log_of(word(40), seen(41, 3), word(50, cause="outage")).records
+    assert record.seen is None
 
 
 def test_an_incident_keeps_what_it_was_when_it_is_over() -> None:

@@ -19,7 +19,7 @@ from judges import SuspiciousDiagnostician
 from recorded import recorded_events
 
 from probes.config import Budget, Config, Route, Tls
-from probes.control.commands import Command, MarkTime, Pause, SetKnob, Thicken
+from probes.control.commands import Adapt, Command, Lift, MarkTime, Pause, SetKnob, Thicken
 from probes.diagnosis import Diagnostician
 from probes.events import (
     SCHEMA_VERSION,
@@ -33,6 +33,7 @@ from probes.events import (
     Notice,
     ProbeFinished,
     Reference,
+    SeenBefore,
     Tick,
     encode_event,
 )
@@ -211,8 +212,9 @@ async def test_a_route_that_believes_any_certificate_is_said_to(ledger: Ledger) 
     assert (notice.route, "certificates are not verified" in notice.text) == ("r", True)
 
 
+@pytest.mark.parametrize("lift", [Session.lift, lambda session: session.command(Lift())])
 async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_be_spent(
-    tmp_path: Path,
+    tmp_path: Path, lift: Callable[[Session], None]
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
@@ -222,7 +224,8 @@ async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_b
         assert session.status.state == "running"
         assert 0 < told(heard)[0][0]["allowances"][1]["tokens"] <= 5_000
         assert told(heard)[0][0]["allowances"][0]["doubt"]
-        session.lift()
+        assert session.unliftable == ""
+        lift(session)
         await until(lambda: sum(isinstance(event, Notice) for event in heard) == 2)
     ledger.close()
     assert isinstance(heard[0], Hello)
@@ -255,6 +258,8 @@ class KnownHistory:
     def __init__(self) -> None:
         self.heard: list[Event] = []
         self.asked: list[str] = []
+        self.found: list[Any] = []
+        """What was seen before and not told yet."""
         self.is_closed = False
 
     def start(self, report: Callable[[str], None], references: Callable[[], Any]) -> None:
@@ -268,8 +273,37 @@ class KnownHistory:
     def receive(self, events: list[Event], _lines: bytes) -> None:
         self.heard.extend(events)
 
+    def seen(self, at_ns: int) -> list[Event]:
+        found, self.found = self.found, []
+        return [msgspec.structs.replace(one, at_ns=at_ns) for one in found]
+
     def close(self) -> None:
         self.is_closed = True
+
+
+async def test_what_was_seen_before_is_told_as_soon_as_it_is_found_and_is_recorded(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    history = KnownHistory()
+    recorder = Recorder.to_folder(tmp_path, max_mb=1, max_days=1, flush_s=0.01)
+    session = Session(
+        Config(routes=(ROUTE,)),
+        {},
+        recorder=recorder,
+        ledger=ledger,
+        limits=QUICK,
+        launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
+        history=history,  # type: ignore[arg-type]
+    )
+    seen = SeenBefore(at_ns=0, cause="dns", routes=("r",), times=2, first_wall_ns=1, last_wall_ns=2)
+    async with running(session) as heard:
+        await until(lambda: bool(told(heard)))
+        history.found = [seen]
+        await until(lambda: any(isinstance(event, SeenBefore) for event in heard))
+    (there,) = (event for event in heard if isinstance(event, SeenBefore))
+    assert there == msgspec.structs.replace(seen, at_ns=there.at_ns)
+    assert there.at_ns >= next(event.at_ns for event in heard if isinstance(event, Hello))
+    assert [e for e in recorded_events(recorder.path) if isinstance(e, SeenBefore)] == [there]
 
 
 async def test_what_was_usual_before_stands_right_behind_the_first_hello_and_is_recorded(
@@ -511,10 +545,36 @@ def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledge
         hello,
         Mark(at_ns=8, text="m"),
     ]
-    session._receive(batch, b"".join(map(encode_event, batch)))
+    session._stream.receive(batch, b"".join(map(encode_event, batch)))
     assert [type(event) for event in heard] == [Hello, Mark, Notice]
     assert b"".join(lines) == b"".join(map(encode_event, heard))
     assert heard[-1].at_ns == hello.at_ns
+
+
+def switched(heard: list[Event]) -> list[tuple[float, float, str]]:
+    """Return what was told of a concurrency that finds itself."""
+    knobs = [one for one in heard if isinstance(one, Knob) and one.knob == "auto"]
+    return [(one.before, one.after, one.who) for one in knobs]
+
+
+async def test_what_was_switched_before_the_engine_spoke_is_told_once_behind_its_hello(
+    ledger: Ledger,
+) -> None:
+    session = fake_session("good", ledger)
+    session.command(Adapt(route="r", on=True, who="user"))
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+    assert isinstance(heard[0], Hello)
+    assert switched(heard) == [(0, 1, "restart")]
+
+
+async def test_what_was_switched_back_before_the_engine_spoke_is_not_told(ledger: Ledger) -> None:
+    session = fake_session("good", ledger)
+    for on in (True, False):
+        session.command(Adapt(route="r", on=on))
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 1)
+    assert switched(heard) == []
 
 
 @pytest.mark.parametrize("goes_back", [True, False])

@@ -66,18 +66,12 @@ def virtually(
         plan = msgspec.structs.replace(plan_of(route, "concurrency", None), goals=goals_of(route))
         plan = msgspec.structs.replace(plan, **changes)
         session = VirtualSession(plan.route, model, clock, 1)
-        ledger = Ledger(None)
-        sweep = SweepRun(
-            plan, Config(routes=(route,)), {}, ledger=ledger, clock=clock, session=session
-        )
-        try:
-            async with anyio.create_task_group() as tasks:
-                if act is not None:
-                    tasks.start_soon(act, sweep, session)
-                await sweep.run()
-                tasks.cancel_scope.cancel()
-        finally:
-            ledger.close()
+        sweep = SweepRun(plan, session, clock=clock)
+        async with anyio.create_task_group() as tasks:
+            if act is not None:
+                tasks.start_soon(act, sweep, session)
+            await sweep.run()
+            tasks.cancel_scope.cancel()
         return sweep.view, session
 
     return anyio.run(run, backend_options=dict(OPTIONS))
@@ -138,7 +132,7 @@ def test_a_wait_that_a_server_asks_for_is_waited_and_told() -> None:
 
     async def wait(sweep: SweepRun, session: VirtualSession) -> None:
         await session.clock.sleep(25.0)
-        sweep._cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
+        sweep._held_back.cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
         while True:
             await session.clock.sleep(1.0)
             told.add(sweep.view.waits)
@@ -153,7 +147,7 @@ def test_a_wait_that_is_too_long_ends_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def wait(sweep: SweepRun, session: VirtualSession) -> None:
         await session.clock.sleep(33.0)
-        sweep._cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
+        sweep._held_back.cool_until_ns = session.clock.monotonic_ns() + 120 * 10**9
 
     view, _ = virtually(wait)
     assert view.state == "stopped"

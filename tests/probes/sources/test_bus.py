@@ -12,11 +12,19 @@ from board_streams import START_NS
 from clocks import ManualClock, settle
 from published import OFFSET_NS, Agent, MemoryBus, hello, shared, tick
 
+from probes.bus.connection import BusError, NoAnswerError
 from probes.bus.messages import KeptHello, encode
-from probes.bus.names import FIRST_HEADER, HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET
+from probes.bus.names import (
+    FIRST_HEADER,
+    HELLOS_BUCKET,
+    PLACES_BUCKET,
+    WANTED_BUCKET,
+    commands_of,
+)
 from probes.control.commands import (
     AcceptUsual,
     Command,
+    Lift,
     Pause,
     SetKnob,
     WatchText,
@@ -493,6 +501,26 @@ async def test_without_any_place_it_says_what_it_waits_for() -> None:
         assert status.detail == "no place has been heard yet on nats://bus"
 
 
+async def test_a_bus_that_lets_nobody_read_is_told_with_its_words() -> None:
+    def refusing(watched: Watched) -> None:
+        watched.bus.refusal = BusError("nats://bus refuses: permissions violation")
+
+    async with watching(prepare=refusing) as watched:
+        status = watched.source.status
+        assert status.state == "starting"
+        assert status.detail == "nats://bus refuses: permissions violation"
+        watched.bus.refusal = None
+        watched.agent("eu").publish(hello("eu"), tick("eu", 0.0))
+        await watched.clock.advance(1.0)
+        assert watched.source.status.state == "running"
+        watched.bus.refusal = BusError("nats://bus: the stream is gone")
+        watched.bus.end_readers()
+        await watched.clock.advance(3.0)
+        status = watched.source.status
+        assert (status.state, status.detail) == ("lost", "nats://bus: the stream is gone")
+        assert 2.0 <= status.silent_s <= 3.0
+
+
 async def test_a_command_goes_to_the_place_of_its_route() -> None:
     async with watching() as watched:
         agents = {place: watched.agent(place) for place in ("eu", "us")}
@@ -520,6 +548,26 @@ async def test_a_command_for_all_routes_goes_to_all_places() -> None:
         watched.source.send(WatchText())
         await settle()
         assert [agent.obeyed for agent in agents.values()] == [[Pause(paused=True)]] * 2
+
+
+async def test_budgets_are_lifted_by_all_places_that_are_heard() -> None:
+    async with watching() as watched:
+        agents = {place: watched.agent(place) for place in ("eu", "us", "ap")}
+        for place, agent in agents.items():
+            agent.obeys("that cannot be lifted" if place == "us" else "")
+            agent.publish(hello(place, at_s=0.5))
+        await settle()
+        for second in range(1, 9):
+            await watched.clock.advance(1.0)
+            for place in ("eu", "us"):
+                agents[place].publish(tick(place, float(second)))
+        await settle()
+        assert ("ap", "gone") in [(one.place, one.state) for one in watched.of(PlaceReport)]
+        watched.source.send(Lift())
+        await settle()
+        assert [agent.obeyed for agent in agents.values()] == [[Lift()], [Lift()], []]
+        (notice,) = watched.of(Notice)
+        assert notice.text == "lift not done at us: that cannot be lifted"
 
 
 async def test_commands_to_one_place_keep_their_order() -> None:
@@ -559,6 +607,21 @@ async def test_a_command_that_was_not_done_is_told_with_its_route_and_why(
         assert watched.failed == [(command, "eu")]
         (notice,) = watched.of(Notice)
         assert (notice.route, notice.text) == ("chat@eu", f"accept usual not done at eu: {why}")
+
+
+async def test_a_command_that_nobody_has_answered_may_yet_be_done() -> None:
+    def sleeps(_data: bytes) -> bytes:
+        raise NoAnswerError("nats://bus: no answer in time")
+
+    async with watching() as watched:
+        watched.agent("eu").publish(hello("eu", at_s=0.5))
+        watched.bus.answers[commands_of("eu")] = sleeps
+        await settle()
+        watched.source.send(Pause(paused=True, route="chat@eu"))
+        await settle()
+        assert watched.of(Notice)[0].text == (
+            "pause not done at eu: its agent has not answered for 3 s, and may do it later"
+        )
 
 
 async def test_while_the_bus_is_lost_no_command_waits_in_silence() -> None:

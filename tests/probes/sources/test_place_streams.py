@@ -17,6 +17,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     Preview,
+    SeenBefore,
     Tick,
     decode_event,
 )
@@ -70,6 +71,66 @@ def test_stamps_are_moved_by_the_messages_own_offset() -> None:
     assert [type(event) for event in events] == [Hello, Tick, PlaceReport]
     assert [event.at_ns for event in events] == [shared(0.0), shared(1.0), shared(1.0)]
     assert of(events, Tick)[0].place == "eu"
+
+
+def test_a_place_that_floods_is_left_out_from_there_on_and_is_told_so() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 0.0)), message(hello("us"), place="us"))
+    flood = (b"x" * 1_000 + b"\n") * 200
+    number, events = 3, list[Event]()
+    for _ in range(6_000):  # 1.2 GB within a second: a day of a busy place
+        events += taken(streams, message(first=number, lines=flood, taken_s=1.0))
+        number += 200
+    notices = [event.text for event in of(events, Notice)]
+    assert "left out: no event of this place" in notices[0]
+    events = taken(streams, message(tick("eu", 12.0), first=number))
+    # Some are read again as soon as there is room: 8 MB a second.
+    (told,) = [event.text for event in of(events, Notice)]
+    assert "events left out: it says more than 8 MB a second" in told
+    assert "lost" not in told
+    assert of(events, Tick)
+    # Others are not touched by it.
+    assert of(taken(streams, message(tick("us", 12.0), first=2, place="us")), Tick)
+
+
+def test_what_was_said_in_an_earlier_life_is_not_heard_again() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 1.0), run="2"))
+    again = message(hello("eu"), tick("eu", 0.5), run="1", taken_s=2.0)
+    (notice,) = taken(streams, again)
+    assert isinstance(notice, Notice)
+    assert notice.text == "2 lines left out: no event of this place"
+    assert of(taken(streams, message(tick("eu", 3.0), run="2", first=3)), Tick)
+    assert of(taken(streams, message(hello("eu"), tick("eu", 4.0), run="3")), Tick)
+
+
+def test_what_was_seen_before_is_of_the_places_own_routes() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu")))
+    seen = SeenBefore(
+        at_ns=made.at(1),
+        cause="outage",
+        routes=("chat@us",),
+        times=3,
+        first_wall_ns=1,
+        last_wall_ns=2,
+    )
+    (notice,) = taken(streams, message(seen, first=2))
+    assert isinstance(notice, Notice)
+    own = msgspec.structs.replace(seen, routes=("chat@eu",))
+    assert of(taken(streams, message(own, first=3)), SeenBefore)
+
+
+def test_a_backlog_of_hours_is_no_flood() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 0.0)))
+    number = 3
+    lines = published.lines([tick("eu", 1.0)] * 100)
+    for _ in range(40_000_000 // (len(lines) + 51_200)):
+        events = taken(streams, message(first=number, lines=lines, taken_s=3600.0))
+        assert len(of(events, Tick)) == 100
+        assert not of(events, Notice)
+        number += 100
 
 
 def test_what_is_known_by_its_number_is_dropped() -> None:

@@ -139,7 +139,8 @@ class FakeEngine:
     def retry(self) -> None:
         self.done.append("retry")
 
-    def renew(self) -> None:
+    def renew(self, why: str) -> None:
+        assert why
         self.done.append("renew")
 
     def stop(self) -> None:
@@ -504,6 +505,22 @@ async def test_stamps_that_ran_away_begin_the_engine_anew(ahead_s: float, is_see
         # What comes late may have been long on its way: only when nothing comes in time.
         late = ahead_s == -20.0
         assert bool(eu.done.count("renew")) == (late or is_seen)
+
+
+async def test_a_stamp_of_the_future_in_the_first_second_is_not_the_present_of_all() -> None:
+    run = Run(EU, HERE)
+    async with run.running() as (eu, here):
+        here.hello()
+        eu.hello()
+        await run.clock.advance(0.2)
+        eu.ahead_s += 3600.0  # in one event alone; its batch is dated as before
+        ahead_ns = eu.now_ns
+        eu.ahead_s -= 3600.0
+        eu.say(Mark(at_ns=ahead_ns, text="of tomorrow"))
+        await run.clock.advance(1.5)
+        assert not run.of(Mark)
+        assert eu.done.count("renew") == 1
+        assert max(event.at_ns for event in run.heard) <= run.wall_ns + NS
 
 
 async def test_all_begin_anew_where_this_machine_slept() -> None:

@@ -1,5 +1,6 @@
 """Silence, restarts, lines and endings: the host's pure parts."""
 
+import math
 from itertools import pairwise
 
 import msgspec
@@ -16,7 +17,7 @@ from probes.events import (
     RetryPlan,
     StampLadder,
 )
-from probes.sources.rules import HostLimits, RestartPolicy, SilenceMeter
+from probes.sources.rules import HostLimits, ReadRate, RestartPolicy, SilenceMeter
 from probes.sources.supervised import OPEN_KEPT, LineSplitter, OpenWork
 
 S = 1_000_000_000
@@ -55,6 +56,23 @@ def test_an_engine_that_lived_long_starts_again_at_once() -> None:
     policy = RestartPolicy(LIMITS)
     assert policy.died(10 * S, lived_s=10.0) == 1.0
     assert policy.died(100 * S, lived_s=89.0) == 1.0
+
+
+def test_a_stream_is_read_as_fast_as_may_be_and_lines_of_nothing_are_not_free() -> None:
+    assert ReadRate(math.inf).rest_s(10**9, 10**9, 0) == 0.0
+    rate = ReadRate(1e6)
+    assert rate.rest_s(3_000_000, 0, 5 * S) == 0.0  # what was saved
+    assert rate.rest_s(1_500_000, 0, 5 * S) == 0.5
+    assert rate.rest_s(500_000, 0, 6 * S) == 0.0
+    assert rate.rest_s(0, 1_000, 6 * S) == pytest.approx(0.512)
+    assert rate.rest_s(5_000_000, 0, 600 * S) == 1.0  # no more is saved than for some seconds
+
+
+def test_what_is_begun_anew_on_purpose_waits_only_where_that_does_not_last() -> None:
+    policy = RestartPolicy(LIMITS)
+    assert [policy.renewed(lived_s=2.0) for _ in range(6)] == [0.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert policy.renewed(lived_s=61.0) == 0.0
+    assert policy.renewed(lived_s=2.0) == 2.0
 
 
 def test_three_deaths_in_a_minute_are_given_up_until_forgotten() -> None:

@@ -26,6 +26,7 @@ from probes.events import (
     Held,
     Hello,
     Mark,
+    Notice,
     ProbeFinished,
     decode_event,
     encode_event,
@@ -472,6 +473,31 @@ async def test_the_loop_stays_free_while_an_engine_floods() -> None:
     assert longest < 0.5
 
 
+async def test_an_engine_that_floods_is_read_no_faster_than_it_may_and_that_is_said() -> None:
+    rate = 100_000.0
+    async with hosted("flood", limits=replace(PATIENT, bytes_per_s=rate)) as (_, heard):
+        await until(lambda: len(heard.of(Notice)) > 0)
+        before = len(heard.events)
+        await anyio.sleep(1.0)  # a rate is one of real time: pipes have no other
+        # A line has some 1,050 bytes, and counts for half as much again.
+        assert len(heard.events) - before <= 2 * rate / 1_500
+        (notice,) = heard.of(Notice)
+        assert notice.text == ("the engine says more than 0.1 MB a second: it is read no faster")
+
+
+async def test_who_talks_and_never_says_hello_is_killed_and_tried_again_with_a_back_off() -> None:
+    limits = replace(
+        PATIENT, hello_within_s=0.3, check_s=0.05, backoff_first_s=60.0, backoff_max_s=60.0
+    )
+    async with hosted("babble", limits=limits) as (host, heard):
+        await until(lambda: host.status.noise > 0)
+        assert host.status.state == "starting"
+        assert host.status.detail == "not an event: Welcome!"
+        await until(lambda: host.status.state == "restarting")
+        assert "killed: no hello within 0.3 s; restart in 60 s" in host.status.detail
+        assert [type(event) for event in heard.events] == [Held]
+
+
 async def test_a_newer_schema_is_refused_before_anything_of_it_is_believed() -> None:
     async with hosted("newer") as (host, heard):
         await until(lambda: host.status.state == "gave_up")
@@ -488,14 +514,29 @@ async def test_a_newer_schema_is_refused_before_anything_of_it_is_believed() -> 
 async def test_an_engine_begins_anew_in_order_and_without_a_wait() -> None:
     async with hosted("good", limits=replace(PATIENT, backoff_first_s=60.0)) as (host, heard):
         await until(lambda: len(heard.events) > 3)
-        host.renew()
-        host.renew()  # it is under way
+        host.renew("it slept")
+        host.renew("it slept")  # it is under way
         await until(lambda: len(heard.pids) == 2)
         assert "stopping" in heard.marks
         assert host.in_order
         (held, released) = heard.of(Held)
-        assert (held.detail, released.released) == ("the engine begins anew", True)
+        assert (held.detail, released.released) == ("the engine begins anew: it slept", True)
     assert len(heard.pids) == 2
+
+
+async def test_an_engine_that_is_begun_anew_again_and_again_waits_longer_each_time() -> None:
+    limits = replace(PATIENT, backoff_first_s=60.0, backoff_max_s=600.0)
+    async with hosted("good", limits=limits) as (host, heard):
+        await until(lambda: len(heard.events) > 3)
+        host.renew("its stamps run away")
+        await until(lambda: len(heard.pids) == 2 and host.status.state == "running")
+        host.renew("its stamps run away")
+        await until(lambda: host.status.state == "restarting")
+        assert host.status.detail == (
+            "the engine begins anew: its stamps run away; restart in 120 s"
+        )
+        host.retry()
+        await until(lambda: len(heard.pids) == 3)
 
 
 def test_what_a_dead_engine_left_is_dated_by_its_own_clock_after_a_boot() -> None:

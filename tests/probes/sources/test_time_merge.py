@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.events import Batch, Event, Fault, Health, Held, Hello, decode_event, encode_event
-from probes.sources.merged_stream import PATIENCE_NS, Heard, TimeMerge
+from probes.sources.time_merge import PATIENCE_NS, Heard, TimeMerge
 
 MS = 1_000_000
 

@@ -196,16 +196,11 @@ def test_a_doubt_is_told_and_lifted(state: Path, capsys: pytest.CaptureFixture[s
     assert main(["budget", "--lift", "--strike", "a"]) == 2
 
 
-def test_of_a_bus_that_cannot_be_reached_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["budget", "--bus", "nats://127.0.0.1:1"]) == 1
+@pytest.mark.parametrize("option", [[], ["--strike", "aa"], ["--lift"]])
+def test_of_a_bus_that_cannot_be_reached_it_says_so(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["budget", "--bus", "nats://127.0.0.1:1", *option]) == 1
     told = capsys.readouterr()
     assert told.out == ""
     assert "nats://127.0.0.1:1 cannot be reached" in told.err
-
-
-@pytest.mark.parametrize("option", [["--strike", "aa"], ["--lift"]])
-def test_the_budgets_of_a_bus_are_told_and_nothing_else(
-    option: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["budget", "--bus", "nats://127.0.0.1:1", *option]) == 2
-    assert "--bus excludes --strike and --lift" in capsys.readouterr().err

@@ -127,6 +127,7 @@ def test_a_margin_may_be_wide(config: list[str], capsys: Output) -> None:
     [
         (["quick"], "2 to 4 routes can be compared, not 1"),
         (["quick", "nobody"], "no route is named nobody"),
+        (["quick@eu", "again@eu"], "no route is named quick@eu; in the settings it is quick"),
         (["quick", "quick"], "quick is named twice"),
         (["quick", "slow", "--change", "fresh"], "a change is made to one route, not to 2"),
         (["quick", "--change", "faster"], "--change: got faster, expected fresh, stream"),

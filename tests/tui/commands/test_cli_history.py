@@ -17,6 +17,7 @@ from made_history import ENDS_S, filled
 from probes.config import Config, History
 from probes.events import durable_lines
 from probes.history.database import VERSION
+from probes.history.views import HistoryView
 from probes.kit.paths import NOWHERE
 from tui.cli import main
 from tui.commands import history as command
@@ -67,7 +68,7 @@ def test_all_routes_have_a_line_and_what_was_found_stands_below(
     (chat,) = [line for line in out.splitlines() if line.startswith("chat ")]
     assert chat.split()[1] == "1,792"
     assert "  chat               812 → 1,940 tokens since 8 Oct, ×2.4" in out
-    assert "slow to the first token  seen 3 times since 24 Sep, 40m each, last on 12 Oct" in out
+    assert "slow to the first token  seen 3 times since 24 Sep, median 40m, last on 12 Oct" in out
     assert max(cells(line) for line in out.splitlines()) <= 120
 
 
@@ -127,7 +128,10 @@ def test_without_a_history_it_says_how_there_comes_one(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said(capsys).startswith(f"there is no history yet: {path} is made by the first run")
-    assert json.loads(said(capsys, "--json")) == {"routes": []}
+    told = json.loads(said(capsys, "--json", "--since", "2026-10-14"))
+    assert {*told} == {*HistoryView.__struct_fields__}, "the same fields as where there is one"
+    assert told["routes"] == []
+    assert told["ends_s"] > told["begins_s"] > 0
     path.parent.mkdir()
     path.touch()
     assert said(capsys).startswith("there is no history yet")
@@ -197,26 +201,6 @@ def test_an_import_of_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert out.startswith("nothing was imported")
     assert "no recording of llmtop" in err
-
-
-def test_progress_is_a_bar_on_a_terminal_and_nothing_elsewhere(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    silent = command.ProgressBar("importing", lambda done: f"{done} MB")
-    clock[0] = 9.0
-    silent.draw(1, 2)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = command.ProgressBar("importing", lambda done: f"{done} MB")
-    bar.draw(1, 4)
-    assert capsys.readouterr().err == "", "nobody waits yet"
-    clock[0] = 10.0
-    bar.draw(3, 4)
-    assert "importing ██████████████████······ 75 %, 3 MB" in capsys.readouterr().err
-    bar.clear()
-    assert capsys.readouterr().err.strip() == ""
 
 
 @pytest.mark.parametrize("off", ["no_history", "no_record", "settings", "nowhere"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from probes.config import Display
 from probes.events import Hello, Mark, encode_event
 from tui.cli import main, parser
+from tui.commands import progress_bar
 from tui.commands.output import UsageError
 from tui.commands.replay import display_settings
 
@@ -211,6 +213,35 @@ def test_a_mistake_in_the_settings_does_not_stand_in_the_way(
 
 
 @pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("is_terminal", "more", "is_told"),
+    [
+        (False, [], True),
+        (True, ["--only", "summary"], True),
+        (True, [], False),
+        (True, ["--only", "summary,mark"], False),
+    ],
+)
+def test_who_waits_for_lines_that_go_elsewhere_is_told_how_far_it_is(
+    is_terminal: bool,
+    more: list[str],
+    is_told: bool,
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(HELLO + MARK + b"broken\n")
+    assert main(["replay", str(path), "--headless", *more]) == 0
+    told = capfdbinary.readouterr()
+    assert told.out.endswith(SUMMARY)
+    assert ("replaying █" in told.err.decode()) == is_told
+    assert re.search(rb"(^|\r)llmtop: run.jsonl: 1 line is left out", told.err), "on its own line"
+
+
 def test_a_screen_ends_with_no_status_of_an_incident(capsys: pytest.CaptureFixture[str]) -> None:
     words = "replay: --fail-on-incident goes with --headless"
     assert complaint(capsys, "replay", "run.jsonl", "--fail-on-incident") == words

@@ -13,12 +13,21 @@ from changed import replace
 from judges import ListedDiagnostician
 from pages import Page, fields_of, first_cells, quoted
 
-from probes.events import Advice, Diagnosis, Event, Evidence, Hello, Mark, encode_event
+from probes.events import (
+    Advice,
+    Diagnosis,
+    Event,
+    Evidence,
+    Hello,
+    Mark,
+    SeenBefore,
+    encode_event,
+)
 from probes.events.diagnosis_words import evidence_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.paths import NOWHERE
 from tui.cli import main
-from tui.commands import report as command
+from tui.commands import progress_bar
 
 PAGE = Page("tui/README.md")
 DAY = 1_795_910_400 * NS_PER_S
@@ -398,6 +407,34 @@ def test_a_folder_is_no_recording(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == words
 
 
+def test_what_was_seen_before_is_told_as_it_was_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: Callable[..., None]
+) -> None:
+    """The recording has it: nobody asks the history of whoever reads it."""
+    judged(word(124), word(230, "cleared"))
+    onset_ns = DAY + (14 * 3600 + 100) * NS_PER_S
+    seen = SeenBefore(
+        at_ns=at(125),
+        cause="provider_slow_decode",
+        routes=("alpha",),
+        times=3,
+        first_wall_ns=onset_ns - 48 * 86_400 * NS_PER_S,
+        last_wall_ns=onset_ns - 3 * 86_400 * NS_PER_S,
+        typical_s=2_400.0,
+    )
+    path = slow_for_a_while(tmp_path, seen)
+    line = "    before   seen 3 times since 12 Oct, median 40m, last 3 days ago\n"
+    assert line in shown(capsys, str(path))
+    judged(word(124), word(230, "cleared"))
+    (incident,) = json.loads(shown(capsys, str(path), "--json"))["incidents"]
+    assert incident["seen_before"] == {
+        "times": 3,
+        "first": "2026-10-12T14:01:40.000Z",
+        "last": "2026-11-26T14:01:40.000Z",
+        "typical_s": 2400.0,
+    }
+
+
 def test_as_data_it_is_one_object(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: Callable[..., None]
 ) -> None:
@@ -466,11 +503,11 @@ def test_a_terminal_is_told_how_far_it_has_come_where_that_takes_long(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["report", path]) == 0
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(command, "_QUIET_S", 0.0)
-    monkeypatch.setattr(command, "_REDRAW_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_REDRAW_S", 0.0)
     assert main(["report", path]) == 0
     told = capsys.readouterr()
-    assert re.match(r"\rreading run\.jsonl: \d+ of \d+ MB", told.err)
+    assert re.match(r"\rreading run\.jsonl [█·]{24} \d+ %, \d+ MB", told.err)
     assert told.err.endswith("\r")  # taken off again before anything else is said
     assert told.out.startswith("run.jsonl: 2026-11-29")
 
@@ -483,15 +520,15 @@ def test_a_terminal_is_told_how_far_a_handover_is_and_a_pipe_is_not(
 ) -> None:
     judged()
     path, out = str(slow_for_a_while(tmp_path)), str(tmp_path / "out")
-    monkeypatch.setattr(command, "_QUIET_S", 0.0)
-    monkeypatch.setattr(command, "_REDRAW_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 0.0)
+    monkeypatch.setattr(progress_bar, "_REDRAW_S", 0.0)
     assert main(["report", path, "--out", out]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["report", path, "--out", out]) == 0
     told = capsys.readouterr()
     lines = [line.rstrip() for line in told.err.split("\r")]
-    assert "reading the recording, 0 %" in lines
+    assert f"reading the recording {'·' * 24} 0 %" in lines
     assert "writing attempts.csv" in lines
     assert lines.index("writing report.html") < lines.index("writing recording.jsonl")
     assert told.err.endswith("\r")

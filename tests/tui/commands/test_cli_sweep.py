@@ -124,6 +124,7 @@ def test_what_refuses_ends_with_status_1(config: list[str], capsys: Output) -> N
     ("words", "problem"),
     [
         (["nobody", "--yes"], "no route is named nobody"),
+        (["refusing@eu", "--yes"], "no route is named refusing@eu; in the settings it is refusing"),
         (["quick", "--yes", "--goal", "speed=1"], "goal: got 'speed', expected one of ttft_p95"),
         (["quick", "--max", "0"], "expected a number above 0"),
         (["quick", "--by", "luck"], "invalid choice"),

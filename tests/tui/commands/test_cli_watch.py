@@ -114,7 +114,7 @@ def test_an_incident_that_was_named_decides_on_the_status_of_a_screen(
     def run_app(
         session: Session, _config: object, *, duration_s: float | None, **_more: object
     ) -> int:
-        session._receive(
+        session._stream.receive(
             [Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(), schema=1)], b""
         )
         return of_the_screen

@@ -59,8 +59,8 @@ def test_all_places_are_shown_without_any_settings(shown: list[tuple[Any, ...]])
         (["--api-key-env", "KEY"], "--bus and --api-key-env exclude each other"),
         (["--in-process"], "--bus and --in-process exclude each other"),
         (["--engines", "2"], "--bus and --engines exclude each other"),
-        (["--place", "eu=ssh:host"], "--place eu=ssh… and --bus exclude each other"),
-        (["--place", "eu=local"], "--place eu=local… and --bus exclude each other"),
+        (["--place", "eu=ssh:host"], "--place eu=ssh:host and --bus exclude each other"),
+        (["--place", "eu=local"], "--place eu=local and --bus exclude each other"),
     ],
 )
 def test_what_is_about_probing_from_here_does_not_go_with_a_bus(

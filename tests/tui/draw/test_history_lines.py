@@ -64,6 +64,32 @@ def test_a_day_without_probes_is_a_gap(view: RouteHistoryView) -> None:
     assert " " in plot.strip()
 
 
+def test_days_on_which_something_was_wrong_are_marked(view: RouteHistoryView) -> None:
+    (bars,) = [text for text in texts(chart_lines(view, BEGINS, ENDS, 60)) if "  ill " in text]
+    drawn = bars[6:].split("  ≤")[0]  # a cell a day
+    assert [at for at, glyph in enumerate(drawn) if glyph not in " ·"] == [3, 14, 21]
+    assert bars.endswith("≤ 1× a day")
+    well = msgspec.structs.replace(view.whole, incidents=0)
+    lines = texts(chart_lines(msgspec.structs.replace(view, whole=well), BEGINS, ENDS, 80))
+    assert not any("  ill " in text for text in lines)
+
+
+def test_a_share_that_goals_allow_for_is_dim(view: RouteHistoryView) -> None:
+    (bars,) = [one for one in chart_lines(view, BEGINS, ENDS, 80) if "  429 " in line_text(one)]
+    assert "throttled" in {role for _, role in bars}
+    days = tuple(msgspec.structs.replace(day, attempts=day.throttled * 101) for day in view.days)
+    few = msgspec.structs.replace(view, days=days)
+    (bars,) = [one for one in chart_lines(few, BEGINS, ENDS, 80) if "  429 " in line_text(one)]
+    assert {role for text, role in bars[1:] if text.strip(" ·≤")} == {"dim"}
+
+
+def test_the_axis_says_the_year_once_where_it_begins_in_another(view: RouteHistoryView) -> None:
+    days = date(2025, 12, 1), date(2026, 3, 1)
+    (axis, *_) = [text for text in texts(chart_lines(view, *days, 200)) if "Dec" in text]
+    assert axis.split()[:3] == ["1", "Dec", "2025"]
+    assert "2026" not in axis
+
+
 def test_what_does_not_fit_is_told_by_number(view: RouteHistoryView) -> None:
     long = [
         msgspec.structs.replace(view.days[0], label=(BEGINS - timedelta(days=n)).isoformat())
@@ -122,9 +148,9 @@ def test_what_was_seen_says_how_often_since_when_and_how_long() -> None:
         return f"day {at_s / DAY_S:.0f}"
 
     assert line_text(seen_line(seen, say, day_of)) == (
-        "slow to the first token from eu  seen 3 times since day 0, 40m each, last on day 9"
+        "slow to the first token from eu  seen 3 times since day 0, median 40m, last on day 9"
     )
-    once = msgspec.structs.replace(seen, times=1, typical_s=None, scope="")
+    once = msgspec.structs.replace(seen, times=1, last_s=0, typical_s=None, scope="")
     assert line_text(seen_line(once, say, day_of)).endswith("seen once, on day 0")
 
 

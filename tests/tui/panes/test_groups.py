@@ -4,7 +4,7 @@ import made_places
 import pytest
 from msgspec.structs import replace
 
-from probes.board.views import Snapshot
+from probes.board.views import Figure, Snapshot
 from tui.draw.text import cells, line_text, line_width
 from tui.panes.groups import GroupRow, places_words
 from tui.panes.routes import (
@@ -69,6 +69,21 @@ def test_a_line_of_a_group_has_the_worst_figures_and_the_sum_of_counts() -> None
     assert (chat.target, chat.n, chat.probes_per_min) == (3, 180, 144.0)
     assert (chat.since_s, chat.goodput) == (104.0, 0.2)
     assert group(WELL, "chat").since_s == 300.0
+
+
+def test_no_percentile_of_a_line_is_below_a_lower_one_where_the_worst_place_has_few_samples() -> (
+    None
+):
+    few = Figure(value=0.91, n=12)
+    rows = tuple(
+        replace(row, ttft_p50=Figure(value=0.84, n=12, enough=True), ttft_p95=few)
+        if row.name == "chat@eu-west"
+        else row
+        for row in FAR.routes
+    )
+    chat = group(replace(FAR, routes=rows), "chat")
+    assert (chat.ttft_p50.value, chat.ttft_p95) == (0.84, few)
+    assert chat.e2e_p95.enough
 
 
 def test_what_a_silent_place_measured_is_not_its_worst_figure() -> None:
@@ -192,3 +207,14 @@ def test_places_that_are_silent_are_said_where_none_hurts() -> None:
     assert places_words(group(silent, "chat"), 40) == "1 of 3 silent: us-east"
     both = made_places.snapshot(silent="us-east", far="eu-west")
     assert places_words(group(both, "chat"), 40) == "1 of 3 hurts: eu-west"
+
+
+def test_places_that_we_hold_back_are_said_where_none_hurts() -> None:
+    shown = made_places.snapshot(far="eu-west")
+    held = tuple(
+        replace(row, state="held") if row.place in ("us-east", "ap") else row
+        for row in shown.routes
+    )
+    assert places_words(group(replace(shown, routes=held), "chat"), 40) == "1 of 3 hurts: eu-west"
+    all_held = tuple(replace(row, state="held") for row in shown.routes)
+    assert places_words(group(replace(shown, routes=all_held), "chat"), 40) == "all 3 held"

@@ -4,6 +4,7 @@ import re
 from datetime import UTC
 from typing import get_args
 
+import made_places
 import pytest
 from changed import replace
 from hypothesis import given, settings
@@ -58,6 +59,21 @@ def test_a_line_says_when_whose_and_what():
     [line] = texts(happening(50.0, "onset", "provider is down", "kimi", state="down"))
     at = time_of_day(NOW_NS - 50 * NS_PER_S, WALL_ANCHOR_NS, UTC)
     assert re.split(r"  +", line) == [f"{at} ✖ kimi", "provider is down"]
+
+
+def test_of_a_whole_place_and_of_several_places_a_line_says_whose_it_is():
+    def told(one: Happening) -> str:
+        snapshot = replace(made_places.snapshot(), happenings=(one,))
+        [line] = happenings_lines(snapshot, ViewState(), 150, 4, UTC)
+        return line_text(line).split(maxsplit=2)[2]
+
+    gap = replace(happening(9.0, "gap", "us-east: silent, nobody probes there"), place="us-east")
+    assert re.split("  +", told(gap)) == ["@us-east", "silent, nobody probes there"]
+    down = happening(9.0, "onset", "provider is down", state="down")
+    both = replace(down, routes=("chat@eu-west", "chat@us-east", "code-review@eu-west"))
+    assert told(both).startswith("chat +1  ")
+    one = replace(down, routes=("chat@eu-west", "code-review@eu-west"))
+    assert told(one).startswith("chat@eu-west +1  ")
 
 
 def test_a_turn_of_a_knob_says_what_it_did():

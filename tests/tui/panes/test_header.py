@@ -1,5 +1,7 @@
 """The header strip and the banner."""
 
+from datetime import UTC
+
 import made
 import pytest
 from changed import replace
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, Snapshot, WindowName
 from probes.control.status import HostState
 from probes.events import HeldReason
-from tui.draw.text import Line, line_text, line_width
+from tui.draw.text import Line, line_text, line_width, time_of_day
 from tui.panes.header import Strips, banner_line, terminal_title
 from tui.panes.view import Freeze, ViewState
 
@@ -78,6 +80,12 @@ def test_the_light_has_the_colour_of_the_worst_route() -> None:
             (made.route("a", "slow"), made.route("b", "paused")),
             1,
             "2 routes: △ 1 hurt, 1 idle │",
+        ),
+        ((made.route("a", "held"), made.route("b")), 0, "2 routes: ■ 1 held, 1 ok │"),
+        (
+            (made.route("a", "down"), made.route("b", "silent"), made.route("c", "held")),
+            1,
+            "3 routes: ✖ 1 hurt, ∅ 1 silent, ■ 1 held │",
         ),
     ],
 )
@@ -159,10 +167,78 @@ def test_the_engines_trouble_is_on_the_banner(status: FakeStatus, words: str) ->
     assert {role for _, role in line} == {"alert"}
 
 
-def test_while_the_past_is_read_the_lamp_says_how_much_of_it() -> None:
-    shown = Strips(status=FakeStatus(state="starting", read_percent=34))
-    (line,) = shown.header(made.snapshot(), ViewState(), 160, 1)
-    assert "○ READING 34 %" in line_text(line)
+AWAY = (
+    "eu: the bus of the budgets cannot be reached since 14:02:11 UTC (lost): nothing may be spent"
+)
+NEW = "the budgets on the bus are new: until 14:03:10 UTC the emergency part is all of each"
+
+
+def test_a_bus_of_budgets_that_is_away_is_on_the_red_line_without_a_key_that_would_do_nothing() -> (
+    None
+):
+    header = made.header(
+        budget_doubt=AWAY, budget_doubt_kind="away", budget_text="us: 4.9k of 500k tok/h"
+    )
+    line = banner_line(made.snapshot(header=header), RUNNING)
+    assert line == ((f" BUDGET UNKNOWN · {AWAY} ", "alert"),)
+    rows = tuple(replace(row, state="held", held=("budget",)) for row in made.routes()[:1])
+    line = banner_line(made.snapshot(header=header, routes=rows), RUNNING)
+    assert line is not None
+    assert line_text(line) == (
+        f" BUDGET UNKNOWN · HELD {rows[0].name} · what may be spent is spent · {AWAY} "
+    )
+
+
+def test_new_budgets_are_no_alarm_and_stand_in_the_strip_where_there_is_room() -> None:
+    header = made.header(budget_doubt=NEW, budget_doubt_kind="new")
+    shown = made.snapshot(header=header)
+    assert banner_line(shown, RUNNING) is None
+    wide = strip_of(shown, ViewState(), 200)
+    assert ("  new budgets", "dim") in wide
+    for width in (60, 80, 120):
+        assert strip_of(shown, ViewState(), width) == strip_of(made.snapshot(), ViewState(), width)
+
+
+def test_what_we_hold_back_is_neither_ok_nor_hurt() -> None:
+    rows = made.routes()
+    held = tuple(replace(row, state="held", held=("budget",)) for row in rows[:2])
+    well = tuple(replace(row, state="ok") for row in rows[2:])
+    shown = made.snapshot(routes=(*held, *well), header=made.header(hurt=0, routes=len(rows)))
+    line = strip_of(shown, ViewState(), 160)
+    assert f"{len(rows)} routes: ■ 2 held, {len(well)} ok" in line_text(line)
+    assert ("■ 2 held", "missed") in line
+    assert terminal_title(shown, RUNNING) == "■ 2 held · llmtop"  # type: ignore[arg-type]
+    header = made.header(hurt=0, routes=len(rows), budget_doubt=NEW, budget_doubt_kind="new")
+    calm = made.snapshot(routes=(*held, *well), header=header)
+    assert ("■ 2 held", "accent") in strip_of(calm, ViewState(), 160)
+    assert ("●", "good") in [(text[:1], role) for text, role in strip_of(calm, ViewState(), 160)]
+    assert terminal_title(calm, RUNNING) == "llmtop"  # type: ignore[arg-type]
+
+
+def test_what_new_budgets_hold_back_is_said_calmly_with_its_end_and_its_key() -> None:
+    header = made.header(budget_doubt=NEW, budget_doubt_kind="new", budget_text="1 of 9 tok/h")
+    held = tuple(
+        replace(made.routes()[0], name=name, state="held", held=("budget",)) for name in "abcde"
+    )
+    shown = made.snapshot(header=header, routes=held)
+    line = banner_line(shown, RUNNING)
+    assert line == ((f" held a, b, c and 2 more · {NEW} · L lifts that now ", "past"),)
+    (banner,) = Strips(RUNNING).banner(shown, ViewState(), 200, 1)  # type: ignore[arg-type]
+    assert line_width(banner) == 200
+    assert {role for _, role in banner} == {"past"}
+    stalled = (replace(held[0], held=("reader_stalled",)), *held[1:])
+    line = banner_line(made.snapshot(header=header, routes=stalled), RUNNING)
+    assert line == ((" HELD a · nobody read the engine's events ", "alert"),)
+
+
+def test_while_the_past_is_read_the_lamp_says_how_much_of_it_and_which_moment_is_shown() -> None:
+    shown = Strips(status=FakeStatus(state="starting", read_percent=34), zone=UTC)
+    for width in (60, 160):
+        (line,) = shown.header(made.snapshot(), ViewState(), width, 1)
+        then = time_of_day(made.NOW_NS, made.WALL_ANCHOR_NS, UTC)
+        assert f"○ READING 34 % at {then}" in line_text(line)
+    (line,) = shown.header(EMPTY_SNAPSHOT, ViewState(), 160, 1)
+    assert "○ READING 34 % 00:00" in line_text(line)
 
 
 def test_what_an_empty_screen_waits_for_is_said() -> None:
@@ -233,6 +309,13 @@ def test_a_silent_engine_is_not_told_to_have_ended() -> None:
     line = banner_line(made.snapshot(), status)
     assert line is not None
     assert line_text(line) == " ENGINE SILENT 12s · what you see is old "
+
+
+def test_where_no_place_at_all_is_heard_that_is_said_of_the_places() -> None:
+    status = FakeStatus(state="silent", silent_s=12.0, engine="all places")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert line_text(line) == " NO PLACE HEARD 12s · what you see is old "
 
 
 def test_a_ledger_in_doubt_is_on_the_red_line_with_its_key_and_what_is_held() -> None:

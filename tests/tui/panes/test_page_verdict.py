@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.board.views import IncidentView, OpenLoad, RouteView, Snapshot
-from probes.events import Advice, Evidence
+from probes.events import Advice, Evidence, SeenBefore
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted
 from tui.draw.text import Line, line_text, line_width
@@ -44,6 +44,22 @@ def of(changes: dict[str, Any], **fields: Any) -> IncidentView:
 def with_row(route: RouteView) -> Snapshot:
     shown = made_page.snapshot(route)
     return replace(shown, incidents=(), recoveries=(), happenings=())
+
+
+def test_what_was_seen_before_has_a_line_that_says_where_there_is_more() -> None:
+    shown = made_page.snapshot()
+    now_ns = shown.now_ns + shown.wall_anchor_ns
+    seen = SeenBefore(
+        at_ns=1,
+        cause="provider_queueing",
+        routes=("queue-eu",),
+        times=1,
+        first_wall_ns=now_ns - 3 * 3600 * NS_PER_S,
+        last_wall_ns=now_ns - 3 * 3600 * NS_PER_S,
+        typical_s=1_500.0,
+    )
+    (line,) = [one for one in text_of(ill(replace(QUEUEING, seen=seen))) if "before" in one]
+    assert line == "   before   seen once, 3h00m ago, for 25m · H shows its weeks"
 
 
 def test_what_hangs_is_not_good() -> None:

@@ -15,6 +15,7 @@ from tui.panes.places import (
     grid_subtitle,
     grid_title,
     moved_cell,
+    part_of,
 )
 from tui.panes.view import ViewState
 
@@ -150,3 +151,24 @@ def test_of_one_place_there_is_no_grid() -> None:
     one = made_places.snapshot(places=("eu-west",))
     assert grid_of(one, VIEW) is None
     assert told(one)[0] == NOTHING
+
+
+def test_a_column_of_which_nothing_is_heard_stays_where_columns_must_go() -> None:
+    """One route that is down everywhere makes all columns hurt a little; silence is of one."""
+    part = part_of(grid_of(MANY, VIEW), VIEW, 80, 24)  # type: ignore[arg-type]
+    assert made_places.MANY[2] in part.places  # hurts as a whole
+    assert made_places.MANY[5] in part.places  # is silent
+    assert len(part.places) < len(made_places.MANY)
+
+
+def test_a_row_is_whole_whatever_is_filtered_by() -> None:
+    for view in (ViewState(filter="sluggish"), ViewState(only_hurt=True)):
+        assert grid_of(FAR, view) == grid_of(FAR, VIEW)
+    grid = grid_of(FAR, ViewState(filter="code"))
+    assert grid is not None
+    assert grid.names == ("code-review",)
+    assert len(grid.by_cell) == 3
+
+
+def test_the_foot_says_what_the_knobs_of_the_cell_stand_at() -> None:
+    assert "CONC 1 · every 5 s" in grid_subtitle(FAR, VIEW, 120, 12)

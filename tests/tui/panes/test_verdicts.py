@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.board.views import IncidentView, RouteState, Snapshot
-from probes.events import Advice, Evidence
+from probes.events import Advice, Evidence, SeenBefore
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, line_text, line_width
 from tui.keys import KEYS, Hotkey
@@ -49,6 +49,38 @@ FIGURE = WHOLE.partition(";")[0]
 ADVICE = "   → move users to deepseek-eu"
 FEWER = WHOLE.replace("writing speed, RTT as usual", "writing speed as usual")
 HEAD = FIGURE.partition(" ·")[0]
+
+
+NOW_NS = made.snapshot().now_ns + made.snapshot().wall_anchor_ns
+DAY_NS = 86_400 * NS_PER_S
+SEEN = replace(
+    SLOW,
+    seen=SeenBefore(
+        at_ns=1,
+        cause=SLOW.diagnosis.cause,
+        routes=SLOW.diagnosis.routes,
+        times=3,
+        first_wall_ns=NOW_NS - 40 * DAY_NS,
+        last_wall_ns=NOW_NS - 3 * DAY_NS,
+        typical_s=2_400.0,
+    ),
+)
+
+
+def test_what_was_seen_before_stands_behind_the_figures_and_goes_before_them() -> None:
+    beside = "seen 3 times since 5 Oct, median 40m, last 3 days ago"
+    long = WHOLE.replace("; writing", f"; {beside}; writing")
+    assert text_of(SEEN, width=240) == long
+    # Rather than it goes what is as usual, and it is said in fewer words before it goes.
+    assert text_of(SEEN, width=len(FIGURE + beside + ADVICE) + 2) == f"{FIGURE}; {beside}{ADVICE}"
+    few = f"{FIGURE}; seen 3×, last 3 days ago{ADVICE}"
+    assert text_of(SEEN, width=len(few)) == few
+    assert text_of(SEEN, width=len(few) - 1) == text_of(SLOW, width=len(few) - 1)
+
+
+@pytest.mark.parametrize("width", range(20, 260, 7))
+def test_what_was_seen_before_never_breaks_a_line(width: int) -> None:
+    assert line_width(lines_of(SEEN, width=width)[0]) <= width
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ async def test_a_recording_asks_nothing() -> None:
 async def test_what_is_probed_from_elsewhere_is_compared_there() -> None:
     async with cockpit() as it:
         await it.press("C")
-        assert "These routes are probed from other places" in toasts(it)
+        assert "That is probed elsewhere: compare it there" in toasts(it)
 
 
 # The menu.

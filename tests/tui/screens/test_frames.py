@@ -1,6 +1,7 @@
 """Snapshots are taken with what the panes need, or held."""
 
 import made
+import made_places
 from changed import replace
 from fakes import FakeBoard, FakeClock
 
@@ -80,3 +81,22 @@ def test_how_long_it_has_stood_is_told_by_seconds_first_and_then_every_five() ->
         if not told or told[-1] is not freeze:
             told.append(freeze)
     assert [freeze.for_s for freeze in told] == [*range(11), 15, 20, 25]
+
+
+def test_while_nothing_at_all_is_heard_the_silence_of_places_goes_on() -> None:
+    board, clock, view = FakeBoard(), FakeClock(), ViewState()
+    board.whole = made_places.snapshot(silent="us-east")
+    frames = Frames(board, clock)
+
+    def ages() -> tuple[float | None, float | None, float]:
+        shown = frames.take(view)
+        rows = {row.name: row.since_s for row in shown.routes}
+        (place,) = (one for one in shown.header.places if one.state != "heard")
+        return rows["chat@us-east"], rows["chat@eu-west"], place.since_s
+
+    silent_s, well_s, place_s = ages()
+    assert silent_s is not None
+    clock.now_ns += 61_400_000_000
+    assert ages() == (silent_s + 61, well_s, place_s + 61)
+    board.whole = replace(board.whole, version=board.whole.version + 1)
+    assert ages() == (silent_s, well_s, place_s)

@@ -523,6 +523,23 @@ async def test_a_ledger_in_doubt_is_on_the_banner_and_l_lifts_that() -> None:
         assert it.session.lifted == 1
 
 
+async def test_a_doubt_that_nobody_can_lift_is_not_lifted_and_says_why() -> None:
+    header = made.header(budget_doubt="the bus is away", budget_doubt_kind="away")
+    async with cockpit(session=FakeSession(board=FakeBoard(made.snapshot(header=header)))) as it:
+        await it.press("L")
+        assert it.session.lifted == 0
+        (told,) = it.app._notifications
+        assert told.message.endswith("nothing lifts that.")
+
+
+async def test_new_budgets_are_lifted_too() -> None:
+    header = made.header(budget_doubt="new until 14:03:10 UTC", budget_doubt_kind="new")
+    async with cockpit(session=FakeSession(board=FakeBoard(made.snapshot(header=header)))) as it:
+        assert not it.board.query_one("#banner", Pane).display
+        await it.press("L")
+        assert it.session.lifted == 1
+
+
 async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with cockpit() as it:
         refreshed: list[Pane] = []

@@ -229,7 +229,7 @@ async def test_a_recording_asks_nothing() -> None:
 async def test_what_is_probed_from_elsewhere_is_swept_there() -> None:
     async with cockpit((160, 50), FakeSession()) as it:
         await it.press("g", "K")
-        assert "This route is probed from another place" in toasts(it)
+        assert "That is probed elsewhere: sweep it there" in toasts(it)
 
 
 async def test_one_that_breaks_is_told() -> None:

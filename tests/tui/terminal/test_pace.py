@@ -172,3 +172,15 @@ def test_where_a_frame_takes_long_to_make_there_are_fewer() -> None:
     ]  # fmt: skip
     assert len(drawn) == 20  # 15 ms are 3 % of half a second
     assert pace.slowed_hz is None  # the terminal is not slow
+
+
+def test_one_frame_that_took_long_does_not_stop_the_screen() -> None:
+    """A full collection of garbage in it is enough for two seconds."""
+    pace = Pace(10.0, 0)
+    assert pace.due(0, busy=False, slowest_s=0.0)
+    due = [
+        beat
+        for beat in range(1, 31)
+        if pace.due(beat * NS_PER_S // 10, busy=False, slowest_s=0.0, taken_s=2.0)
+    ]
+    assert due == [10, 20, 30]

@@ -19,6 +19,7 @@ from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
 from probes.kit.clock import SystemClock
 from tui.terminal.driver import MeteredFile, WriteMeter, title_sequence
+from tui.terminal.terminal_app import TerminalApp
 
 PROGRAM = """
 import sys
@@ -110,6 +111,18 @@ def test_q_leaves_a_summary_on_the_restored_terminal(terminal: Terminal) -> None
     assert b"busy-llama" in summary
 
 
+def test_what_was_masked_on_the_screen_is_not_named_below_it(terminal: Terminal) -> None:
+    terminal.wait_for(b"busy-llama")
+    os.write(terminal.master, b"M")
+    terminal.wait_for(b"masked")
+    os.write(terminal.master, b"q")
+    assert terminal.ended() == 0
+    summary = terminal.written[terminal.written.rindex(LEAVE) :]
+    assert b"route 1" in summary
+    assert b"llama" not in summary
+    assert b"recorded in" not in summary
+
+
 PUSH, POP = b"\x1b[22;0t", b"\x1b[23;0t"
 TITLE = "\x1b]2;✖ 1 down · llmtop\x1b\\".encode()
 
@@ -190,3 +203,20 @@ def test_a_terminal_that_shows_no_screen_is_told_so_in_one_line(term: str) -> No
     assert line.startswith("llmtop: ")
     assert "TERM" in line
     assert "--headless" in line
+
+
+class _Defective(TerminalApp[None]):
+    def on_mount(self) -> None:
+        secret = "s3cret-" + "s3cret"
+        raise RuntimeError(f"a defect, {len(secret)}")
+
+
+@pytest.mark.anyio
+async def test_a_defect_of_the_screen_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="a defect"):
+        async with _Defective().run_test():
+            pass
+    written = capsys.readouterr().err
+    assert "a defect, 13" in written
+    assert "on_mount" in written
+    assert "-".join(["s3cret", "s3cret"]) not in written  # source lines are shown

@@ -31,6 +31,7 @@ from probes.events.diagnosis_words import (
     by_now_words,
     evidence_parts,
     others_words,
+    past_words,
     recovery_words,
     scope_words,
     since_words,
@@ -53,7 +54,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
-from tui.keys import Hotkey, advice_keys, with_keys
+from tui.keys import Hotkey, advice_keys, first_key, with_keys
 from tui.panes.moment import now_word
 from tui.panes.observer import LAG_HURTS_S
 from tui.panes.pace import BEHIND, is_behind, lamp_words, late_words, remedy_words
@@ -157,6 +158,12 @@ class RouteVerdict:
             lines += wrapped("do", _plain(do, "accent"), width, before=_BEFORE)
         said = neutralise(one.said, _WORDS_LIMIT)
         lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
+        if one.seen is not None:
+            now_ns = snapshot.now_ns + snapshot.wall_anchor_ns
+            told_before, _ = past_words(one.seen, now_ns, self._zone)
+            key = first_key("history", view.keys)
+            weeks = f"{key} shows its weeks" if key else ""
+            lines += wrapped("before", _plain([told_before, weeks], "text"), width, before=_BEFORE)
         against = [
             as_usual_words(diagnosis.against),
             "" if is_ours else _of_us(snapshot.header),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from probes.exports.aside import Aside, WorkError
+from probes.kit.aside import Aside, WorkError
 
 PATIENCE_S = 5.0
 
@@ -144,3 +144,21 @@ def test_where_there_is_no_thread_nobody_who_gives_events_fails(
     assert it.put(3)
     it.close(PATIENCE_S)
     assert (worker.done, it.dropped) == ([3], 9)
+
+
+def test_where_nothing_comes_it_does_what_is_due_and_goes_on() -> None:
+    worker, said, idle = Worker(), list[str](), threading.Semaphore(0)
+
+    def rest() -> None:
+        idle.release()
+        raise WorkError("is odd")
+
+    it: Aside[int] = Aside(
+        "--x", worker, most=3, pieces="events", report=said.append, idle=(0.01, rest)
+    )
+    assert it.put(1)
+    assert all(idle.acquire(timeout=PATIENCE_S) for _ in range(3))
+    assert it.put(2)
+    it.close(PATIENCE_S)
+    assert worker.done == [1, 2]
+    assert said[0] == "--x is odd"

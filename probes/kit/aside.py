@@ -1,4 +1,4 @@
-"""What another program wants of the events is done aside: the one way out of a run for all of it.
+"""What a disk or another program wants of the events is done aside: a bounded queue and a thread.
 
 Rule 1: who gives us events never waits. They are queued, and a thread of its own works them off,
 one after the other, in order.
@@ -13,6 +13,7 @@ on then ends with the process.
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 _Piece = TypeVar("_Piece")
@@ -36,6 +37,7 @@ class Aside(Generic[_Piece]):
         most: int,
         pieces: str,
         report: Report,
+        idle: tuple[float, Callable[[], None]] | None = None,
     ) -> None:
         """Prepare; the thread begins with the first piece.
 
@@ -45,12 +47,14 @@ class Aside(Generic[_Piece]):
             most: what may wait, as the sum of sizes.
             pieces: what the sizes count, for a person: `alerts`.
             report: takes what a person should read.
+            idle: what is done, in the thread, where for so many seconds nothing has come.
         """
         self._name = name
         self._work = work
         self._most: Final = most
         self._pieces = pieces
         self._report = report
+        self._idle = idle
         self._waiting: deque[tuple[_Piece, int]] = deque()
         self._size = 0
         self._changed = threading.Condition()
@@ -65,7 +69,8 @@ class Aside(Generic[_Piece]):
         self._has_begun = False
 
     def put(self, piece: _Piece, size: int = 1) -> bool:
-        """Queue a piece; return at once, and whether there was a place for it."""
+        """Queue a piece; return at once, and whether there was a place for it: what has no size
+        always has one."""
         with self._changed:
             # One that is larger than the whole queue still has it for itself.
             has_place = not self._size or self._size + size <= self._most
@@ -73,7 +78,8 @@ class Aside(Generic[_Piece]):
             if has_place:
                 self._waiting.append((piece, size))
                 self._size += size
-                self._left_out = 0
+                if size:
+                    self._left_out = 0
                 self._changed.notify()
             else:
                 self.dropped += size
@@ -90,7 +96,7 @@ class Aside(Generic[_Piece]):
             self._say(
                 f"is too slow: {self._most:,} {self._pieces} wait for it, the next are left out"
             )
-        elif has_place and left_out:
+        elif has_place and left_out and size:
             self._say(f"goes on: {left_out:,} {self._pieces} were left out")
         return has_place
 
@@ -126,18 +132,22 @@ class Aside(Generic[_Piece]):
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._leaving)
-                if not self._waiting:
+                patience_s = None if self._idle is None else self._idle[0]
+                self._changed.wait_for(lambda: self._waiting or self._leaving, patience_s)
+                if not self._waiting and self._leaving:
                     return
-                piece, size = self._waiting.popleft()
-            self._do(piece)
+                piece, size = self._waiting.popleft() if self._waiting else (None, 0)
+            if piece is not None:
+                self._do(partial(self._work, piece))
+            elif self._idle is not None:
+                self._do(self._idle[1])
             with self._changed:
                 # Only now: what is being worked on takes a place, too.
                 self._size -= size
 
-    def _do(self, piece: _Piece) -> None:
+    def _do(self, work: Callable[[], None]) -> None:
         try:
-            self._work(piece)
+            work()
         except WorkError as error:
             why = str(error)
         except Exception as error:  # a defect of ours, or of a library: it must not end the thread
