@@ -223,6 +223,8 @@ class RunTimeline:
         self._number = 0
         self._moments: tuple[_Moment, ...] = ()
         """Another one after each change: whoever goes through it does so in another thread."""
+        self._changing = threading.Lock()
+        """Held by who makes that other one."""
         self._verdicts: dict[int, list[Event]] = {}
         """By the number of the event that decided, where they are not read."""
         self._begin_ns: int | None = None
@@ -281,7 +283,8 @@ class RunTimeline:
             if taking.is_whole():
                 self._taking = None
                 self._keep(taking)
-            elif time.monotonic_ns() >= until_ns:
+                return bool(self._waiting)
+            if time.monotonic_ns() >= until_ns:
                 return True
         # Two at least: where one comes each turn, as the past of a bus does, it ends all the same.
         folded = 0
@@ -440,18 +443,25 @@ class RunTimeline:
 
     def _keep(self, taken: "_Taking") -> None:
         """Keep a checkpoint that is whole."""
-        moments, moment, took_ns = self._moments, taken.moment, taken.took_ns
-        if moments:
-            # Not before: by now it is compressed.
-            before = moments[-2].checkpoint if len(moments) > 1 else None
-            moments[-1].bytes_kept = moments[-1].checkpoint.size_beside(before)
-        self._aside(moment.checkpoint.compress)
-        self._moments = (*moments, moment)
+        moment, took_ns = taken.moment, taken.took_ns
+        with self._changing:
+            self._moments = (*self._moments, moment)
+        self._aside(self._settle)
         self._not_before_ns = time.monotonic_ns() + _TIMES_OUR_APART * took_ns
         self._next_number = moment.number + EVENTS_APART
         self._next_ns = moment.at_ns + max(LEAST_APART_NS, _TIMES_APART * took_ns)
-        while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
-            self._thin_out()
+
+    def _settle(self) -> None:
+        """Compress the newest checkpoint, weigh the one before it, and keep within the bytes. Of
+        400 routes weighing alone takes as long as a few frames."""
+        self._moments[-1].checkpoint.compress()
+        with self._changing:
+            *_, before, weighed, _ = (None, None, *self._moments)
+            if weighed is not None:
+                beside = None if before is None else before.checkpoint
+                weighed.bytes_kept = weighed.checkpoint.size_beside(beside)
+            while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
+                self._thin_out()
 
     def _thin_out(self) -> None:
         """Give up the checkpoint that leaves the smallest hole; neither the first nor the last."""
