@@ -107,7 +107,11 @@ class BusLostError(BusError):
 
 
 class NoAnswerError(BusError):
-    """Nobody listens there, or the answer did not come in time: it may have been done, or not."""
+    """The answer did not come in time: it may have been done, or will be, or not."""
+
+
+class NobodyListensError(NoAnswerError):
+    """There is nobody who could: it was not done."""
 
 
 class WrongRevisionError(BusError):
@@ -495,9 +499,9 @@ class BusConnection:
             return BusError(f"{where}{told}")
         match error:
             case nats.errors.NoRespondersError():
-                return NoAnswerError(f"{where}: nobody listens there")
+                return NobodyListensError(f"{where}: nobody listens there")
             case nats.js.errors.NoStreamResponseError():
-                return NoAnswerError(f"{where}: no stream takes that: it was deleted")
+                return NobodyListensError(f"{where}: no stream takes that: it was deleted")
             case nats.errors.ConnectionClosedError():
                 return BusLostError(f"{where}: {link.why}")
             case TimeoutError() if link.refusal:

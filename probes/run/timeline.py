@@ -74,6 +74,8 @@ _AT_ONCE_NS: Final = 3 * NS_PER_S
 """Folded in one piece meanwhile: a key waits for as long as that takes."""
 _PREPARED_MOST: Final = 48
 """Prepared checkpoints: those of the way here stay for the way forth."""
+_PREPARED_BYTES: Final = 48 << 20
+"""Of them all: of 400 routes seven find room, of 41 as many as are wanted."""
 
 _AHEAD_NS: Final = 30 * NS_PER_S
 _AHEAD_BYTES: Final = 2 << 20
@@ -524,9 +526,11 @@ class Past:
             RecordingError: what is recorded cannot be read.
         """
         here_ns = end_ns = self.at_ns
-        if not any(map(self._is_far, range(here_ns - STEP_NS, here_ns - _NEEDED_NS, -STEP_NS))):
+        prepared_ns = min(_PREPARED_NS, self._room() * STEP_NS)
+        needed_ns = min(_NEEDED_NS, prepared_ns // 2)
+        if not any(map(self._is_far, range(here_ns - STEP_NS, here_ns - needed_ns, -STEP_NS))):
             return
-        farthest_ns = here_ns - _PREPARED_NS
+        farthest_ns = here_ns - prepared_ns
         # From one checkpoint of the run to the next all are taken on one way, the nearest first.
         while end_ns > farthest_ns and (begin := self._timeline.before(end_ns - 1)):
             first_ns = max(begin.at_ns, farthest_ns)
@@ -551,11 +555,16 @@ class Past:
             if upto_ns < at_ns:
                 yield
         insort(self._prepared, reading.moment(), key=_AT_NS)
-        while len(self._prepared) > _PREPARED_MOST:
+        while len(self._prepared) > self._room():
             # What is farthest from here is needed last.
             ends = (0, -1)
             del self._prepared[max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))]
         yield
+
+    def _room(self) -> int:
+        """Return how many checkpoints may be prepared, of the size of one that is near."""
+        size = self._nearest(self.at_ns).checkpoint.size
+        return max(2, min(_PREPARED_MOST, _PREPARED_BYTES // max(1, size)))
 
     def _is_far(self, at_ns: int) -> bool:
         """Whether the way to a stamp is longer than a step."""

@@ -33,6 +33,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     PlaceState,
+    SeenBefore,
     Tick,
     encode_event,
 )
@@ -306,6 +307,8 @@ class PlaceStreams:
         if route:
             return str(route).endswith(place.suffix) and type(event) not in _NOT_OF_A_PLACE
         suffix = place.suffix
+        if isinstance(event, SeenBefore):
+            return all(name.endswith(suffix) for name in event.routes)
         if isinstance(event, Tick):
             return all(counts.route.endswith(suffix) for counts in event.routes)
         if isinstance(event, Hello):

@@ -36,6 +36,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     PlaceState,
+    SeenBefore,
     Tick,
     durable_lines,
 )
@@ -160,6 +161,8 @@ class _Feed:
         """Give what is of the place itself, and what is to be said beside it."""
         for event in events:
             route = getattr(event, "route", "")
+            if isinstance(event, SeenBefore):
+                route = next((one for one in event.routes if one not in self._routes), "")
             if route and route not in self._routes:
                 self._strays += 1
                 if self._strays > 1:

@@ -191,7 +191,7 @@ async def test_commands_are_obeyed_and_what_is_wanted_outlives_the_agent(yard: Y
         agent.kill()
         agent.start()
         await until(lambda: agent.said.count("probing for eu") == 2)
-        assert "2 settings as turned before" in agent.said
+        assert "as turned before: chat@eu concurrency 3, other@eu pause" in agent.said
         await more_of(bus, "eu")
         entry = await bus.bucket(WANTED_BUCKET).get("eu")
         assert entry is not None

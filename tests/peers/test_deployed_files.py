@@ -105,6 +105,21 @@ def test_the_services_of_the_compose_file_are_one_cockpit(tmp_path: Path) -> Non
     assert probed == {"alpha@eu", "alpha@us"}
 
 
+def test_agents_of_two_places_on_one_machine_keep_what_is_theirs_apart() -> None:
+    unit = text_of("llmtop-agent@.service")
+    # A dynamic user owns its folder alone: two instances would take one from each other.
+    assert "DynamicUser=yes" in unit
+    assert "\nStateDirectory=llmtop/%i\n" in unit
+    assert "\nEnvironment=XDG_STATE_HOME=%S/llmtop/%i\n" in unit
+
+
+def test_the_container_is_built_where_there_is_a_compiler() -> None:
+    stages = text_of("Containerfile").split("\nFROM ")[1:]
+    (builds,) = [stage for stage in stages if "pip install" in stage]
+    assert re.match(r"docker\.io/library/python:[0-9.]+ AS build\n", builds), "a slim one has none"
+    assert "COPY --from=build /opt/llmtop /opt/llmtop" in stages[-1]
+
+
 def test_the_container_installs_extras_that_there_are() -> None:
     (wanted,) = re.findall(r"llmtop-tui\[([a-z,0-9]+)\]", text_of("Containerfile"))
     project = (FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8")

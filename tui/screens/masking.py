@@ -233,8 +233,10 @@ class Mask:
         return replace(entry, route=self.route(entry.route), request_id="", message="")
 
     def _incident(self, incident: IncidentView) -> IncidentView:
+        seen = incident.seen
         return replace(
             incident,
+            seen=None if seen is None else replace(seen, routes=self.routes(seen.routes)),
             diagnosis=self._diagnosis(incident.diagnosis),
             said=_status(incident.said),
         )

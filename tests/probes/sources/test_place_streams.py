@@ -17,6 +17,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     Preview,
+    SeenBefore,
     Tick,
     decode_event,
 )
@@ -101,6 +102,23 @@ def test_what_was_said_in_an_earlier_life_is_not_heard_again() -> None:
     assert notice.text == "2 lines left out: no event of this place"
     assert of(taken(streams, message(tick("eu", 3.0), run="2", first=3)), Tick)
     assert of(taken(streams, message(hello("eu"), tick("eu", 4.0), run="3")), Tick)
+
+
+def test_what_was_seen_before_is_of_the_places_own_routes() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu")))
+    seen = SeenBefore(
+        at_ns=made.at(1),
+        cause="outage",
+        routes=("chat@us",),
+        times=3,
+        first_wall_ns=1,
+        last_wall_ns=2,
+    )
+    (notice,) = taken(streams, message(seen, first=2))
+    assert isinstance(notice, Notice)
+    own = msgspec.structs.replace(seen, routes=("chat@eu",))
+    assert of(taken(streams, message(own, first=3)), SeenBefore)
 
 
 def test_a_backlog_of_hours_is_no_flood() -> None:
