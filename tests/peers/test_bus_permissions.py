@@ -82,13 +82,18 @@ async def test_agents_and_those_who_watch_need_no_more_than_they_are_allowed(
 ) -> None:
     with simulated("healthy") as provider:
         config = settings(tmp_path, f"{provider}/v1", model="healthy")
+        with config.open("a", encoding="utf-8") as file:
+            file.write('[alerts]\non_alert = ["true"]\n')  # so they look who calls
         async with connected(server, "cockpit") as cockpit:
+            pager = cockpit.bucket(PAGERS_BUCKET)
+            await pager.create(caller_key(ALL_PLACES), b'{"host":"here","pid":1}')
             agents = [Agent(tmp_path, place, url(server, place), config) for place in ("eu", "us")]
             try:
                 for agent in agents:
                     agent.start()
                 for agent in agents:
                     await until(lambda agent=agent: "probing for" in agent.said, agent.place)
+                    await until(lambda agent=agent: "go out from here, pid 1" in agent.said)
                     while len(await messages_of(cockpit, agent.place)) < 2:  # noqa: ASYNC110
                         await anyio.sleep(0.2)
                 pause = encode_command(Pause(route="chat@eu", paused=True))
