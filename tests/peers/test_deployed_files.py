@@ -113,13 +113,6 @@ def test_agents_of_two_places_on_one_machine_keep_what_is_theirs_apart() -> None
     assert "\nEnvironment=XDG_STATE_HOME=%S/llmtop/%i\n" in unit
 
 
-def test_the_container_is_built_where_there_is_a_compiler() -> None:
-    stages = text_of("Containerfile").split("\nFROM ")[1:]
-    (builds,) = [stage for stage in stages if "pip install" in stage]
-    assert re.match(r"docker\.io/library/python:[0-9.]+ AS build\n", builds), "a slim one has none"
-    assert "COPY --from=build /opt/llmtop /opt/llmtop" in stages[-1]
-
-
 def test_the_container_installs_extras_that_there_are() -> None:
     (wanted,) = re.findall(r"llmtop-tui\[([a-z,0-9]+)\]", text_of("Containerfile"))
     project = (FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
@@ -139,7 +132,7 @@ def test_the_container_is_installed_where_there_is_a_compiler() -> None:
     assert last.splitlines()[0] == f"{image}-slim"
     (folder,) = re.findall(rf"^COPY --from={name} (\S+) \1$", last, re.MULTILINE)
     assert f"python -m venv {folder}" in installing
-    assert f"ENV PATH={folder}/bin:$PATH" in last
+    assert re.search(rf"^ENV PATH={folder}/bin:\$PATH", last, re.MULTILINE)
 
 
 def server(stack: ExitStack, folder: Path) -> NatsServer:
