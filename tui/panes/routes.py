@@ -1106,7 +1106,9 @@ def routes_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     row = selected_row(snapshot, view)
     if isinstance(row, GroupRow):
         does = "closes" if row.is_whole else "shows all its places"
-        cursor = hints(view.keys, ("open", does))
+        # A line of several routes: whoever turns a knob there must know whose it is.
+        acts = f"other keys act at {neutralise(route.place, _NOTICE_LIMIT)}"
+        cursor = f"{hints(view.keys, ('open', does))}, {acts}"
     elif view.selected is None:
         cursor = "cursor follows the worst until you move it"
     else:

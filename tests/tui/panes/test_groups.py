@@ -131,6 +131,12 @@ def test_enter_opens_a_group_and_closes_it_again() -> None:
     assert "⏎ shows all its places" in routes_subtitle(WELL, VIEW)
 
 
+def test_on_a_groups_line_it_stands_at_which_place_knobs_act() -> None:
+    chat = replace(VIEW, selected="chat")
+    assert "other keys act at eu-west" in routes_subtitle(FAR, chat)
+    assert "other keys" not in routes_subtitle(FAR, replace(VIEW, selected="chat@eu-west"))
+
+
 def test_the_cursor_on_a_group_shows_the_worst_of_its_places() -> None:
     view = replace(VIEW, selected="code-review")
     route, row = selected_route(FAR, view), selected_row(FAR, view)
