@@ -540,8 +540,12 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
 
 def _add_deploy(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.deploy", file=None)
+    command.description = (
+        "Print a file for who runs agents, to be put where it belongs, which its own first lines "
+        "say: llmtop deploy compose > compose.yaml. Without a name, say which there are."
+    )
     command.add_argument(
-        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help="without one: what there is"
+        "file", nargs="?", choices=DEPLOYED, metavar="FILE", help=f"one of {', '.join(DEPLOYED)}"
     )
 
 

@@ -207,7 +207,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
         "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
     Hotkey("tag", "t", "t", "tag", "Tag the route to compare it; again: take the tag away.",
-        "look", "tag", 17, ("t C", "tag, compare"), "compare"),
+        "look", "tag", 17, ("t C", "tag, compare"), "compare", where=ROUTES),
     Hotkey("compare", "C", "C", "compare", "Compare tagged routes, or one with one thing changed.",
         "look", "compare", where=EVERYWHERE - COMPARISON),
     Hotkey("compare_again", "C", "C", "another", "Compare something else, when this one is over.",
@@ -217,7 +217,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("stop_comparing", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
         "knobs", "stop_comparing", 5, ("x", "stop"), where=COMPARISON),
     Hotkey("sweep", "K", "K", "sweep", "Ask the route for more and more, to find its knee: what it "
-        "carries within its goals.", "look", "sweep", 13),
+        "carries within its goals.", "look", "sweep", 13, where=ROUTES),
     Hotkey("sweep_again", "K", "K", "again", "Sweep the route once more, when this one is over.",
         "look", "sweep", 8, where=SWEEP),
     Hotkey("copy_sweep", "y", "y", "copy", "Copy the page as text; terminals that know OSC 52 take "

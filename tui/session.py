@@ -27,11 +27,12 @@ class BoardSource(Protocol):
         window: WindowName,
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
-        leaders: bool = False,
+        standings: bool = False,
         anew: bool = False,
     ) -> Snapshot:
         """Return the state of this moment, with the details of the routes asked for, of those in
-        `pages` with all that their page shows, and where `leaders` are wanted the standings.
+        `pages` with all that their page shows, and with `standings` how routes stand beside each
+        other.
 
         Figures are up to a second old unless they are to be read `anew`.
         """

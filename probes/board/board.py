@@ -198,11 +198,12 @@ class Board:
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
         *,
-        leaders: bool = False,
+        standings: bool = False,
         anew: bool = False,
     ) -> Snapshot:
-        """Return one frame: figures over `window`, details of the routes asked for, and of those in
-        `pages` all that their page shows; with `leaders` also the standings.
+        """Return one frame: figures over `window`, details of the routes asked for, of those in
+        `pages` all that their page shows, and where they are asked for the `standings`: making
+        those of many routes costs as much as all the rest.
 
         Names that are not known are left out. What is looked at for the first
         time is read now, and at the turns of its routes from then on; `anew` reads all of it now,
@@ -246,7 +247,7 @@ class Board:
             recoveries=recovery_views(run.incidents, now_ns),
             alerts=run.alerts.view(),
             happenings=self.happenings,
-            standings=self.standings() if leaders else (),
+            standings=self.standings() if standings else (),
         )
 
     def standings(self) -> tuple[LeaderView, ...]:

@@ -84,6 +84,11 @@ class Checkpoint:
             pieces = [compressor.compress(piece) for piece in packed]
             self._packed = ([*filter(None, pieces), compressor.flush()], True)
 
+    @property
+    def size(self) -> int:
+        """Bytes of it, but for what it shares with others."""
+        return sum(map(len, self._packed[0]))
+
     def size_beside(self, before: "Checkpoint | None") -> int:
         """Return the bytes of it that nothing holds but it and later ones; `before` is the one
         before it."""
@@ -96,7 +101,7 @@ class Checkpoint:
             if type(one) is Shared and id(one) not in own_ids
             for item in one
         }
-        size = sum(map(len, self._packed[0])) + 8 * len(self._shared)
+        size = self.size + 8 * len(self._shared)
         weighed: set[int] = set()
         """Arrays: one that a digest has absorbed is mostly some closed slice's."""
         arrays = []

@@ -262,10 +262,15 @@ class RouteAt:
         """Return a metric's points of the last 15 minutes, oldest first, the open slice last."""
         open_index, known = slice_index(self.offset_ns), self.route.chart_points[metric]
         oldest = max(0, open_index - _CLOSED_CHARTED)
-        for stale in [index for index in known if index < oldest]:
-            del known[stale]
+        if len(known) > _CLOSED_CHARTED:
+            for stale in [index for index in known if index < oldest]:
+                del known[stale]
         indexes = range(oldest, open_index + 1)
-        return tuple([known.get(index) or self._point(metric, index) for index in indexes])
+        # All but the last are known, each second of each route.
+        points = map(known.get, indexes)
+        return tuple(
+            [point or self._point(metric, at) for at, point in zip(indexes, points, strict=True)]
+        )
 
     def _point(self, metric: Charted, index: int) -> ChartPoint:
         """Return one slice of the chart: the present cohort, or what was measured instead."""

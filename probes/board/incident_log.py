@@ -43,6 +43,8 @@ class KnownIncident:
     """What it was: the newest of its events but for those that merely say that routes recover."""
     routes: tuple[str, ...]
     """All that it ever hit, sorted; once it was named, those that were named."""
+    places: tuple[str, ...] = ()
+    """The same of the places that see it."""
     ended_ns: int | None = None
     worst: dict[str, RouteState] = field(default_factory=dict)
     """Route → the worst state it was in for this reason."""
@@ -128,8 +130,10 @@ class IncidentLog:
         if (event.cause, event.places) != (known.event.cause, known.event.places):
             known.seen = None  # that was of something else
         is_naming = event.state == "named" and not known.was_named
-        hit = event.routes if is_naming else (*known.routes, *event.routes)
-        known.routes = tuple(sorted(set(hit)))
+        if is_naming:
+            known.routes = known.places = ()
+        known.routes = tuple(sorted({*known.routes, *event.routes}))
+        known.places = tuple(sorted({*known.places, *event.places}))
         if is_naming or not event.merely_recovers(known.word):
             if event.since_ns != known.word.since_ns:
                 known.lost_before.clear()
@@ -138,13 +142,13 @@ class IncidentLog:
         known.was_named = known.was_named or event.state == "named"
 
     def _end(self, known: KnownIncident, event: Diagnosis) -> None:
-        """Take its end: of what was left of it by then, routes and onset say less than what it
-        was."""
+        """Take its end: of what was left of it by then, routes, places and onset say less than
+        what it was."""
         is_whole = event.routes == known.word.routes
         since_ns = event.since_ns if is_whole else known.word.since_ns
         if since_ns != known.word.since_ns:
             known.lost_before.clear()
-        known.event = replace(event, routes=known.routes, since_ns=since_ns)
+        known.event = replace(event, routes=known.routes, places=known.places, since_ns=since_ns)
         known.ended_ns = event.at_ns
         del self._open[event.id]
         if known.was_named:

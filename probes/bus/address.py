@@ -138,7 +138,7 @@ def _check_files(address: BusAddress, option: str, environ: Mapping[str, str]) -
             check_authorities_of(environ, problems)
     else:
         for key in files:
-            problems.add(_TLS_OPTIONS[key], f"goes with tls://, and {option} says nats://")
+            problems.add(_TLS_OPTIONS[key], f"goes with a tls:// address in {option}")
     problems.raise_if_any()
 
 

@@ -34,6 +34,7 @@ from probes.bus.names import (
     COCKPIT_INBOX,
     EVENTS_OF_ALL,
     HELLOS_BUCKET,
+    PAGERS_BUCKET,
     PLACES_BUCKET,
     STREAM,
     WANTED_BUCKET,
@@ -106,7 +107,11 @@ class BusLostError(BusError):
 
 
 class NoAnswerError(BusError):
-    """Nobody listens there, or the answer did not come in time: it may have been done, or not."""
+    """The answer did not come in time: it may have been done, or will be, or not."""
+
+
+class NobodyListensError(NoAnswerError):
+    """There is nobody who could: it was not done."""
 
 
 class WrongRevisionError(BusError):
@@ -494,14 +499,16 @@ class BusConnection:
             return BusError(f"{where}{told}")
         match error:
             case nats.errors.NoRespondersError():
-                return NoAnswerError(f"{where}: nobody listens there")
+                return NobodyListensError(f"{where}: nobody listens there")
             case nats.js.errors.NoStreamResponseError():
-                return NoAnswerError(f"{where}: no stream takes that: it was deleted")
+                return NobodyListensError(f"{where}: no stream takes that: it was deleted")
             case nats.errors.ConnectionClosedError():
                 return BusLostError(f"{where}: {link.why}")
             case TimeoutError() if link.refusal:
-                # Without a permission the server does not answer, and says so beside it.
-                return BusError(f"{where} refuses: {self._address.scrub(link.refusal)}")
+                # Without a permission the server does not answer, and says so beside it: of this,
+                # and not of what is late some other time.
+                refusal, link.refusal = link.refusal, ""
+                return BusError(f"{where} refuses: {self._address.scrub(refusal)}")
             case TimeoutError():
                 return NoAnswerError(f"{where}: no answer in time")
             case OSError():
@@ -724,11 +731,19 @@ def _no_news(record: logging.LogRecord) -> bool:
 
 
 def _tls(address: BusAddress) -> ssl.SSLContext:
-    """Return whom we believe, and what we show. Raises OSError and ValueError: a file has changed
-    since it was looked at."""
-    context = ssl.create_default_context(cafile=address.authority or None)
-    if address.certificate:
-        context.load_cert_chain(address.certificate, password=no_password)
+    """Return whom we believe, and what we show.
+
+    Raises:
+        BusLostError: a file is not what it was when it was looked at. Certificates are renewed:
+            it may be there again in a moment.
+    """
+    try:
+        context = ssl.create_default_context(cafile=address.authority or None)
+        if address.certificate:
+            context.load_cert_chain(address.certificate, password=no_password)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BusLostError(f"the files of TLS for the bus cannot be used now: {why}") from None
     return context
 
 
@@ -790,6 +805,7 @@ async def _ensure(link: _Link) -> None:
         _bucket_config(HELLOS_BUCKET, "the newest engine of each place", most_mb=256),
         _bucket_config(WANTED_BUCKET, "knobs and pauses of each place"),
         _bucket_config(BUDGETS_BUCKET, "what all places may spend"),
+        _bucket_config(PAGERS_BUCKET, "who calls people, and what they were told"),
     )
     for config in (events, *buckets):
         name = str(config.name)
@@ -803,6 +819,10 @@ async def _ensure(link: _Link) -> None:
                 except TimeoutError:
                     if "stream.create" not in link.refusal.lower():
                         raise
+                    if name == f"KV_{PAGERS_BUCKET}":
+                        # Of a bus that was made without one: whoever has something to call with
+                        # calls, as without a bus.
+                        continue
                     # Who may will make it: that is waited for.
                     raise NoAnswerError(
                         f"the bus has no stream {name} yet, and this user may not make it: "

@@ -24,6 +24,8 @@ WANTED_BUCKET: Final = "llmtop_wanted"
 """Key-value: place → what is wanted of it: knobs and pauses, for an agent that starts again."""
 BUDGETS_BUCKET: Final = "llmtop_budgets"
 """Key-value: what all places may spend, and what each has in its hands."""
+PAGERS_BUCKET: Final = "llmtop_pagers"
+"""Key-value: who calls people, what they were told, and what is muted (`probes.bus.pager`)."""
 
 RUN_HEADER: Final = "llmtop-run"
 """Of which life of the place's agent the events are: an id that later lives are greater than."""
@@ -37,6 +39,22 @@ BATCH_S: Final = 0.5
 BATCH_BYTES: Final = 256 << 10
 """A message has no more than that, but for a single event that has: the server's own limit is
 1 MB."""
+
+
+ALL_PLACES: Final = "ALL"
+"""In the place of a place: whoever watches all of them. No place can have that name."""
+MUTED_KEY: Final = "muted"
+"""Of the bucket of pagers: which routes call nobody, and until when."""
+
+
+def caller_key(scope: str) -> str:
+    """Return the key of who calls people for a place, or for `ALL_PLACES`."""
+    return f"caller.{scope}"
+
+
+def told_key(place: str) -> str:
+    """Return the key of what people were told of a place's routes that is not over."""
+    return f"told.{place}"
 
 
 COCKPIT_INBOX: Final = "_INBOX.cockpit"

@@ -16,7 +16,7 @@ import anyio
 import msgspec
 
 from probes.bus.connection import PRESENCE_TTL_S, BusError, Entry, WrongRevisionError
-from probes.bus.messages import Presence, decode_presence, encode
+from probes.bus.messages import PagerHolder, Presence, decode_presence, encode
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.process_identity import RunIdentity
 from probes.kit.sanitise import neutralise
@@ -38,18 +38,17 @@ class PlaceTakenError(BusError):
     """Somebody else probes there."""
 
     def __init__(self, place: str, holder: Presence | None) -> None:
-        super().__init__(f"place {place} is taken{_by(holder)}")
+        by = "" if holder is None else f" by {holder_words(holder)}"
+        super().__init__(f"place {place} is taken{by}")
         self.holder = holder
 
 
-def _by(holder: Presence | None) -> str:
-    """Return who has a place, in words: ` by HOST, pid 7, since 14:03`."""
-    if holder is None:
-        return ""
+def holder_words(holder: Presence | PagerHolder) -> str:
+    """Return who has something, in words: `HOST, pid 7, since 14:03`."""
     since = time.localtime(min(max(0, holder.since_ns), _MOST_NS) / NS_PER_S)
     day = "" if time.time() - time.mktime(since) < 86_400 else f"{since.tm_mon}-{since.tm_mday} "
     host = neutralise(holder.host, _LONGEST_HOST)
-    return f" by {host}, pid {holder.pid}, since {day}{time.strftime('%H:%M', since)}"
+    return f"{host}, pid {holder.pid}, since {day}{time.strftime('%H:%M', since)}"
 
 
 class _Bucket(Protocol):

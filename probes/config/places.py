@@ -102,6 +102,11 @@ def check_place(name: str, option: str = "--place") -> str:
     return name
 
 
+def is_place(name: str) -> bool:
+    """Return whether a place may have that name."""
+    return _PLACE.fullmatch(name) is not None
+
+
 def routes_at(routes: tuple[Route, ...], place: str) -> tuple[Route, ...]:
     """Return the routes as they are probed from a place."""
     return tuple(

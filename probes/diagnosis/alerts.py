@@ -85,8 +85,12 @@ class _Standing:
 
     @property
     def severity(self) -> int:
-        harm = self.alert.harm
-        return 2 if harm.goal == "success" else _SEVERITY[harm.reason]
+        return severity_of(self.alert.harm)
+
+
+def severity_of(harm: Harm) -> int:
+    """Return how bad it is what users have of an alert that fires: worse is more."""
+    return 2 if harm.goal == "success" else _SEVERITY[harm.reason]
 
 
 class Alerts:

@@ -54,6 +54,7 @@ from probes.events import (
 from probes.events.placing import offset_of
 from probes.exports import genai
 from probes.exports.open_probes import OpenProbe, OpenProbes
+from probes.exports.otlp_environment import check_environment
 from probes.kit.aside import Aside, Report, WorkError
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
@@ -274,7 +275,12 @@ class OtlpExport:
         traces: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Begin; `report` takes what a person should read, from any thread."""
+        """Begin; `report` takes what a person should read, from any thread.
+
+        Raises:
+            OtlpEnvironmentError: the SDK would be told what it cannot read.
+        """
+        check_environment(environ)
         _silence()
         self._report, self._shown = report, receiver.shown
         resource = _resource(environ)
@@ -635,7 +641,9 @@ def _resource(environ: Mapping[str, str]) -> Resource:
 
 
 def _silence() -> None:
-    """Keep what the SDK logs off the terminal, which is the screen's; we say it ourselves."""
-    logger = logging.getLogger("opentelemetry")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    """Keep what the SDK logs off the terminal, which is the screen's; we say it ourselves. What it
+    sends by logs whole URLs where an answer is garbage."""
+    for name in ("opentelemetry", "urllib3"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False

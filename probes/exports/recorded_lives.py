@@ -131,7 +131,7 @@ def _parts(life: RecordedLife) -> Sequence[tuple[Path, list[RecordedRow]]]:
         parts.setdefault(Path(row.file), []).append(row)
     if not parts:
         return ()
-    last = max(parts, key=lambda path: list(parts).index(path))
+    last = next(reversed(parts))
     if RECORDING_NAME.fullmatch(last.name):
         beside = last.parent.glob(f"{last.name.split('.', 1)[0]}.*.jsonl")
         later = (path for path in beside if part_number(path) > part_number(last))

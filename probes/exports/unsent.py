@@ -162,7 +162,8 @@ class UnsentEvents:
         while self.memory_bytes > self._most_bytes and len(self._memory) > 1:
             self.memory_bytes -= len(self._memory.popleft().lines)
         if len(self._marks[0]) > _MARKS:
-            self._marks = tuple(_thinned(marks) for marks in self._marks)  # type: ignore[assignment]
+            begins, numbers = self._marks
+            self._marks = _thinned(begins), _thinned(numbers)
 
     async def peek(self, most_bytes: int) -> EventChunk | None:
         """Return the oldest events, as many as fit and one at least; None where none waits."""

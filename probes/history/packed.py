@@ -78,11 +78,7 @@ def unpack(packed: bytes) -> list[Centroid]:
     """
     if not packed:
         return []
-    try:
-        n, width, pairs = _HEAD.unpack_from(packed)
-        found = struct.unpack_from(f"<{3 * n}H{n}{_FORMATS[width]}", packed, _HEAD.size)
-    except (struct.error, KeyError) as error:
-        raise ValueError(f"no digest: {error}") from None
+    n, pairs, found = _read(packed)
     values = [math.exp(_LOG_LEAST + _LOG_STEP * place) for place in found[: 3 * n]]
     centroids: list[Centroid] = []
     for at in range(n):
@@ -94,6 +90,16 @@ def unpack(packed: bytes) -> list[Centroid]:
         else:
             centroids.append((mean, weight, low, high, 2 if pairs >> at & 1 else 3))
     return centroids
+
+
+def _read(packed: bytes) -> tuple[int, int, tuple[int, ...]]:
+    """Return how many centroids are in so many bytes, which of them are pairs, and their places and
+    weights in a row. Raises ValueError."""
+    try:
+        n, width, pairs = _HEAD.unpack_from(packed)
+        return n, pairs, struct.unpack_from(f"<{3 * n}H{n}{_FORMATS[width]}", packed, _HEAD.size)
+    except (struct.error, KeyError) as error:
+        raise ValueError(f"no digest: {error}") from None
 
 
 def union(digests: Sequence[bytes], limit: int = HOUR_CENTROIDS) -> bytes:
@@ -167,11 +173,7 @@ class Union:
         """Take a digest. Raises ValueError: these bytes are none."""
         if not packed:
             return
-        try:
-            n, width, pairs = _HEAD.unpack_from(packed)
-            found = struct.unpack_from(f"<{3 * n}H{n}{_FORMATS[width]}", packed, _HEAD.size)
-        except (struct.error, KeyError) as error:
-            raise ValueError(f"no digest: {error}") from None
+        n, pairs, found = _read(packed)
         masses, slopes = self._masses, self._slopes
         weights = found[3 * n :]
         self.n += sum(weights)

@@ -152,19 +152,32 @@ def read_history(
         raise UnknownRouteError(sorted({one.route.full_name for one in known.values()}))
     incidents = file.incidents(since_s)
     views = []
-    by_week = until_s - since_s > _MOST_DAYS * _DAY_S
+    by_week = _is_by_week(since_s, until_s)
     moments = _Moments(zone)
     for number, (identity, series) in enumerate(sorted(of_route.items()), 1):
         rows = _by_midnights(file, file.rows(series, since_s, until_s), moments)
         views.append(_route_view(identity, rows, known, incidents, moments, by_hour, by_week))
         progress(number, len(of_route))
+    empty = empty_history(since_s, until_s, zone)
+    return replace(empty, routes=tuple(view for view in views if view is not None))
+
+
+def empty_history(
+    since_s: float, until_s: float | None = None, zone: tzinfo | None = None
+) -> HistoryView:
+    """Return what is told of a time of which nothing is kept."""
+    until_s = time.time() if until_s is None else until_s
     return HistoryView(
         begins_s=since_s,
         ends_s=until_s,
-        zone=moments[until_s].tzname() or "",
-        by_week=by_week,
-        routes=tuple(view for view in views if view is not None),
+        zone=_Moments(zone)[until_s].tzname() or "",
+        by_week=_is_by_week(since_s, until_s),
+        routes=(),
     )
+
+
+def _is_by_week(since_s: float, until_s: float) -> bool:
+    return until_s - since_s > _MOST_DAYS * _DAY_S
 
 
 def _by_midnights(

@@ -18,6 +18,9 @@ _NO_TLS_ERROR: Final = (
 # Numbers of OpenSSL's verdicts on certificates (x509_vfy.h), which Python has no names for.
 _EXPIRED: Final = {10}
 _OTHER_NAME: Final = {62, 63, 64}
+_UNTRUSTED_WORDS: Final = (
+    "nobody this machine trusts vouches for the server's certificate; {} names who does"
+)
 _UNTRUSTED: Final = {2, 18, 19, 20, 21, 24, 27}
 _SELF_SIGNED: Final = {18}
 
@@ -96,10 +99,7 @@ def tls_words(tls: ssl.SSLError, *, authority: str, own: str, has_own: bool = Tr
         case "untrusted" if getattr(tls, "verify_code", None) in _SELF_SIGNED:
             plain = f"the server's certificate is signed by itself alone; {authority} may name it"
         case "untrusted":
-            plain = (
-                "nobody this machine trusts vouches for the server's certificate;"
-                f" {authority} names who does"
-            )
+            plain = _UNTRUSTED_WORDS.format(authority)
         case "certificate":
             plain = "the server's certificate does not hold"
         case _:

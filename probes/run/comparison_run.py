@@ -74,33 +74,18 @@ class ComparisonRun:
     def __init__(
         self,
         plan: ComparisonPlan,
-        config: Config,
-        headers: Mapping[str, Mapping[str, str]],
+        session: Session,
         *,
-        ledger: Ledger,
         random: Random | None = None,
-        apart: Path | None = None,
         clock: Clock | None = None,
-        launch: Launch = launch_process,
-        in_process: bool = False,
     ) -> None:
-        """Prepare it, by the budgets of `config`; `headers` are those of its routes, secrets filled
-        in, and `random` orders the arms of each block."""
+        """Prepare it, with a session of its own whose routes are the arms; `random` orders these in
+        each block."""
         self._plan = plan
         self._random = random or SystemRandom()
         self._clock = clock or SystemClock()
-        routes = tuple(arm.route for arm in plan.arms)
-        self._session = Session(
-            msgspec.structs.replace(config, routes=routes),
-            {arm.name: headers.get(arm.of, {}) for arm in plan.arms},
-            recorder=None,
-            ledger=ledger,
-            apart=apart,
-            clock=clock,
-            launch=launch,
-            in_process=in_process,
-        )
-        self._session.subscribe(self._receive)
+        self._session = session
+        session.subscribe(self._receive)
         self._comparison = PairedComparison(plan, cost_of(plan))
         self._view = self._comparison.view()
         self._learned = {arm.name: LearnedUse() for arm in plan.arms}
@@ -289,14 +274,19 @@ class Comparisons:
         in_process: bool = False,
         launch: Launch = launch_process,
     ) -> None:
-        """Take what all of them share; see `ComparisonRun`."""
+        """Take what all of them share: the routes and budgets of `config`, the headers of these
+        routes with secrets filled in, and how sessions spend and start their engines."""
         self._config = config
         self._headers = headers
-        self._ledger = ledger
-        self._apart = apart
         self._random = random
-        self._in_process = in_process
-        self._launch = launch
+        self._session = partial(
+            Session,
+            recorder=None,
+            ledger=ledger,
+            apart=apart,
+            in_process=in_process,
+            launch=launch,
+        )
 
     def propose(
         self,
@@ -340,16 +330,11 @@ class Comparisons:
             most_usd=most_usd,
             margin=margin,
         )
-        return ComparisonRun(
-            plan,
-            self._config,
-            self._headers,
-            ledger=self._ledger,
-            apart=self._apart,
-            random=self._random,
-            in_process=self._in_process,
-            launch=self._launch,
+        session = self._session(
+            msgspec.structs.replace(self._config, routes=tuple(arm.route for arm in arms)),
+            {arm.name: self._headers.get(arm.of, {}) for arm in arms},
         )
+        return ComparisonRun(plan, session, random=self._random)
 
 
 def cost_of(plan: ComparisonPlan) -> ComparisonCost:

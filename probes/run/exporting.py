@@ -7,7 +7,7 @@ Rule 3: an export never touches measuring; what it cannot do is a notice (`probe
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import msgspec
@@ -16,10 +16,13 @@ from anyio import to_thread
 from probes.config.settings import Alerting
 from probes.config.urls import Url, UrlError
 from probes.config.webhooks import webhook_url
-from probes.control.attention import Attention
+from probes.control.attention import ALONE, Attention
 from probes.events import Alert, Diagnosis, Event, Held, Hello, PlaceReport
 from probes.kit.child_environment import child_environment
 from probes.kit.listen import ListenAddress
+
+if TYPE_CHECKING:
+    from probes.run.on_call import OnCall
 
 _STANDING: Final = (Hello, PlaceReport, Held, Diagnosis, Alert)
 """What holds until something else is told. Ticks and limits come again in a moment, and an hour of
@@ -86,6 +89,8 @@ def _prometheus(address: ListenAddress, report: Callable[[str], object]) -> Expo
 
 
 def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
+    from probes.exports.otlp_environment import OtlpEnvironmentError
+
     try:
         from probes.exports.otlp import OtlpExport, OtlpUrlError, Receiver
     except ModuleNotFoundError as error:
@@ -95,12 +100,19 @@ def _otlp(url: str, report: Callable[[str], object], *, traces: bool) -> Export:
         return OtlpExport(Receiver(url), report, traces=traces)
     except OtlpUrlError as error:
         raise ExportError(f"--otlp {error}") from None
+    except OtlpEnvironmentError as error:
+        raise ExportError(f"--otlp: {error}") from None
 
 
 def _missing(option: str, package: str, extra: str, error: ModuleNotFoundError) -> ExportError:
     if error.name is not None and error.name.partition(".")[0] in ("probes", "tui"):
         raise error  # a defect of ours
     return ExportError(f"{option}: {package} is missing: pip install 'llmtop-tui[{extra}]'")
+
+
+def calls_people(alerts: Alerting) -> bool:
+    """Return whether a run tells somebody of its alerts who does not look at its screen."""
+    return bool(alerts.on_alert) or alerts.webhook is not None
 
 
 def alert_exports(
@@ -111,6 +123,7 @@ def alert_exports(
     scrub: Callable[[str], str],
     report: Callable[[str], object],
     attention: Attention,
+    on_call: "OnCall | None" = None,
 ) -> list[Export]:
     """Return what tells somebody of the alerts of a run, by its settings.
 
@@ -121,15 +134,26 @@ def alert_exports(
         scrub: takes them out of a text.
         report: takes notices, from any thread.
         attention: what somebody does about the alerts.
+        on_call: knows whether it is on this run to call; None where nobody else watches the same.
     """
-    if not alerts.on_alert and alerts.webhook is None:
+    if on_call is not None:
+        on_call.attend(attention, report)
+    if not calls_people(alerts):
         return []
     from uuid import uuid4  # few have a need
 
-    from probes.exports.alert_documents import AlertDocuments
+    from probes.exports.alert_documents import AlertDocuments, untold
+    from probes.exports.alert_sink import AlertSink, nobody_hears
 
-    run = uuid4().hex[:16]
-    exports: list[Export] = []
+    run = uuid4().hex[:16] if on_call is None else on_call.run_id
+    duty = ALONE if on_call is None else on_call
+    ended = nobody_hears if on_call is None else on_call.ended
+    told_before = untold if on_call is None else on_call.told_before
+
+    def documents() -> AlertDocuments:
+        return AlertDocuments(attention, scrub, run, duty=duty, told_before=told_before)
+
+    exports: list[AlertSink] = []
     url = _webhook_url(alerts.webhook, environ, report)
     if alerts.on_alert:
         from probes.exports.alert_command import AlertCommand
@@ -138,10 +162,12 @@ def alert_exports(
         exports.append(
             AlertCommand(
                 alerts.on_alert,
-                AlertDocuments(attention, scrub, run),
+                documents(),
                 seconds=alerts.timeout_s,
                 environ=child_environment(environ, hidden),
                 report=report,
+                duty=duty,
+                ended=ended,
             )
         )
     if url is not None:
@@ -150,13 +176,17 @@ def alert_exports(
         exports.append(
             AlertWebhook(
                 url,
-                AlertDocuments(attention, scrub, run),
+                documents(),
                 seconds=alerts.timeout_s,
                 environ=environ,
                 report=report,
+                duty=duty,
+                ended=ended,
             )
         )
-    return exports
+    if on_call is not None:
+        on_call.feed(exports)
+    return [*exports]
 
 
 def _webhook_url(

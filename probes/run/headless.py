@@ -1,7 +1,7 @@
 """Without a screen: the durable events as JSON lines, and a summary last."""
 
 from collections.abc import Callable, Iterable, Set
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import anyio
 
@@ -9,6 +9,9 @@ from probes.exports.json_lines import JsonLines
 from probes.kit.exit_status import ExitStatus
 from probes.run.pass_or_fail import PassOrFail
 from probes.run.printing import LOOK_S, HeadlessRun, Printing
+
+_QUIET_S: Final = 5.0
+"""A wait that is shorter is none."""
 
 
 async def run_headless(
@@ -27,7 +30,8 @@ async def run_headless(
     closed by its reader, or when the engine crashes again and again; of several places, when no
     engine is left anywhere. Where `only` is given, lines
     of other types are left out. Returns a status; `report` takes for a person, a line each, what
-    became of the goals and which incidents were named, where it is asked for.
+    is waited for where nothing comes, and what became of the goals and which incidents were named,
+    where it is asked for.
 
     Raises:
         OSError: `out` could not be written, though its reader had not left.
@@ -60,6 +64,7 @@ async def run_headless(
 
     async with anyio.create_task_group() as tasks:
         await tasks.start(printing.mind)
+        tasks.start_soon(_tell_waits, session, report)
         tasks.start_soon(stop_when_given_up)
         if duration_s is not None:
             tasks.start_soon(stop_in_time, duration_s)
@@ -73,3 +78,15 @@ async def run_headless(
     if gave_up:
         return ExitStatus.FAILED
     return asked.status(summary, report)
+
+
+async def _tell_waits(session: HeadlessRun, report: Callable[[Iterable[str]], object]) -> None:
+    """Tell for ever what is waited for: where nothing is printed nobody knows why."""
+    told = ""
+    while True:
+        await anyio.sleep(_QUIET_S)
+        status = session.status
+        waits = status.detail if status.state in ("starting", "lost") else ""
+        if waits and waits != told:
+            report([waits])
+        told = waits

@@ -10,6 +10,7 @@ who call people once it has been read, and those alone that still fire.
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -37,6 +38,7 @@ from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
     from probes.history.keeper import HistoryKeeper
+    from probes.run.on_call import OnCall
 
 _NO_TEXT: Final = "the text of a stream does not come from other places"
 
@@ -83,11 +85,12 @@ class PlacesSession:
         diagnostician: Diagnostician | None = None,
         history: "HistoryKeeper | None" = None,
         goes_back: bool = True,
+        on_call: "OnCall | None" = None,
     ) -> None:
         """Prepare; of `config` what is done about alerts is taken, and nothing else. `history`
         keeps what comes of it for weeks: of the past it is told what another cockpit may have kept
         already, which doubles nothing. Without `goes_back` nothing is kept for who would look at
-        its past."""
+        its past. `on_call` knows whether it is on this run to call people, where others do."""
         self._clock = clock or SystemClock()
         self._wanted = WantedElsewhere(self._clock)
         self._stream = RunStream(
@@ -106,6 +109,9 @@ class PlacesSession:
         self._told_no_text = False
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
+        self._on_call = on_call
+        if on_call is not None:
+            self._stream.subscribe(on_call.receive)
         alerting = Alerting() if config is None else config.alerts
         for one in alert_exports(
             alerting,
@@ -114,6 +120,7 @@ class PlacesSession:
             scrub=str,
             report=self._stream.note,
             attention=self.attention,
+            on_call=on_call,
         ):
             caller = with_past(one, self._clock, history=history)
             self._stream.close_with_it(caller)
@@ -258,11 +265,12 @@ class PlacesSession:
     async def run(self) -> None:
         """Run until `stop`."""
         self._stream.start()
-        try:
-            await self._stream.during(self._source.run)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._stream.close(self._own_hello)
+        async with nullcontext() if self._on_call is None else self._on_call.at_work():
+            try:
+                await self._stream.during(self._source.run)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._stream.close(self._own_hello)
 
     def _own_hello(self) -> Event:
         """Say hello for places that never did."""
@@ -289,6 +297,8 @@ class PlacesSession:
 
     def _catch_up(self) -> None:
         """Know that the present has come: call for what still fires."""
+        if self._on_call is not None:
+            self._on_call.begin()
         firing, self._firing = self._firing, None
         events: list[Event] = [*(firing or {}).values()]
         if events:

@@ -8,6 +8,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from probes.board import Board
+from probes.control.status import HostStatus
 from probes.events import Event
 from probes.run.sinks import Sink
 
@@ -40,6 +41,11 @@ class HeadlessRun(_Flow, Protocol):
     @property
     def board(self) -> Board:
         """All that it has told."""
+        ...
+
+    @property
+    def status(self) -> HostStatus:
+        """How the engine is, or the way to those elsewhere."""
         ...
 
     @property

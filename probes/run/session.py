@@ -8,6 +8,7 @@ the concurrency that a route has found for itself. Whether it does so is ours to
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     # What a screen asks for; no start should pay for it.
     from probes.comparing.source import ComparisonSource
     from probes.history.keeper import HistoryKeeper
+    from probes.run.on_call import OnCall
     from probes.sources.places import SeveralPlaces
     from probes.sweeping.source import SweepSource
 
@@ -89,6 +91,7 @@ class Session:
         sweep: "Callable[[], SweepSource] | None" = None,
         history: "HistoryKeeper | None" = None,
         goes_back: bool = True,
+        on_call: "OnCall | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`; or
         of one at each of `places`, to which `config` has its routes (`config_at`).
@@ -98,7 +101,8 @@ class Session:
         the ledger that takes what the shared one does not at the end; `diagnostician` judges the
         run in the place of a new one of ours; `compare` and `sweep` make what compares and sweeps
         its routes for a screen; `history` keeps what comes of it for weeks, and tells what
-        was usual before; without `goes_back` nothing is kept for who would look at its past.
+        was usual before; without `goes_back` nothing is kept for who would look at its past;
+        `on_call` knows whether it is on this run to call people, where others watch the same.
         """
         self._config = config
         self._compare = compare
@@ -146,6 +150,9 @@ class Session:
         self._scrub = Scrubber(secrets).scrub
         self.attention = Attention(self._clock)
         """What somebody does about its alerts."""
+        self._on_call = on_call
+        if on_call is not None:
+            self._stream.subscribe(on_call.receive)
         for one in alert_exports(
             config.alerts,
             environ=os.environ,
@@ -153,6 +160,7 @@ class Session:
             scrub=self._scrub,
             report=self._stream.note,
             attention=self.attention,
+            on_call=on_call,
         ):
             self.export(with_past(one, self._clock, history=history))
         self._funded: list[FundedEngine] = []
@@ -335,17 +343,18 @@ class Session:
         for route, text in (*unenforceable, *unverified(routes)):
             self._stream.note(text, route)
         self._stream.start()
-        try:
-            await self._stream.during(self._source.run)
-        finally:
-            with anyio.CancelScope(shield=True):
-                # Before exports take their seconds: what is not given back counts as spent.
-                try:
-                    await self._ledger.close()
-                except LedgerError as error:
-                    self._stream.note(str(error))
-                self._tell_news()
-                await self._stream.close(self._own_hello)
+        async with nullcontext() if self._on_call is None else self._on_call.at_work():
+            try:
+                await self._stream.during(self._source.run)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    # Before exports take their seconds: what is not given back counts as spent.
+                    try:
+                        await self._ledger.close()
+                    except LedgerError as error:
+                        self._stream.note(str(error))
+                    self._tell_news()
+                    await self._stream.close(self._own_hello)
 
     def _at_places(
         self, places: Sequence[GivenPlace], way_to: Callable[[GivenPlace], EngineWay] | None

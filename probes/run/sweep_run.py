@@ -11,6 +11,7 @@ with what is known by then.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, get_args
 
@@ -114,32 +115,16 @@ class SweepRun:
     def __init__(
         self,
         plan: SweepPlan,
-        config: Config,
-        headers: Mapping[str, Mapping[str, str]],
+        session: AskedSession,
         *,
-        ledger: Ledger,
-        apart: Path | None = None,
         clock: Clock | None = None,
-        launch: Launch = launch_process,
-        in_process: bool = False,
-        session: AskedSession | None = None,
     ) -> None:
-        """Prepare it, by the budgets of `config`; `headers` are those of its routes, secrets filled
-        in. A `session` of the caller's own takes the place of an engine."""
+        """Prepare it, with a session of its own that has the one route."""
         self._plan = plan
         self._clock = clock or SystemClock()
         self._route = plan.route.name
-        self._session: AskedSession = session or Session(
-            msgspec.structs.replace(config, routes=(plan.route,)),
-            {self._route: headers.get(self._route, {})},
-            recorder=None,
-            ledger=ledger,
-            apart=apart,
-            clock=clock,
-            launch=launch,
-            in_process=in_process,
-        )
-        self._session.subscribe(self._receive)
+        self._session = session
+        session.subscribe(self._receive)
         self._sweep = Sweep(plan, cost_of(plan))
         self._view = self._sweep.view()
         self._learned = LearnedUse()
@@ -382,13 +367,18 @@ class Sweeps:
         in_process: bool = False,
         launch: Launch = launch_process,
     ) -> None:
-        """Take what all of them share; see `SweepRun`."""
+        """Take what all of them share: the routes and budgets of `config`, the headers of these
+        routes with secrets filled in, and how sessions spend and start their engines."""
         self._config = config
         self._headers = headers
-        self._ledger = ledger
-        self._apart = apart
-        self._in_process = in_process
-        self._launch = launch
+        self._session = partial(
+            Session,
+            recorder=None,
+            ledger=ledger,
+            apart=apart,
+            in_process=in_process,
+            launch=launch,
+        )
 
     def propose(
         self,
@@ -430,15 +420,11 @@ class Sweeps:
             most_tokens=most_tokens,
             most_usd=most_usd,
         )
-        return SweepRun(
-            plan,
-            self._config,
-            self._headers,
-            ledger=self._ledger,
-            apart=self._apart,
-            in_process=self._in_process,
-            launch=self._launch,
+        session = self._session(
+            msgspec.structs.replace(self._config, routes=(plan.route,)),
+            {route: self._headers.get(route, {})},
         )
+        return SweepRun(plan, session)
 
     def propose_typed(self, route: str, words: str) -> SweepRun:
         """Return a sweep as words ask for it: `by=rate max=64 ttft_p95=1.0`.

@@ -74,6 +74,8 @@ _AT_ONCE_NS: Final = 3 * NS_PER_S
 """Folded in one piece meanwhile: a key waits for as long as that takes."""
 _PREPARED_MOST: Final = 48
 """Prepared checkpoints: those of the way here stay for the way forth."""
+_PREPARED_BYTES: Final = 48 << 20
+"""Of them all: of 400 routes seven find room, of 41 as many as are wanted."""
 
 _AHEAD_NS: Final = 30 * NS_PER_S
 _AHEAD_BYTES: Final = 2 << 20
@@ -221,6 +223,8 @@ class RunTimeline:
         self._number = 0
         self._moments: tuple[_Moment, ...] = ()
         """Another one after each change: whoever goes through it does so in another thread."""
+        self._changing = threading.Lock()
+        """Held by who makes that other one."""
         self._verdicts: dict[int, list[Event]] = {}
         """By the number of the event that decided, where they are not read."""
         self._begin_ns: int | None = None
@@ -279,7 +283,8 @@ class RunTimeline:
             if taking.is_whole():
                 self._taking = None
                 self._keep(taking)
-            elif time.monotonic_ns() >= until_ns:
+                return bool(self._waiting)
+            if time.monotonic_ns() >= until_ns:
                 return True
         # Two at least: where one comes each turn, as the past of a bus does, it ends all the same.
         folded = 0
@@ -438,18 +443,25 @@ class RunTimeline:
 
     def _keep(self, taken: "_Taking") -> None:
         """Keep a checkpoint that is whole."""
-        moments, moment, took_ns = self._moments, taken.moment, taken.took_ns
-        if moments:
-            # Not before: by now it is compressed.
-            before = moments[-2].checkpoint if len(moments) > 1 else None
-            moments[-1].bytes_kept = moments[-1].checkpoint.size_beside(before)
-        self._aside(moment.checkpoint.compress)
-        self._moments = (*moments, moment)
+        moment, took_ns = taken.moment, taken.took_ns
+        with self._changing:
+            self._moments = (*self._moments, moment)
+        self._aside(self._settle)
         self._not_before_ns = time.monotonic_ns() + _TIMES_OUR_APART * took_ns
         self._next_number = moment.number + EVENTS_APART
         self._next_ns = moment.at_ns + max(LEAST_APART_NS, _TIMES_APART * took_ns)
-        while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
-            self._thin_out()
+
+    def _settle(self) -> None:
+        """Compress the newest checkpoint, weigh the one before it, and keep within the bytes. Of
+        400 routes weighing alone takes as long as a few frames."""
+        self._moments[-1].checkpoint.compress()
+        with self._changing:
+            *_, before, weighed, _ = (None, None, *self._moments)
+            if weighed is not None:
+                beside = None if before is None else before.checkpoint
+                weighed.bytes_kept = weighed.checkpoint.size_beside(beside)
+            while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
+                self._thin_out()
 
     def _thin_out(self) -> None:
         """Give up the checkpoint that leaves the smallest hole; neither the first nor the last."""
@@ -524,9 +536,11 @@ class Past:
             RecordingError: what is recorded cannot be read.
         """
         here_ns = end_ns = self.at_ns
-        if not any(map(self._is_far, range(here_ns - STEP_NS, here_ns - _NEEDED_NS, -STEP_NS))):
+        prepared_ns = min(_PREPARED_NS, self._room() * STEP_NS)
+        needed_ns = min(_NEEDED_NS, prepared_ns // 2)
+        if not any(map(self._is_far, range(here_ns - STEP_NS, here_ns - needed_ns, -STEP_NS))):
             return
-        farthest_ns = here_ns - _PREPARED_NS
+        farthest_ns = here_ns - prepared_ns
         # From one checkpoint of the run to the next all are taken on one way, the nearest first.
         while end_ns > farthest_ns and (begin := self._timeline.before(end_ns - 1)):
             first_ns = max(begin.at_ns, farthest_ns)
@@ -551,11 +565,16 @@ class Past:
             if upto_ns < at_ns:
                 yield
         insort(self._prepared, reading.moment(), key=_AT_NS)
-        while len(self._prepared) > _PREPARED_MOST:
+        while len(self._prepared) > self._room():
             # What is farthest from here is needed last.
             ends = (0, -1)
             del self._prepared[max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))]
         yield
+
+    def _room(self) -> int:
+        """Return how many checkpoints may be prepared, of the size of one that is near."""
+        size = self._nearest(self.at_ns).checkpoint.size
+        return max(2, min(_PREPARED_MOST, _PREPARED_BYTES // max(1, size)))
 
     def _is_far(self, at_ns: int) -> bool:
         """Whether the way to a stamp is longer than a step."""

@@ -11,9 +11,11 @@ from probes.control.wanted import Wanted
 from probes.control.wanted_record import commands_to_take_up, decode_wanted, wanted_record
 from probes.events import Event
 from probes.kit.clock import Clock
-from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
+from probes.sources.place_commands import command_words
 
+_NAMED_MOST: Final = 8
+"""Settings that are named as they are taken up."""
 _APART_S: Final = 0.5
 """Between two writes, however fast knobs are turned."""
 
@@ -63,8 +65,13 @@ class WantedOnBus:
             self._run.command(command)
         if not commands:
             return ""
-        told = counted(len(commands), "setting")
-        return f"{told} as turned before; one that you change in the file counts again"
+        named = [
+            f"{getattr(command, 'route', '')} {command_words(command)}"
+            for command in commands[:_NAMED_MOST]
+        ]
+        more = len(commands) - len(named)
+        told = ", ".join(named) + (f" and {more} more" if more else "")
+        return f"as turned before: {told}; one that you change in the file counts again"
 
     def receive(self, _events: list[Event], _lines: bytes) -> None:
         """Take a batch: what a server asks for may be wanted of its routes."""

@@ -38,8 +38,7 @@ from probes.bus.names import (
     WANTED_BUCKET,
     events_of,
 )
-from probes.config.errors import ConfigError
-from probes.config.places import check_place
+from probes.config.places import is_place
 from probes.control.commands import Command, Lift, Pause
 from probes.control.status import HostStatus
 from probes.control.wanted_record import WantedRecord, decode_wanted
@@ -411,7 +410,7 @@ class BusSource:
             return place if place in self._asked else None
         if place in self.places:
             return place
-        return place if len(self.places) < _MOST_PLACES and _is_place(place) else None
+        return place if len(self.places) < _MOST_PLACES and is_place(place) else None
 
     async def _kept_hello(self, place: str, message: PlaceMessage | None = None) -> Hello | None:
         """Return the greeting of a place's newest engine; None where it cannot be had now. It is of
@@ -462,7 +461,7 @@ class BusSource:
             return
         place, names = entry.key, {*kept.routes, *kept.configured}
         if place not in self._wanted_of:
-            if len(self._wanted_of) >= _MOST_PLACES or not _is_place(place):
+            if len(self._wanted_of) >= _MOST_PLACES or not is_place(place):
                 return
             self._wanted_of.add(place)
         if len(names) <= MOST_ROUTES and all(name.endswith(f"@{place}") for name in names):
@@ -474,7 +473,7 @@ class BusSource:
         self._time.note(entry.at_ns, is_new=True)
         if not entry.value:
             self._present.pop(place, None)
-        elif place in self._present or (len(self._present) < _MOST_PLACES and _is_place(place)):
+        elif place in self._present or (len(self._present) < _MOST_PLACES and is_place(place)):
             self._present[place] = self._clock.monotonic_ns()
 
     def _is_present(self, place: str) -> bool:
@@ -535,14 +534,6 @@ class BusSource:
         self._streams.tell(Notice(at_ns=self.now_ns, route=route, text=words))
         self._failed(command, place)
         self._give()
-
-
-def _is_place(name: str) -> bool:
-    try:
-        check_place(name)
-    except ConfigError:
-        return False
-    return True
 
 
 def _read_headers(place: str, message: StreamMessage) -> PlaceMessage:

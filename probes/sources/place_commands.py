@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import msgspec
 from anyio.abc import TaskGroup
 
-from probes.bus.connection import BusError, BusLostError, NoAnswerError
+from probes.bus.connection import BusError, BusLostError, NoAnswerError, NobodyListensError
 from probes.bus.messages import decode_reply
 from probes.bus.names import commands_of
 from probes.control.commands import Command, Pause, encode_command
@@ -67,8 +67,11 @@ class PlaceCommands:
                 commands_of(place), encode_command(command), timeout_s=_ANSWER_S
             )
             return neutralise(decode_reply(reply).refusal, _WORDS_LIMIT)
-        except NoAnswerError:
+        except NobodyListensError:
             return "no agent answers there"
+        except NoAnswerError:
+            # It has it, and does it when it goes on: a machine that sleeps, a process that is held.
+            return f"its agent has not answered for {_ANSWER_S:g} s, and may do it later"
         except BusLostError:
             return "the bus is lost"
         except BusError as error:
@@ -77,10 +80,10 @@ class PlaceCommands:
             return "its answer was none"
 
     def _tell(self, place: str, command: Command, why: str) -> None:
-        self._not_done(place, command, f"{_words(command)} not done at {place}: {why}")
+        self._not_done(place, command, f"{command_words(command)} not done at {place}: {why}")
 
 
-def _words(command: Command) -> str:
+def command_words(command: Command) -> str:
     """Return what a command asks for, in a few words."""
     kind = str(command.__struct_config__.tag)
     if isinstance(command, Pause):

@@ -33,6 +33,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     PlaceState,
+    SeenBefore,
     Tick,
     encode_event,
 )
@@ -40,11 +41,10 @@ from probes.events.foreign import decode_foreign
 from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S
 from probes.kit.short_figures import counted
-from probes.sources.rules import LINE_COST
+from probes.sources.rules import LINE_COST, PLACE_SILENT_S
 
-SILENT_AFTER_NS: Final = round((5 + BATCH_S) * NS_PER_S)
-"""A place ticks each second: five of them may be late on a bad way, and a batch is put together
-before it is sent."""
+SILENT_AFTER_NS: Final = round((PLACE_SILENT_S + BATCH_S) * NS_PER_S)
+"""A batch is put together before it is sent."""
 _AHEAD_NS: Final = NS_PER_S
 """So much after the bus took it an event may seem to have happened: how far the two clocks are
 apart is measured once in a life, and they drift."""
@@ -171,6 +171,11 @@ class PlaceStreams:
         if not lines[-1]:
             lines.pop()
         expected = place.next_of.get(message.run)
+        if expected is None and place.next_of and message.run < max(place.next_of):
+            # In the stream lives only grow: somebody else has sent once more what he once read.
+            place.unreadable += len(lines)
+            self._tell_trouble(place, message.taken_ns)
+            return
         if expected is None:
             # Of the first life that is heard of, who comes late has missed nothing.
             expected = 1 if place.next_of else message.first
@@ -302,6 +307,8 @@ class PlaceStreams:
         if route:
             return str(route).endswith(place.suffix) and type(event) not in _NOT_OF_A_PLACE
         suffix = place.suffix
+        if isinstance(event, SeenBefore):
+            return all(name.endswith(suffix) for name in event.routes)
         if isinstance(event, Tick):
             return all(counts.route.endswith(suffix) for counts in event.routes)
         if isinstance(event, Hello):

@@ -36,6 +36,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     PlaceState,
+    SeenBefore,
     Tick,
     durable_lines,
 )
@@ -43,14 +44,13 @@ from probes.events.placing import at_place
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.sanitise import neutralise
 from probes.sources.merged_sources import MergedSources
+from probes.sources.rules import PLACE_SILENT_S
 from probes.sources.source import Brief, Receive, Source, is_engine_end
 from probes.sources.time_merge import Heard
 
 SETTLE_NS: Final = NS_PER_S
 """So long the quickest way from an engine is looked for: ten batches, of which one that met nothing
 on its way is enough."""
-SILENT_S: Final = 5.0
-"""A place is heard at least each second; a way that stands still for less mends itself."""
 DRIFT_NS: Final = 5 * NS_PER_S
 """An order of events that is wrong by more misleads; a way that is full of other traffic makes all
 batches late by a second or two, and is no reason to begin anew."""
@@ -161,6 +161,8 @@ class _Feed:
         """Give what is of the place itself, and what is to be said beside it."""
         for event in events:
             route = getattr(event, "route", "")
+            if isinstance(event, SeenBefore):
+                route = next((one for one in event.routes if one not in self._routes), "")
             if route and route not in self._routes:
                 self._strays += 1
                 if self._strays > 1:
@@ -371,10 +373,10 @@ class SeveralPlaces(MergedSources[RenewableSource]):
             case "restarting":
                 return "unknown"
             case "starting":  # a way that is as long as usual is no news
-                waited = now_ns - self._began_ns >= SILENT_S * NS_PER_S
+                waited = now_ns - self._began_ns >= PLACE_SILENT_S * NS_PER_S
                 return "unknown" if feed.state is not None or waited else None
             case "running" | "silent" if feed.is_settled:
-                return "silent" if status.silent_s >= SILENT_S else "heard"
+                return "silent" if status.silent_s >= PLACE_SILENT_S else "heard"
             case _:
                 return feed.state
 

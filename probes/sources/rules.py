@@ -11,6 +11,10 @@ import msgspec
 from probes.kit.back_off import waits
 from probes.kit.clock import NS_PER_S, seconds
 
+PLACE_SILENT_S: Final = 5.0
+"""Nothing heard of a place for so long is told. It ticks each second, and a way that stands still
+for less mends itself."""
+
 
 class HostLimits(msgspec.Struct, frozen=True):
     """The host's patience, in seconds where not said otherwise."""

@@ -5,7 +5,8 @@ their durable events are folded as a screen folds them that looks at all rows `-
 second, at one of them whole. Then each route is weighed by its parts, in KB a route: all that is
 reached from there and from no part before it. What the process has grown by is all of it, with what
 is not Python's. Costs are CPU: of a probe with all that the board does beside, of a frame, and with
-`--judge` of a probe in the diagnosis. Twenty routes tell of four hundred; what those four hundred
+`--judge` of a probe in the diagnosis. Each full hour is told by what it had grown by then: from the
+second on nothing grows. Twenty routes tell of four hundred; what those four hundred
 come to together says `400 --minutes 3`.
 """
 
@@ -109,6 +110,14 @@ def timed(work: Iterable[Event], fold: object) -> int:
     return time.thread_time_ns() - begin
 
 
+def tell_hour(second: int, before_mb: float) -> None:
+    """Print what is kept at the end of an hour."""
+    if second % 3600 == 0:
+        grown_mb, objects = rss_mb() - before_mb, len(gc.get_objects())
+        sys.stdout.write(f"hour {second // 3600}: {grown_mb:.1f} MB, {objects:,} objects\n")
+        sys.stdout.flush()
+
+
 def main() -> None:
     """Fold, weigh and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,6 +157,7 @@ def main() -> None:
             frames += 1
         if second % 30 == 0:
             gc.collect()
+        tell_hour(second + 1, before_mb)
     gc.collect()
     grown_mb = rss_mb() - before_mb
     out, count = sys.stdout, options.routes

@@ -42,6 +42,24 @@ from tui.terminal.collector import Collector  # noqa: E402
 _TICK_S = 0.01
 
 
+class _Timed(RunTimeline):
+    """Notes what each turn takes."""
+
+    turns: list[float]
+
+    def _go_on(self) -> bool:
+        begin = time.thread_time()
+        try:
+            return super()._go_on()
+        finally:
+            self.turns.append((time.thread_time() - begin) * 1e3)
+
+    def hurry(self) -> None:
+        """Take a checkpoint with the next batch."""
+        self.turns = []
+        self._next_ns = self._next_number = self._not_before_ns = 0
+
+
 class Run:
     """A board over many routes with all that takes its events, and what each of it took."""
 
@@ -49,7 +67,8 @@ class Run:
         self.names = names
         self.board, self.judge = Board(), Judge(Diagnostician())
         self.recorder = Recorder.to_folder(folder, max_mb=4096, max_days=7)
-        self.timeline = RunTimeline(self.board, self.recorder, aside=in_a_thread)
+        self.timeline = _Timed(self.board, self.recorder, aside=in_a_thread)
+        self.timeline.hurry()
         self.recorder.start(print)
         self.collector = Collector()
         self.took: dict[str, list[float]] = defaultdict(list)
@@ -141,11 +160,13 @@ def main() -> None:
         write(f"{asked.routes} routes, {len(gc.get_objects()):,} objects, {rss_mb():.0f} MB\n\n")
         gc.callbacks.append(run.note_pass)
         before = run.timeline.checkpoints
+        run.timeline.hurry()
         live = partial(run.live, asked.seconds)
         asyncio.run(live() if asked.at_once else run.timeline.during(live))
         gc.callbacks.remove(run.note_pass)
         taken = run.timeline.checkpoints - before
         run.recorder.close()
+    run.took["a turn of taking them"] = run.timeline.turns
     run.took["a tick late"] = run.lags
     run.took[f"while {taken} checkpoints were taken"] = run.lags_while_taken
     write("| | n | median ms | p99 | most |\n|---|---|---|---|---|\n")

@@ -154,14 +154,9 @@ def swept(
         goals = ("ttft_p95=30",) if by_rate else provider.goals
         plan = msgspec.structs.replace(plan, goals=read_goals(goals, route))
         session = VirtualSession(plan.route, model, clock, seed)
-        config = Config(routes=(route,))
-        ledger = Ledger(None)
-        try:
-            sweep = SweepRun(plan, config, {}, ledger=ledger, clock=clock, session=session)
-            with anyio.fail_after(WIDEST_S):
-                await sweep.run()
-        finally:
-            ledger.close()
+        sweep = SweepRun(plan, session, clock=clock)
+        with anyio.fail_after(WIDEST_S):
+            await sweep.run()
         return sweep.view, session
 
     return anyio.run(run, backend_options=dict(OPTIONS))

@@ -413,6 +413,16 @@ async def test_what_is_wrong_with_a_certificate_is_said_in_plain_words(tmp_path:
         await bus.close()
 
 
+async def test_a_file_of_tls_that_is_gone_is_a_bus_that_is_away(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca)
+    bus = BusConnection(bus_address("tls://127.0.0.1:1", authority=ca), clock=SystemClock())
+    ca.unlink()
+    with pytest.raises(BusLostError, match="files of TLS for the bus cannot be used now: No such"):
+        await bus.connect()
+    assert not bus.state.connected
+
+
 async def test_a_server_that_asks_for_a_certificate_is_shown_ours(tmp_path: Path) -> None:
     authority = trustme.CA()
     ca, own = tmp_path / "ca.pem", tmp_path / "own.pem"

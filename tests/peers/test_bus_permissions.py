@@ -13,7 +13,7 @@ from typing import Final
 import anyio
 import nats
 import pytest
-from agents import Agent, messages_of, settings, until
+from agents import Agent, assert_all_sent, messages_of, settings, until
 from nats.aio.client import Client
 from nats_server import NatsServer, nats_server
 from peer_processes import simulated
@@ -23,14 +23,19 @@ from probes.bus.address import bus_address
 from probes.bus.connection import BusConnection, BusError
 from probes.bus.messages import decode_presence, decode_reply
 from probes.bus.names import (
+    ALL_PLACES,
     BUDGETS_BUCKET,
     HELLOS_BUCKET,
+    MUTED_KEY,
+    PAGERS_BUCKET,
     PLACES_BUCKET,
     STREAM,
     WANTED_BUCKET,
+    caller_key,
     commands_of,
     events_of,
     inbox_of,
+    told_key,
 )
 from probes.control.commands import Pause, encode_command
 from probes.kit.clock import SystemClock
@@ -38,7 +43,7 @@ from probes.kit.clock import SystemClock
 pytestmark = pytest.mark.anyio
 
 CONFIG: Final = Path(probes.deploying.__file__).with_name("nats-server.conf")
-BUCKETS: Final = (PLACES_BUCKET, HELLOS_BUCKET, WANTED_BUCKET, BUDGETS_BUCKET)
+BUCKETS: Final = (PLACES_BUCKET, HELLOS_BUCKET, WANTED_BUCKET, BUDGETS_BUCKET, PAGERS_BUCKET)
 
 
 @pytest.fixture
@@ -77,13 +82,18 @@ async def test_agents_and_those_who_watch_need_no_more_than_they_are_allowed(
 ) -> None:
     with simulated("healthy") as provider:
         config = settings(tmp_path, f"{provider}/v1", model="healthy")
+        with config.open("a", encoding="utf-8") as file:
+            file.write('[alerts]\non_alert = ["true"]\n')  # so they look who calls
         async with connected(server, "cockpit") as cockpit:
+            pager = cockpit.bucket(PAGERS_BUCKET)
+            await pager.create(caller_key(ALL_PLACES), b'{"host":"here","pid":1}')
             agents = [Agent(tmp_path, place, url(server, place), config) for place in ("eu", "us")]
             try:
                 for agent in agents:
                     agent.start()
                 for agent in agents:
                     await until(lambda agent=agent: "probing for" in agent.said, agent.place)
+                    await until(lambda agent=agent: "go out from here, pid 1" in agent.said)
                     while len(await messages_of(cockpit, agent.place)) < 2:  # noqa: ASYNC110
                         await anyio.sleep(0.2)
                 pause = encode_command(Pause(route="chat@eu", paused=True))
@@ -96,6 +106,7 @@ async def test_agents_and_those_who_watch_need_no_more_than_they_are_allowed(
                             break
                 for agent in agents:
                     assert agent.end() == 0, agent.said
+                    assert_all_sent(agent, await messages_of(cockpit, agent.place))
                 # Started again it takes up what was turned, from its own bucket.
                 agents[0].start()
                 await until(lambda: "as turned before" in agents[0].said, "it was not turned")
@@ -141,6 +152,10 @@ OTHERS: Final = (
     events_of("us"),
     *(commands_of(place) for place in ("eu", "us")),
     *(f"$KV.{bucket}.us" for bucket in (PLACES_BUCKET, HELLOS_BUCKET, WANTED_BUCKET)),
+    *(
+        f"$KV.{PAGERS_BUCKET}.{key}"
+        for key in (caller_key(ALL_PLACES), caller_key("eu"), told_key("us"), MUTED_KEY)
+    ),
     "_INBOX.cockpit.abc",
     f"{inbox_of('us')}.abc",
     "$JS.API.STREAM.CREATE.spy",
@@ -163,15 +178,36 @@ async def test_an_agent_speaks_for_its_place_alone(server: NatsServer) -> None:
             await client.subscribe(subject)
             assert await complained(client, errors), subject
         # What it needs it may do.
-        for subject in (events_of("eu"), f"$KV.{PLACES_BUCKET}.eu", f"$KV.{BUDGETS_BUCKET}.x"):
+        for subject in (
+            events_of("eu"),
+            f"$KV.{PLACES_BUCKET}.eu",
+            f"$KV.{BUDGETS_BUCKET}.x",
+            f"$KV.{PAGERS_BUCKET}.{told_key('eu')}",
+        ):
             assert not await refused(client, errors, subject), subject
+
+
+async def test_an_agent_with_another_places_password_says_what_it_may_not(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    async with connected(server, "cockpit"):
+        pass
+    agent = Agent(tmp_path, "us", url(server, "eu"), settings(tmp_path, "http://127.0.0.1:9/v1"))
+    agent.start()
+    try:
+        assert agent.ended() == 1
+    finally:
+        agent.kill()
+    (line,) = [line for line in agent.said.splitlines() if "list processes" not in line]
+    assert "refuses: permissions violation for" in line
+    assert inbox_of("us").lower() in line.lower()
 
 
 async def test_who_only_watches_turns_nothing(server: NatsServer) -> None:
     async with connected(server, "cockpit"):
         pass
     async with raw(server, "viewer") as (client, errors):
-        for subject in (*OTHERS[:5], f"$KV.{BUDGETS_BUCKET}.x", f"$JS.API.STREAM.PURGE.{STREAM}"):
+        for subject in (*OTHERS[:10], f"$KV.{BUDGETS_BUCKET}.x", f"$JS.API.STREAM.PURGE.{STREAM}"):
             assert await refused(client, errors, subject), subject
     async with connected(server, "viewer") as viewer:
         with pytest.raises(BusError, match=r"(?i)refuses: permissions violation for publish"):

@@ -105,11 +105,34 @@ def test_the_services_of_the_compose_file_are_one_cockpit(tmp_path: Path) -> Non
     assert probed == {"alpha@eu", "alpha@us"}
 
 
+def test_agents_of_two_places_on_one_machine_keep_what_is_theirs_apart() -> None:
+    unit = text_of("llmtop-agent@.service")
+    # A dynamic user owns its folder alone: two instances would take one from each other.
+    assert "DynamicUser=yes" in unit
+    assert "\nStateDirectory=llmtop/%i\n" in unit
+    assert "\nEnvironment=XDG_STATE_HOME=%S/llmtop/%i\n" in unit
+
+
 def test_the_container_installs_extras_that_there_are() -> None:
     (wanted,) = re.findall(r"llmtop-tui\[([a-z,0-9]+)\]", text_of("Containerfile"))
     project = (FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     for extra in wanted.split(","):
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+
+
+def test_the_container_is_installed_where_there_is_a_compiler() -> None:
+    """A slim image has none, and a package that tdigest stands on ships no wheels."""
+    stages = re.split(r"^FROM ", text_of("Containerfile"), flags=re.MULTILINE)[1:]
+    (installing,) = [stage for stage in stages if "pip install" in stage]
+    image, _, name = installing.splitlines()[0].partition(" AS ")
+    assert "slim" not in image
+    assert "alpine" not in image
+    # What runs is the same Python, and has what was installed at the same path.
+    last = stages[-1]
+    assert last.splitlines()[0] == f"{image}-slim"
+    (folder,) = re.findall(rf"^COPY --from={name} (\S+) \1$", last, re.MULTILINE)
+    assert f"python -m venv {folder}" in installing
+    assert re.search(rf"^ENV PATH={folder}/bin:\$PATH", last, re.MULTILINE)
 
 
 def server(stack: ExitStack, folder: Path) -> NatsServer:

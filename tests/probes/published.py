@@ -16,7 +16,7 @@ from probes.bus.connection import (
     BusLostError,
     BusState,
     Entry,
-    NoAnswerError,
+    NobodyListensError,
     StreamMessage,
 )
 from probes.bus.messages import CommandReply, KeptHello, Presence, encode
@@ -192,7 +192,7 @@ class MemoryBus:
         if not self.state.connected:
             raise BusLostError("nats://bus: lost")
         if subject not in self.answers:
-            raise NoAnswerError("nats://bus: nobody listens there")
+            raise NobodyListensError("nats://bus: nobody listens there")
         return self.answers[subject](payload)
 
     def bucket(self, name: str) -> "_MemoryBucket":

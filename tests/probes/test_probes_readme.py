@@ -32,6 +32,7 @@ from probes.history.reading import SAME_S
 from probes.kit.clock import NS_PER_S
 from probes.run import timeline
 from probes.sources.places import DRIFT_NS, SETTLE_NS
+from probes.sources.rules import LINE_COST
 from probes.sources.ssh import ALIVE_EVERY_S, ALIVE_MISSED, LIMITS_THERE
 from probes.sources.time_merge import PATIENCE_NS
 from probes.stats import ladders
@@ -126,6 +127,11 @@ NUMBERS = {
     "Places over ssh": (
         f"finds within {ALIVE_EVERY_S * (ALIVE_MISSED + 1)} s that a way is dead",
         f"run away by more than {DRIFT_NS // NS_PER_S} s",
+        f"does not last after {2 * LIMITS_THERE.backoff_first_s:g} s, "
+        f"{4 * LIMITS_THERE.backoff_first_s:g} s and so on",
+        f"no faster than {LIMITS_THERE.bytes_per_s / 1e6:g} MB a second",
+        f"a line counted as {LINE_COST} bytes more",
+        f"no hello within {LIMITS_THERE.hello_within_s:g} s",
         f"after {LIMITS_THERE.backoff_first_s:g} s, {2 * LIMITS_THERE.backoff_first_s:g} s and so "
         f"on, at last each {LIMITS_THERE.backoff_max_s:g} s",
         f"`NAME` is {EXPECTED}",

@@ -70,12 +70,13 @@ class FakeBoard:
         window: WindowName = "5m",
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
-        leaders: bool = False,
+        standings: bool = False,
         anew: bool = False,
     ) -> Snapshot:
         self.asked.append((window, tuple(detail_routes)))
         details = {name: self.whole.details[name] for name in detail_routes}
-        return replace(self.whole, window=window, details=details)
+        stand = self.whole.standings if standings else ()
+        return replace(self.whole, window=window, details=details, standings=stand)
 
     def request(self, route: str, probe: str) -> RequestView | None:
         return self.requests.get((route, probe))

@@ -346,7 +346,7 @@ class StagedBoard(FakeBoard):
         window: WindowName = "5m",
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
-        leaders: bool = False,
+        standings: bool = False,
         anew: bool = False,
     ) -> Snapshot:
         wanted = [*dict.fromkeys((*detail_routes, *pages))][:8]

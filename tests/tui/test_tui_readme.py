@@ -38,6 +38,13 @@ from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, Tt
 from probes.handover import window
 from probes.handover.recording_of_window import WHOLE_BYTES
 from probes.history.reading import _MOST_DAYS
+from probes.history.views import (
+    HistoryView,
+    JumpView,
+    RouteHistoryView,
+    SeenView,
+    StretchView,
+)
 from probes.kit.clock import NS_PER_S
 from probes.kit.exit_status import ExitStatus
 from probes.run.report import USUAL_FROM
@@ -183,6 +190,17 @@ def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
 
 def test_no_quantity_is_left_out() -> None:
     assert PAGE.loose(NUMBERS, EXAMPLES) == []
+
+
+def test_every_field_of_a_history_stands_there_and_no_other() -> None:
+    views = (HistoryView, RouteHistoryView, StretchView, JumpView, SeenView)
+    names = ("all", "a route", "a stretch", "a jump", "seen")
+    told: dict[str, set[str]] = {name: set() for name in names}
+    for of, fields, _ in PAGE.rows("`history --json`"):
+        told[of] |= {*re.findall(r"`(\w+)`", fields)}
+    assert told == {
+        name: {*view.__struct_fields__} for name, view in zip(names, views, strict=True)
+    }
 
 
 def test_the_panes_are_those_that_there_are() -> None:

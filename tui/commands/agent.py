@@ -1,6 +1,7 @@
 """`llmtop agent`: a place that probes without a screen, and gives what it measures to a bus."""
 
 import os
+import platform
 from argparse import Namespace
 from functools import partial
 
@@ -13,8 +14,10 @@ from probes.bus.presence import PlaceTakenError
 from probes.config.places import check_place, config_at
 from probes.config.secrets import resolve_headers
 from probes.kit.clock import SystemClock
+from probes.kit.process_identity import current_identity
 from probes.money.bus_ledger import BusLedger
 from probes.run.agent import run_agent
+from probes.run.exporting import calls_people
 from probes.run.session import Session
 from tui.commands.exports import export
 from tui.commands.output import FAILED, UsageError, complain
@@ -46,7 +49,22 @@ def run(arguments: Namespace) -> int:
     clock = SystemClock()
     recorder = recorder_of(config, arguments)
 
+    def say(line: str) -> None:
+        complain([line])
+
     def session(connection: BusConnection) -> Session:
+        on_call = None
+        if calls_people(config.alerts):
+            from probes.run.on_call import OnCall  # few have a need
+
+            on_call = OnCall(
+                connection,
+                home=place,
+                clock=clock,
+                host=platform.node(),
+                process=current_identity(),
+                report=say,
+            )
         made = Session(
             config,
             headers,
@@ -62,6 +80,7 @@ def run(arguments: Namespace) -> int:
             include_text=config.recording.text,
             goes_back=False,
             history=history_of(config, arguments),
+            on_call=on_call,
         )
         export(made, arguments)
         return made
@@ -75,7 +94,7 @@ def run(arguments: Namespace) -> int:
                 session,
                 recorder=recorder,
                 clock=clock,
-                say=lambda line: complain([line]),
+                say=say,
                 duration_s=arguments.duration,
             )
         )

@@ -28,6 +28,7 @@ from probes.money.ledger import (
 )
 from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.progress_bar import waiting_for
 from tui.commands.settings import given_settings
 from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE, counted
@@ -92,7 +93,8 @@ def _on_bus(budget: Budget, arguments: Namespace) -> int:
     async def ask() -> Report | Struck | Lifted:
         connection = BusConnection(address, clock=clock, name="llmtop budget")
         try:
-            await connection.connect()
+            with waiting_for(f"asking {address.shown}"):
+                await connection.connect()
             bucket = connection.bucket(BUDGETS_BUCKET)
             if arguments.strike is not None:
                 tell = partial(_say_what_is_freed, arguments)

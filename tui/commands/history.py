@@ -27,7 +27,7 @@ from probes.history.database import (
 )
 from probes.history.importing import Imported, import_recordings
 from probes.history.keeper import default_history_path
-from probes.history.reading import UnknownRouteError, read_history
+from probes.history.reading import UnknownRouteError, empty_history, read_history
 from probes.history.views import HistoryView, RouteHistoryView, StretchView
 from probes.kit.durations import duration_s
 from probes.kit.paths import NOWHERE, PathError, path_of
@@ -127,11 +127,19 @@ def _tell(path: Path, route: str, arguments: Namespace) -> int:
             return _tell_kept(path, route, since_s, arguments)
     except EmptyHistoryError:
         pass
-    words = (
-        f"there is no history yet: {neutralise(str(path))} is made by the first run, or by"
-        " `llmtop history import FILE…` of recordings"
+    if arguments.json:
+        return _say_json(empty_history(since_s))
+    say(
+        [
+            f"there is no history yet: {neutralise(str(path))} is made by the first run, or by"
+            " `llmtop history import FILE…` of recordings"
+        ]
     )
-    say([json.dumps({"routes": []}) if arguments.json else words])
+    return OK
+
+
+def _say_json(view: HistoryView) -> int:
+    say([json.dumps(msgspec.to_builtins(view), ensure_ascii=True)])
     return OK
 
 
@@ -159,8 +167,7 @@ def _tell_kept(path: Path, route: str, since_s: float, arguments: Namespace) -> 
         finally:
             bar.clear()
     if arguments.json:
-        say([json.dumps(msgspec.to_builtins(view), ensure_ascii=True)])
-        return OK
+        return _say_json(view)
     if not view.routes:
         say([f"nothing was probed since {_moment(view.begins_s)}"])
         return OK

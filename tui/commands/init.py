@@ -30,6 +30,7 @@ from probes.kit.sanitise import neutralise
 from probes.money.price_list import PriceListError, ask_prices
 from probes.money.pricing import price_words
 from tui.commands.output import OK, UsageError, say
+from tui.commands.progress_bar import waiting_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +327,11 @@ def run(arguments: Namespace) -> int:
         there = UsageError(f"{path} is there already and is never overwritten; see --stdout")
         if os.path.lexists(path):  # before anybody is asked
             raise there
-    servers = () if arguments.no_scan else found_servers()
-    prices = {} if arguments.no_scan else found_prices(os.environ)
+    servers: tuple[LocalServer, ...] = ()
+    prices: dict[str, Price] = {}
+    if not arguments.no_scan:
+        with waiting_for("asking servers on this machine, and for prices"):
+            servers, prices = found_servers(), found_prices(os.environ)
     text = config_text(os.environ, servers, prices)
     if path is None:
         say([text.rstrip("\n")])

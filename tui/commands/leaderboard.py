@@ -94,7 +94,7 @@ def _of_recording(paths: list[Path], arguments: Namespace) -> int:
     except RecordingError as error:
         raise UsageError(str(error)) from None
     complain(missing)
-    _tell(board.snapshot(window="run", leaders=True), arguments, source="recording")
+    _tell(board.snapshot(window="run", standings=True), arguments, source="recording")
     return OK
 
 

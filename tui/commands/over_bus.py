@@ -1,9 +1,10 @@
 """`llmtop --bus`: the same cockpit over all places that publish on a bus, or their events."""
 
 import os
+import platform
 from argparse import Namespace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -12,6 +13,8 @@ from probes.bus.connection import BusConnection, BusError, NoClientError
 from probes.bus.names import EVENTS_OF_ALL
 from probes.kit.clock import SystemClock
 from probes.kit.paths import state_complaint
+from probes.kit.process_identity import current_identity
+from probes.run.exporting import calls_people
 from probes.run.places_session import PlacesSession
 from probes.sources.bus import SINCE_S, BusSource
 from probes.sources.source import Receive
@@ -22,6 +25,9 @@ from tui.commands.settings import with_window
 from tui.commands.waiting import WaitingFor
 from tui.commands.watch import history_of, need_face, recorder_of, show
 from tui.terminal.collector import passes_seldom
+
+if TYPE_CHECKING:
+    from probes.run.on_call import OnCall
 
 _EXCLUDED = ("config", "base_url", "model", "api_key_env", "in_process")
 """What is about probing from here."""
@@ -60,12 +66,16 @@ def run(arguments: Namespace) -> int:
     except BusError as error:
         complain([str(error)])
         return FAILED
+    calls = calls_people(config.alerts)
+    # What is done about alerts on a screen counts for whoever calls.
+    on_call = _on_call(address, places, calls=calls) if calls or not arguments.headless else None
     session = PlacesSession(
         partial(_source, address, places, arguments.since or SINCE_S),
         config=config,
         goes_back=not arguments.headless,
         recorder=recorder_of(config, arguments),
         history=history_of(config, arguments),
+        on_call=on_call,
     )
     told = (*problems, state_complaint(), listed_password(arguments.bus, address))
     for problem in filter(None, told):
@@ -95,6 +105,34 @@ async def _try(address: BusAddress) -> None:
             tasks.cancel_scope.cancel()
     if refused is not None:
         raise refused
+
+
+def _on_call(address: BusAddress, places: tuple[str, ...], *, calls: bool) -> "OnCall":
+    """Return what knows whether it is on this cockpit to call people.
+
+    Its connection is its own: that of the source ends before the last alert is told.
+    """
+    from probes.run.on_call import OnCall  # few have a need
+
+    clock = SystemClock()
+    bus = BusConnection(address, clock=clock, name="llmtop pager")
+
+    async def keep() -> None:
+        try:
+            await bus.run()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await bus.close()
+
+    return OnCall(
+        bus,
+        places=places,
+        calls=calls,
+        clock=clock,
+        host=platform.node(),
+        process=current_identity(),
+        keep=keep,
+    )
 
 
 def _source(

@@ -1,12 +1,14 @@
-"""How far a long piece of work is: a bar on a terminal's stderr, and nothing elsewhere.
+"""How far a long piece of work is, or how long it is waited for: on a terminal's stderr alone.
 
 Rule 1. Nothing is drawn before somebody wonders, and no more often than he can read.
 Rule 2. It says how far, and how long it will take from here: by what it took so far.
 """
 
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +65,31 @@ class ProgressBar:
         """Take it off."""
         if self._line is not None:
             self._line.draw("")
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Say, once somebody wonders, what is waited for, and how long so far.
+
+    From a thread of its own: what is waited for may hold this one.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    line, is_over, begun = OverwrittenLine(), threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not is_over.wait(_QUIET_S):
+            line.draw(f"{what}: {time.monotonic() - begun:.1f} s")
+
+    teller = threading.Thread(target=tell, name="waiting", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        teller.join()
+        line.draw("")
 
 
 def megabytes(done: float) -> str:

@@ -5,6 +5,7 @@ engine's process starts and sends its first requests.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -101,7 +102,8 @@ def run_app(
         shown = apps[0].as_shown(last) if apps else last
         # Names the home folder: of who shares his screen.
         recording = session.recording_path if shown is last else ""
-        _say_last(summary_text(shown, recording).splitlines())
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        _say_last(summary_text(shown, recording, width).splitlines())
     return status
 
 

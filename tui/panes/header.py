@@ -226,7 +226,8 @@ def _places_of(status: HostStatus) -> str:
 def _is_partly_live(snapshot: Snapshot, status: HostStatus) -> bool:
     """Tell whether some place is heard, though the one is not that is told of."""
     heard = any(place.state == "heard" for place in snapshot.header.places)
-    return heard and bool(_places_of(status)) and status.state in _ENGINE_BANNERS
+    is_away = status.state in _ENGINE_BANNERS or status.state == "starting"
+    return heard and bool(_places_of(status)) and is_away
 
 
 def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
@@ -352,7 +353,7 @@ def _where(
     past = view.past
     if past is None:
         lamp = [_Part(_lamp(snapshot, view, status, zone), 0)]
-        if status.state == "starting" and status.detail:
+        if status.state == "starting" and status.detail and not _is_partly_live(snapshot, status):
             # Whoever looks at an empty screen wants to know what it waits for.
             words = neutralise(status.detail, _WORDS_LIMIT)
             lamp.append(_Part(((f"  {words}", "title"),), 0.05))

@@ -61,16 +61,16 @@ class Frames:
         return self._held or self._latest
 
     def take(
-        self, view: ViewState, pages: Collection[str] = (), *, leaders: bool = False
+        self, view: ViewState, pages: Collection[str] = (), *, standings: bool = False
     ) -> Snapshot:
-        """Return what to show now, with the details of the selected route and of those in `pages`
-        all that their page shows; the standings where `leaders` are."""
+        """Return what to show now, with the details of the selected route, of those in `pages` all
+        that their page shows, and the `standings` where they are shown."""
         if self._held is not None:
             return self._held
         board = self._board
         if board is not None:
             began_s = time.thread_time()
-            taken = _taken(board, self._latest, view, pages, leaders=leaders)
+            taken = _taken(board, self._latest, view, pages, standings=standings)
             self.taken_s = time.thread_time() - began_s
             is_live = self._travel.is_live
             self._latest = self._aged(taken) if is_live else self._noted(_read(taken, pages))
@@ -195,7 +195,7 @@ class Frames:
         names = tuple(route.name for route in self._latest.routes)
         if (board := self._board) is not None:
             self._held = board.snapshot(
-                window=view.window, detail_routes=names, pages=names, leaders=True
+                window=view.window, detail_routes=names, pages=names, standings=True
             )
             self._held_ns = self._clock.monotonic_ns()
 
@@ -244,17 +244,19 @@ def _taken(
     view: ViewState,
     pages: Collection[str],
     *,
-    leaders: bool,
+    standings: bool,
 ) -> Snapshot:
     """Return a snapshot with the details of what is selected on it, as the last one lets guess."""
     guess = selected_route(latest, view)
     names = (guess.name,) if guess is not None else ()
-    snapshot = board.snapshot(window=view.window, detail_routes=names, pages=pages, leaders=leaders)
+    snapshot = board.snapshot(
+        window=view.window, detail_routes=names, pages=pages, standings=standings
+    )
     route = selected_route(snapshot, view)
     if route is None or route.name in snapshot.details:
         return snapshot
     return board.snapshot(
-        window=view.window, detail_routes=(route.name,), pages=pages, leaders=leaders
+        window=view.window, detail_routes=(route.name,), pages=pages, standings=standings
     )
 
 

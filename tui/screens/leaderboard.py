@@ -22,9 +22,9 @@ class LeaderboardScreen(PagedScreen):
 
     NAME = "leaderboard"
     PAGE = "leaderboard"
-    SHOWS_LEADERS = True
     BINDINGS = bindings(NAME)
     AUTO_FOCUS = "#leaderboard"
+    SHOWS_STANDINGS = True
 
     def __init__(self, cockpit: CockpitState) -> None:
         strips = cockpit.strips

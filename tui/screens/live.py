@@ -68,8 +68,8 @@ class LiveScreen(Screen[None]):
 
     NAME: ClassVar[ScreenName]
     """Which keys are its own."""
-    SHOWS_LEADERS: ClassVar[bool] = False
-    """Whether it shows the standings, which cost more to read than all the rest of a frame."""
+    SHOWS_STANDINGS: ClassVar[bool] = False
+    """It shows how routes stand beside each other, which is dear to read."""
 
     def __init__(self, cockpit: CockpitState, specs: Iterable[PaneSpec]) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class LiveScreen(Screen[None]):
         if not self.is_current or not self.size.height:
             return
         cockpit = self.cockpit
-        snapshot = cockpit.frames.take(self.view, self.pages(), leaders=self.SHOWS_LEADERS)
+        snapshot = cockpit.frames.take(self.view, self.pages(), standings=self.SHOWS_STANDINGS)
         past = cockpit.frames.past()
         places = len(snapshot.header.places) or 1
         self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past, places=places)

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from probes.board.views import RouteView, Snapshot
+from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line
 from tui.keys import bindings
 from tui.panes.footer import footer_pane
@@ -36,6 +37,8 @@ _LOG: Final = 6
 _LEAST_LOG: Final = 6
 """Lines, its frame included, from which what happened stands below the grid."""
 _FRAME: Final = 2
+_MEASURED_NS: Final = NS_PER_S // 2
+"""What all of a grid takes is as dear to find as a table is to draw, and is found as often."""
 
 
 class PlacesScreen(LiveScreen):
@@ -51,6 +54,9 @@ class PlacesScreen(LiveScreen):
             next(spec for spec in home_panes(strips) if spec.name == name)
             for name in ("verdicts", "happenings")
         )
+        self._measured_of: tuple[object, ...] = ()
+        self._measured_ns = 0
+        self._measured = 0
         self._reads_log = False
         """What happened has the room of the grid."""
         super().__init__(
@@ -82,13 +88,22 @@ class PlacesScreen(LiveScreen):
         verdicts.display = framed and lines > 0
         verdicts.styles.height = max(1, lines)
         grid, log = self.panes["places"], self.panes["happenings"]
-        taken = grid_height(self.latest, self.view, columns - _FRAME) + _FRAME
+        taken = self._grid_height(columns - _FRAME) + _FRAME
         left = rows - 1 - banner.display - verdicts.display * lines - 1 - taken
         has_both = framed and left >= _LEAST_LOG and not self._reads_log
         log.display = has_both or self._reads_log
         grid.display = not self._reads_log
         grid.styles.height = taken if has_both else "1fr"
         return framed, banner.display, lines, has_both, self._reads_log, taken
+
+    def _grid_height(self, width: int) -> int:
+        """Return how many lines all of the grid takes, which changes as seldom as a table does."""
+        now_ns, view = self.cockpit.clock.monotonic_ns(), self.view
+        asked = (width, len(self.latest.routes), view.filter, view.only_hurt)
+        if asked != self._measured_of or now_ns - self._measured_ns >= _MEASURED_NS:
+            self._measured_of, self._measured_ns = asked, now_ns
+            self._measured = grid_height(self.latest, view, width)
+        return self._measured
 
     # What is drawn.
 

@@ -141,6 +141,16 @@ def test_routes_that_recover_one_by_one_leave_the_line_and_the_recovery_of_all_o
     assert [marker.kind for marker in markers(board, "alpha")] == ["onset", "recovered"]
 
 
+def test_places_that_recover_one_by_one_are_all_told_to_have_recovered() -> None:
+    board = board_of(
+        diagnosis(9.0, since_s=4.0, routes=("alpha", "beta"), places=("eu", "us")),
+        diagnosis(20.0, since_s=4.0, routes=("beta",), places=("us",)),
+        diagnosis(22.0, since_s=4.0, routes=("beta",), places=("us",), state="cleared"),
+    )
+    (told,) = board.snapshot().recoveries
+    assert told.diagnosis.places == ("eu", "us")
+
+
 def test_a_route_that_was_only_suspected_is_no_part_of_what_recovers() -> None:
     recovered, onset = log(
         diagnosis(9.0, since_s=4.0, routes=("alpha", "beta"), state="perhaps"),

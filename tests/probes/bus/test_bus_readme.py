@@ -2,14 +2,14 @@
 
 import re
 
-from pages import KB, MB, Page, each_of, first_cells
+from pages import KB, MB, Page, each_of, first_cells, hour
 
-from probes.bus import connection, messages, names, presence
+from probes.bus import connection, messages, names, pager, presence
 from probes.config.places import EXPECTED
-from probes.control import commands
+from probes.control import attention, commands
 from probes.exports import bus_events, unsent
 from probes.kit.exit_status import ExitStatus
-from probes.run import agent, bus_commands
+from probes.run import agent, bus_commands, on_call
 from tui.cli import parser
 
 PAGE = Page("probes/bus/README.md")
@@ -30,6 +30,18 @@ NUMBERS = {
         f"which it does each {presence.RENEW_S:g} s",
         f"up to {bus_events._KEPT_BYTES // MB} MB of it",
         f"away for longer than {connection.PRESENCE_TTL_S:g} s",
+    ),
+    "Who calls people": (
+        f"renews it each {presence.RENEW_S:g} s",
+        f"was not renewed for {pager.DEAD_S:g} s, who stands by",
+        f"takes it; {pager.YIELD_S:g} s later agents call",
+        f"says nothing for {on_call.HAND_OVER_S:g} s",
+        f"has stood by for {on_call.STOOD_BY_S / 60:g} minutes",
+        f"told after {on_call.UNSEEN_S / 60:g} minutes",
+        f"and {pager.DEAD_S + pager.YIELD_S:g} s later each agent calls for itself",
+        f"waits {on_call.RETURN_S:g} s for that",
+        f"lets go of the pager for {on_call.STEP_BACK_S:g} s",
+        f"It ends after {hour(attention.MUTED_S)}",
     ),
     "Commands": (
         f"A command has {messages.LONGEST_COMMAND // KB} KB at most",
@@ -52,7 +64,11 @@ def test_the_table_has_the_subjects_and_buckets_that_there_are() -> None:
         names.HELLOS_BUCKET,
         names.WANTED_BUCKET,
         names.BUDGETS_BUCKET,
+        names.PAGERS_BUCKET,
     ]
+    keys = PAGE.line("What is on it")
+    for key in (names.caller_key(names.ALL_PLACES), names.told_key("PLACE"), names.MUTED_KEY):
+        assert f"`{key}`" in keys
     assert f"the stream `{names.STREAM}` keeps" in PAGE.line("What is on it")
 
 

@@ -19,8 +19,9 @@ from clocks import ManualClock
 from probes.config.key_command import MOST_GIVEN, tell_command
 from probes.control.attention import MUTED_S, Attention
 from probes.events import Alert, Burn, Harm
-from probes.exports.alert_command import QUEUED_MOST, AlertCommand
+from probes.exports.alert_command import AlertCommand
 from probes.exports.alert_documents import AlertDocuments, alert_fields
+from probes.exports.alert_sink import QUEUED_MOST
 
 ROOT = Path(__file__).parents[3]
 KEY = "sk-abcdefghijklmnop"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trustme
-from board_streams import at
+from board_streams import at, diagnosis
 from changed import replace
 from clocks import ManualClock
 from exported import PATIENCE_S, Receiver, receiving
@@ -17,7 +17,8 @@ from probes.config.urls import read_url
 from probes.control.attention import Attention
 from probes.events import Alert, Harm
 from probes.exports.alert_documents import AlertDocuments
-from probes.exports.alert_webhook import QUEUED_MOST, TRIES, AlertWebhook
+from probes.exports.alert_sink import AGAIN_S, QUEUED_MOST
+from probes.exports.alert_webhook import TRIES, AlertWebhook
 from probes.transport.poster import Posted
 
 ALERT = Alert(
@@ -33,6 +34,7 @@ ALERT = Alert(
     text="alpha: provider is down",
 )
 OVER = replace(ALERT, state="over")
+CHANGED = diagnosis(140.0, "provider_errors", 100.0)
 
 
 @pytest.fixture
@@ -42,7 +44,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 def webhook(url: str, said: list[str], **changes: Any) -> AlertWebhook:
-    documents = AlertDocuments(Attention(ManualClock()), str, "run7")
+    clock = changes.pop("clock", None) or ManualClock()
+    documents = AlertDocuments(Attention(clock), str, "run7")
     given: dict[str, Any] = {"seconds": 2.0, "environ": {}, "report": said.append}
     given |= {"first_wait_s": 0.0}
     return AlertWebhook(read_url(url), documents, **(given | changes))
@@ -102,6 +105,33 @@ def test_a_receiver_that_never_takes_it_is_given_up_after_some_tries(receiver: R
     it.close()
     assert len(sent) == TRIES
     assert said == [f"webhook {receiver.url} has not taken alert e1-a1 (firing): answered 503"]
+
+
+def test_that_an_alert_fires_is_told_until_somebody_has_it_and_nothing_else_before(
+    receiver: Receiver,
+) -> None:
+    receiver.answers = [(503, {})] * TRIES
+    said: list[str] = []
+    clock = ManualClock()
+    it = webhook(receiver.url, said, clock=clock)
+    it.receive([ALERT, CHANGED], b"")
+    receiver.wait(TRIES)
+    deadline = time.monotonic() + PATIENCE_S
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    it.receive([], b"")
+    it.receive([replace(CHANGED, routes=("alpha", "beta"))], b"")
+    clock.now_ns += round((AGAIN_S - 1) * 1e9)
+    it.receive([], b"")
+    assert len(receiver.sent) == TRIES
+    clock.now_ns += round(2e9)
+    it.receive([], b"")
+    told = [json.loads(one.body)["state"] for one in receiver.wait(2)[TRIES:]]
+    assert told == ["firing", "changed"]
+    assert len({one.headers["idempotency-key"] for one in receiver.sent[: TRIES + 1]}) == 1
+    it.receive([OVER], b"")
+    assert json.loads(receiver.wait()[-1].body)["state"] == "over"
+    it.close()
 
 
 def test_waits_double_and_a_server_may_ask_for_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pages import Page, each_of, first_cells, minute, per_cent
 
 from probes.config.goals import P95_SHARE
-from probes.exports import alert_command, alert_documents, alert_webhook, genai, otlp
+from probes.exports import alert_documents, alert_sink, alert_webhook, genai, otlp
 from probes.exports import prometheus_server as server
 from probes.exports.metrics import METRICS, TTFT_BUCKETS, table
 from probes.run.with_past import WAITS_S
@@ -38,7 +38,8 @@ NUMBERS = {
         f"{alert_webhook.TRIES} times in all",
         ", ".join(f"{wait_s:g}" for wait_s in WAITS[:-1]) + f" and {WAITS[-1]:g} s apart",
         f"up to {minute(alert_webhook.LONGEST_WAIT_S)}",
-        f"{alert_webhook.QUEUED_MOST} may wait",
+        f"{alert_sink.QUEUED_MOST} may wait",
+        f"tried again after {minute(alert_sink.AGAIN_S)}",
         f"a call waits for it, {WAITS_S:g} s at most",
     ),
 }
@@ -87,7 +88,3 @@ def test_the_alert_that_it_shows_has_the_fields_there_are() -> None:
     named = {*first_cells(PAGE.rows("Alerts"))}
     assert named <= {*told}
     assert told["state"] == "changed"
-
-
-def test_who_waits_for_whom_is_one_number() -> None:
-    assert alert_command.QUEUED_MOST == alert_webhook.QUEUED_MOST

@@ -431,6 +431,28 @@ def test_a_receiver_that_never_ends_what_it_says_is_left_alone(
     assert f"--otlp {url}: metrics are not taken: no answer in time" in said
 
 
+def test_an_answer_that_is_garbage_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1 << 20)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\x00bad\r\n no: x\r\n: :\r\n\r\n")
+
+    threading.Thread(target=answer, daemon=True).start()
+    said: list[str] = []
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}?token=t0ken-t0ken"
+    export = OtlpExport(Address(url), said.append, environ={}, traces=True)
+    export.receive(several_probes(), b"")
+    export.close()
+    listener.close()
+    assert "t0ken" not in f"{caplog.text}{said}"
+    assert caplog.text == ""  # it would be written over the screen
+
+
 def test_nobody_is_followed_elsewhere(receiver: Receiver) -> None:
     receiver.answers = [(307, {"Location": f"{receiver.url}/elsewhere"})] * 4
     said = exported(receiver, several_probes())

@@ -276,7 +276,8 @@ def test_places_that_recover_one_by_one_do_not_make_it_the_last_ones_alone() -> 
     run.diagnosis(90, "cleared", 25, routes=both[1:])
     (one,) = folded(run.events).incidents
     assert (one.scope, one.routes, one.text) == ("from everywhere", both, "from everywhere")
-    assert (one.size, one.lasted_s) == (3.0, 80)
+    assert one.ended_s is not None
+    assert (one.size, one.ended_s - one.since_s) == (3.0, 80)
 
 
 def test_two_screens_of_one_stream_give_an_incident_one_id() -> None:

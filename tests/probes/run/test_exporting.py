@@ -53,6 +53,17 @@ def test_a_port_that_is_taken_names_the_option() -> None:
     first.close()
 
 
+def test_what_the_environment_says_of_it_and_cannot_be_ends_the_run_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "0")
+    with pytest.raises(ExportError) as caught:
+        opened(otlp="http://127.0.0.1:9")
+    assert str(caught.value) == (
+        "--otlp: OTEL_METRIC_EXPORT_INTERVAL: got 0, expected milliseconds above 0"
+    )
+
+
 def test_spans_without_a_receiver_are_refused() -> None:
     with pytest.raises(ExportError, match="--otlp-traces goes with --otlp URL"):
         opened(otlp_traces=True)

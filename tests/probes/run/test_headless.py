@@ -19,6 +19,7 @@ from exported import receiving
 from judges import ListedDiagnostician
 
 from probes.config import Alerting, Config, Route
+from probes.control.status import HostStatus
 from probes.diagnosis import Diagnostician
 from probes.events import Diagnosis
 from probes.money.ledger import Ledger
@@ -411,3 +412,22 @@ async def test_a_webhook_that_takes_nothing_is_a_notice_and_the_run_goes_on(
     texts = [line["text"] for line in parsed(out.getvalue()) if line["type"] == "notice"]
     assert f"webhook {receiver.url} has not taken alert 1-a1 (firing): answered 410" in texts
     assert "a-secret" not in out.getvalue().decode()
+
+
+async def test_what_is_waited_for_is_told_once_as_long_as_nothing_comes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = HostStatus("starting", detail="no place has been heard yet on nats://bus")
+    statuses = iter([waits, waits, HostStatus("lost", detail="nats://bus is away")])
+    last = HostStatus("running", detail="is no wait")
+    monkeypatch.setattr("probes.run.headless._QUIET_S", 0.01)
+    monkeypatch.setattr(Session, "status", property(lambda _self: next(statuses, last)))
+    told: list[str] = []
+    await run_headless(
+        session("flood", ledger),
+        duration_s=0.3,
+        out=io.BytesIO(),
+        fail_on_goals=False,
+        report=told.extend,
+    )
+    assert told == ["no place has been heard yet on nats://bus", "nats://bus is away"]

@@ -12,11 +12,18 @@ import board_streams as made
 import msgspec
 import pytest
 from clocks import ManualClock, settle
+from fake_bus import FakeBus
 from judges import FickleDiagnostician
 from published import Agent, MemoryBus, hello, shared, tick
 from recorded import recorded_events
 
-from probes.bus.names import WANTED_BUCKET
+from probes.bus.names import (
+    ALL_PLACES,
+    MUTED_KEY,
+    PAGERS_BUCKET,
+    WANTED_BUCKET,
+    caller_key,
+)
 from probes.control.commands import Adapt, Burst, Lift, MarkTime, Pause, SetKnob, WatchText
 from probes.control.wanted import WantedRoute
 from probes.events import (
@@ -33,7 +40,9 @@ from probes.events import (
     Tick,
 )
 from probes.kit.clock import NS_PER_S
+from probes.kit.process_identity import RunIdentity
 from probes.run.exporting import Export
+from probes.run.on_call import OnCall
 from probes.run.places_session import PlacesSession
 from probes.run.verdicts import Judge
 from probes.sources.bus import BusSource
@@ -66,6 +75,7 @@ async def running(
     recorder: Recorder | None = None,
     diagnostician: Any = None,
     exports: Sequence[Export] = (),
+    on_call: Callable[[ManualClock], OnCall] | None = None,
 ) -> AsyncIterator[Run]:
     clock = ManualClock(start_ns=5 * NS_PER_S, wall_ns=shared(0.0))
     bus = MemoryBus(clock)
@@ -75,6 +85,7 @@ async def running(
         recorder=recorder,
         clock=clock,
         diagnostician=diagnostician,
+        on_call=None if on_call is None else on_call(clock),
     )
     for export in exports:
         session.export(export)
@@ -490,3 +501,27 @@ async def test_two_cockpits_of_one_bus_tell_the_same_figures() -> None:
         assert [route["n"] for route in first.values()] == [19, 19]
         for session in sessions:
             session.stop()
+
+
+async def test_who_calls_people_is_agreed_on_once_the_past_is_read_and_until_the_end() -> None:
+    made_: list[OnCall] = []
+    buses: list[FakeBus] = []
+
+    def on_call(clock: ManualClock) -> OnCall:
+        buses.append(FakeBus(clock, 0))
+        process = RunIdentity(7, "a boot", "1", "a space")
+        made_.append(OnCall(buses[0], clock=clock, host="here", process=process))
+        return made_[0]
+
+    async with running(on_call=on_call) as run:
+        (pagers,) = buses
+        bucket = pagers.bucket(PAGERS_BUCKET)
+        await run.clock.advance(2.0)
+        assert await bucket.get(caller_key(ALL_PLACES)) is not None
+        # What is muted here is known to all who call.
+        run.session.attention.mute(["chat@eu"])
+        await run.clock.advance(1.0)
+        muted = await bucket.get(MUTED_KEY)
+        assert muted is not None
+        assert b"chat@eu" in muted.value
+    assert await bucket.get(caller_key(ALL_PLACES)) is None

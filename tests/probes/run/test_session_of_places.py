@@ -16,7 +16,7 @@ import pytest
 
 from probes.config import Budget, Config, Route
 from probes.config.places import GivenPlace, config_at
-from probes.control.commands import Adapt, MarkTime, Pause, SetKnob
+from probes.control.commands import Adapt, Lift, MarkTime, Pause, SetKnob
 from probes.events import AttemptFinished, Event, Held, Hello, Knob, Mark, Notice, PlaceReport
 from probes.money.ledger import Ledger
 from probes.run.headless import run_headless
@@ -187,3 +187,21 @@ async def test_places_spend_one_budget_together_and_replay_the_same(
     assert await run_replay([record], out=out, report=pytest.fail) == 0
     summary = json.loads(out.getvalue().splitlines()[-1])["routes"]
     assert summary == json.loads(json.dumps(session.board.summary()))
+
+
+async def test_what_a_ledger_here_holds_back_is_lifted_for_all_places(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    failing = Ledger(tmp_path / "file" / "ledger.sqlite3")
+    session = session_of(failing, EU, US)
+    async with running(session) as heard:
+        await until(lambda: len(told(heard)) == 2)
+        assert all(one[0]["allowances"][0]["doubt"] for one in told(heard))
+        session.command(Lift())
+        await until(lambda: any("is lifted" in one.text for one in heard_notices(heard)))
+        assert session.unliftable == ""
+    failing.close()
+    assert sum("until it works again" in one.text for one in heard_notices(heard)) == 1
+
+
+def heard_notices(heard: list[Event]) -> list[Notice]:
+    return [one for one in heard if isinstance(one, Notice)]

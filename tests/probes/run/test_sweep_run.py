@@ -66,18 +66,12 @@ def virtually(
         plan = msgspec.structs.replace(plan_of(route, "concurrency", None), goals=goals_of(route))
         plan = msgspec.structs.replace(plan, **changes)
         session = VirtualSession(plan.route, model, clock, 1)
-        ledger = Ledger(None)
-        sweep = SweepRun(
-            plan, Config(routes=(route,)), {}, ledger=ledger, clock=clock, session=session
-        )
-        try:
-            async with anyio.create_task_group() as tasks:
-                if act is not None:
-                    tasks.start_soon(act, sweep, session)
-                await sweep.run()
-                tasks.cancel_scope.cancel()
-        finally:
-            ledger.close()
+        sweep = SweepRun(plan, session, clock=clock)
+        async with anyio.create_task_group() as tasks:
+            if act is not None:
+                tasks.start_soon(act, sweep, session)
+            await sweep.run()
+            tasks.cancel_scope.cancel()
         return sweep.view, session
 
     return anyio.run(run, backend_options=dict(OPTIONS))

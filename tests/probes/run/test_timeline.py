@@ -176,6 +176,25 @@ def test_steps_back_that_were_prepared_show_what_was(run: Run) -> None:
         assert shown(past.board) == shown(run.board_at(at_ns))
 
 
+def test_of_large_boards_fewer_steps_are_prepared_and_none_of_them_twice(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, at_ns = run.timeline.past(), run.timeline.span.end_ns - 10 * STEP_NS
+    past.go(at_ns)
+    size = past._nearest(at_ns).checkpoint.size
+    monkeypatch.setattr(timeline, "_PREPARED_BYTES", 6 * size)
+    assert sum(1 for _ in past.prepare()) > 3
+    assert 3 <= len(past._prepared) <= 7
+    assert sum(1 for _ in past.prepare()) == 0
+    for _ in range(2):
+        at_ns -= STEP_NS
+        past.go(at_ns)
+        assert shown(past.board) == shown(run.board_at(at_ns))
+        for _ in past.prepare():
+            pass
+        assert len(past._prepared) <= 7
+
+
 def test_preparing_goes_on_where_a_key_has_interrupted_it(run: Run) -> None:
     at_ns = run.timeline.span.end_ns - 10 * STEP_NS
     past = run.timeline.past()

@@ -12,9 +12,15 @@ from board_streams import START_NS
 from clocks import ManualClock, settle
 from published import OFFSET_NS, Agent, MemoryBus, hello, shared, tick
 
-from probes.bus.connection import BusError
+from probes.bus.connection import BusError, NoAnswerError
 from probes.bus.messages import KeptHello, encode
-from probes.bus.names import FIRST_HEADER, HELLOS_BUCKET, PLACES_BUCKET, WANTED_BUCKET
+from probes.bus.names import (
+    FIRST_HEADER,
+    HELLOS_BUCKET,
+    PLACES_BUCKET,
+    WANTED_BUCKET,
+    commands_of,
+)
 from probes.control.commands import (
     AcceptUsual,
     Command,
@@ -601,6 +607,21 @@ async def test_a_command_that_was_not_done_is_told_with_its_route_and_why(
         assert watched.failed == [(command, "eu")]
         (notice,) = watched.of(Notice)
         assert (notice.route, notice.text) == ("chat@eu", f"accept usual not done at eu: {why}")
+
+
+async def test_a_command_that_nobody_has_answered_may_yet_be_done() -> None:
+    def sleeps(_data: bytes) -> bytes:
+        raise NoAnswerError("nats://bus: no answer in time")
+
+    async with watching() as watched:
+        watched.agent("eu").publish(hello("eu", at_s=0.5))
+        watched.bus.answers[commands_of("eu")] = sleeps
+        await settle()
+        watched.source.send(Pause(paused=True, route="chat@eu"))
+        await settle()
+        assert watched.of(Notice)[0].text == (
+            "pause not done at eu: its agent has not answered for 3 s, and may do it later"
+        )
 
 
 async def test_while_the_bus_is_lost_no_command_waits_in_silence() -> None:

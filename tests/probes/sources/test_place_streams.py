@@ -17,6 +17,7 @@ from probes.events import (
     Notice,
     PlaceReport,
     Preview,
+    SeenBefore,
     Tick,
     decode_event,
 )
@@ -90,6 +91,34 @@ def test_a_place_that_floods_is_left_out_from_there_on_and_is_told_so() -> None:
     assert of(events, Tick)
     # Others are not touched by it.
     assert of(taken(streams, message(tick("us", 12.0), first=2, place="us")), Tick)
+
+
+def test_what_was_said_in_an_earlier_life_is_not_heard_again() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu"), tick("eu", 1.0), run="2"))
+    again = message(hello("eu"), tick("eu", 0.5), run="1", taken_s=2.0)
+    (notice,) = taken(streams, again)
+    assert isinstance(notice, Notice)
+    assert notice.text == "2 lines left out: no event of this place"
+    assert of(taken(streams, message(tick("eu", 3.0), run="2", first=3)), Tick)
+    assert of(taken(streams, message(hello("eu"), tick("eu", 4.0), run="3")), Tick)
+
+
+def test_what_was_seen_before_is_of_the_places_own_routes() -> None:
+    streams = PlaceStreams()
+    taken(streams, message(hello("eu")))
+    seen = SeenBefore(
+        at_ns=made.at(1),
+        cause="outage",
+        routes=("chat@us",),
+        times=3,
+        first_wall_ns=1,
+        last_wall_ns=2,
+    )
+    (notice,) = taken(streams, message(seen, first=2))
+    assert isinstance(notice, Notice)
+    own = msgspec.structs.replace(seen, routes=("chat@eu",))
+    assert of(taken(streams, message(own, first=3)), SeenBefore)
 
 
 def test_a_backlog_of_hours_is_no_flood() -> None:

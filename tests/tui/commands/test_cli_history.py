@@ -17,6 +17,7 @@ from made_history import ENDS_S, filled
 from probes.config import Config, History
 from probes.events import durable_lines
 from probes.history.database import VERSION
+from probes.history.views import HistoryView
 from probes.kit.paths import NOWHERE
 from tui.cli import main
 from tui.commands import history as command
@@ -127,7 +128,10 @@ def test_without_a_history_it_says_how_there_comes_one(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said(capsys).startswith(f"there is no history yet: {path} is made by the first run")
-    assert json.loads(said(capsys, "--json")) == {"routes": []}
+    told = json.loads(said(capsys, "--json", "--since", "2026-10-14"))
+    assert {*told} == {*HistoryView.__struct_fields__}, "the same fields as where there is one"
+    assert told["routes"] == []
+    assert told["ends_s"] > told["begins_s"] > 0
     path.parent.mkdir()
     path.touch()
     assert said(capsys).startswith("there is no history yet")

@@ -1,10 +1,13 @@
 """Who waits at a terminal sees how far it is and how long it will take; a pipe gets nothing."""
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
 
-from tui.commands.progress_bar import ProgressBar
+from tui.commands import progress_bar
+from tui.commands.progress_bar import ProgressBar, waiting_for
 
 
 @pytest.fixture
@@ -82,3 +85,20 @@ def test_where_nobody_knows_the_whole_the_words_stand_alone(
     clock[0] = 5.0
     bar.draw("reading", 1, 0, "1 MB")
     assert drawn() == "reading, 1 MB"
+
+
+def test_what_is_waited_for_is_told_with_how_long_on_a_terminal_alone(
+    drawn: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 0.01)
+    for is_terminal in (False, True):
+        monkeypatch.setattr("sys.stderr.isatty", lambda it=is_terminal: it)
+        with waiting_for("asking a server"):
+            time.sleep(0.05)
+        told = drawn()
+        assert bool(re.match(r"asking a server: 0\.\d s", told)) == is_terminal
+        assert bool(told) == is_terminal
+    monkeypatch.setattr(progress_bar, "_QUIET_S", 9.0)
+    with waiting_for("asking a server that answers at once"):
+        pass
+    assert drawn() == ""

@@ -5,6 +5,7 @@ import made_places
 from changed import replace
 from fakes import FakeBoard, FakeClock
 
+from probes.board.views import LeaderView
 from tui.panes.view import ViewState
 from tui.screens.frames import Frames
 
@@ -20,6 +21,16 @@ def test_the_details_of_the_selected_route_are_asked_for() -> None:
 def test_without_a_selection_the_worst_route_has_its_details_at_once() -> None:
     frames = Frames(FakeBoard(), FakeClock())
     assert set(frames.take(ViewState()).details) == {"eastus-gpt"}
+
+
+def test_how_routes_stand_is_read_where_it_is_shown_and_held_for_who_looks_at_it_frozen() -> None:
+    leaders = (LeaderView(route="eastus-gpt", cohort="64/256"),)
+    frames = Frames(FakeBoard(replace(made.snapshot(), standings=leaders)), FakeClock())
+    assert frames.take(ViewState()).standings == ()
+    assert frames.take(ViewState(), standings=True).standings == leaders
+    frames.take(ViewState())
+    frames.freeze(ViewState())
+    assert frames.take(ViewState(), standings=True).standings == leaders
 
 
 def test_one_question_is_enough_once_the_route_is_known() -> None:

@@ -95,10 +95,10 @@ class Lying(Board):
         detail_routes: Collection[str] = (),
         pages: Collection[str] = (),
         *,
-        leaders: bool = False,
+        standings: bool = False,
         anew: bool = False,
     ) -> Snapshot:
-        true = super().snapshot(window, detail_routes, pages, leaders=leaders, anew=anew)
+        true = super().snapshot(window, detail_routes, pages, standings=standings, anew=anew)
         replace: Any = msgspec.structs.replace
         if self._lie == "n falls" and true.details:
             details = {}

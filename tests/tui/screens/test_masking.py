@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import made
+import made_places
 import msgspec
 import pytest
 from changed import replace
@@ -14,6 +15,7 @@ from staged import name_of, stage, state_of, troubled
 
 from probes.board.views import Happening, Marker, RequestView, Snapshot
 from probes.control.commands import SetKnob
+from tui.keys import first_key
 from tui.panes.routes import selected_route, visible_routes
 from tui.panes.view import ViewState
 from tui.screens.masking import Mask, mask_of, masked_status
@@ -253,6 +255,61 @@ async def test_the_mask_goes_over_every_screen(size: tuple[int, int]) -> None:
         assert " masked" in staged.lines()[0]
         await staged.press("M")
         assert name_of(0, "plain") in "\n".join(staged.lines())
+
+
+HOSTS = (*made_places.NAMES[:4], "acme", "qwen", "example.test")
+WALK_OF_PLACES = {
+    "home": ("j",),
+    "opened": ("enter",),
+    "back, the log": ("escape", "6", "6"),
+    "the grid": ("6", first_key("places")),
+    "a cell": ("l", "j"),
+    "its page": ("enter",),
+    "the leaderboard": ("escape", "escape", first_key("leaderboard")),
+    "alerts": ("escape", first_key("alerts")),
+    "pausing": ("escape", "P"),
+    "a knob": ("escape", "plus"),
+}
+
+
+@pytest.mark.parametrize("size", [(200, 60), (80, 24)])
+async def test_the_mask_goes_over_every_screen_of_several_places(size: tuple[int, int]) -> None:
+    shown = made_places.snapshot(far="eu-west", silent="ap-south", down="chat")
+    silent = tuple(
+        replace(one, detail="no way to bus.acme.example") if one.state == "silent" else one
+        for one in shown.header.places
+    )
+    told = (
+        Happening(at_ns=made.NOW_NS - 9, kind="gap", text="ap-south: silent, on its way: ssh acme"),
+        Happening(at_ns=made.NOW_NS - 8, kind="held", text="held, budget: nats://acme:4222: lost"),
+        Happening(at_ns=made.NOW_NS - 7, kind="notice", text="acme is ahead"),
+        Happening(at_ns=made.NOW_NS - 6, kind="engine", text="us-east: acme took over"),
+    )
+    header = replace(
+        shown.header,
+        places=silent,
+        notices=("place eu-west: acme.example",),
+        budget_doubt="nats://acme:4222 cannot be reached",
+    )
+    shown = replace(shown, header=header, happenings=told)
+    async with stage(shown, size) as staged:
+        staged.session.status = FakeStatus(
+            "restarting", engine="place ap-south", detail="no way to acme", last_words="acme"
+        )
+        plain: set[str] = set()
+        for keys in WALK_OF_PLACES.values():
+            await staged.press(*keys)
+            plain |= {word for word in HOSTS if word in "\n".join(staged.lines())}
+        assert {"acme", *made_places.NAMES[:2]} <= plain
+    async with stage(shown, size) as staged:
+        staged.session.status = FakeStatus(
+            "restarting", engine="place ap-south", detail="no way to acme", last_words="acme"
+        )
+        await staged.press("M")
+        for way, keys in WALK_OF_PLACES.items():
+            await staged.press(*keys)
+            seen = "\n".join(staged.lines())
+            assert [word for word in HOSTS if word in seen] == [], (way, seen)
 
 
 async def test_under_the_mask_knobs_turn_the_true_route() -> None:

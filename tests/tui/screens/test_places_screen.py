@@ -109,6 +109,13 @@ async def test_while_any_place_is_heard_it_is_live_and_the_banner_names_the_othe
         assert it.text("#banner").startswith(
             " PLACES eu-west, us-east GIVEN UP · R starts it again"
         )
+        session.status = FakeStatus(
+            "starting", engine="place us-east", detail="ended; again in 1 s"
+        )
+        it.board.pull()
+        await it.pilot.pause()
+        assert it.text("#header").startswith(" llmtop ● LIVE")
+        assert "12 routes: ∅ 4 silent, 8 ok" in it.text("#header")
 
 
 async def test_masked_groups_are_those_that_are_open() -> None:
@@ -281,6 +288,7 @@ async def test_keys_that_do_nothing_over_places_are_not_offered_and_say_what_doe
             assert told.message.endswith(words)
         assert it.board.view.tagged == ()
         assert not it.board.view.preview
+        await on_the_grid(it)
         it.app.clear_notifications()
         await it.press("M", "K")
         (told,) = it.app._notifications

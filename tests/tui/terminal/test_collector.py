@@ -173,7 +173,7 @@ def test_a_circle_that_was_given_up_when_it_was_frozen_is_found_when_memory_has_
     kept += [[number] for number in range(40_000)]
     swept(started, 10, stays=True)
     assert gone() is not None, "no more is in use than before"
-    blocks.append(800_000)
+    blocks.append(1_100_000)
     kept += [[number] for number in range(40_000)]
     swept(started, 2, stays=True)
     assert gone() is None
