@@ -31,6 +31,7 @@ from probes.history.views import (
 )
 
 _DAY_S: Final = 86_400
+_LAST_HOUR: Final = 23
 _MOST_DAYS: Final = 100
 """Beyond them it is told by week."""
 SAME_S: Final = 10.0
@@ -109,6 +110,18 @@ def _spread(union: Union) -> Spread:
     return Spread(p50, p95, union.n)
 
 
+class _Moments(dict[float, datetime]):
+    """Moments of a time zone by their Unix time, each made once: routes and cohorts share them."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        super().__init__()
+        self._zone = zone
+
+    def __missing__(self, at_s: float) -> datetime:
+        moment = self[at_s] = datetime.fromtimestamp(at_s, self._zone).astimezone(self._zone)
+        return moment
+
+
 def read_history(
     file: HistoryFile,
     *,
@@ -140,9 +153,10 @@ def read_history(
     incidents = file.incidents(since_s)
     views = []
     by_week = _is_by_week(since_s, until_s)
+    moments = _Moments(zone)
     for number, (identity, series) in enumerate(sorted(of_route.items()), 1):
-        rows = _by_midnights(file, file.rows(series, since_s, until_s), zone)
-        views.append(_route_view(identity, rows, known, incidents, zone, by_hour, by_week))
+        rows = _by_midnights(file, file.rows(series, since_s, until_s), moments)
+        views.append(_route_view(identity, rows, known, incidents, moments, by_hour, by_week))
         progress(number, len(of_route))
     empty = empty_history(since_s, until_s, zone)
     return replace(empty, routes=tuple(view for view in views if view is not None))
@@ -156,7 +170,7 @@ def empty_history(
     return HistoryView(
         begins_s=since_s,
         ends_s=until_s,
-        zone=_moment(until_s, zone).tzname() or "",
+        zone=_Moments(zone)[until_s].tzname() or "",
         by_week=_is_by_week(since_s, until_s),
         routes=(),
     )
@@ -167,18 +181,18 @@ def _is_by_week(since_s: float, until_s: float) -> bool:
 
 
 def _by_midnights(
-    file: HistoryFile, rows: Sequence[StoredRow], zone: tzinfo | None
+    file: HistoryFile, rows: Sequence[StoredRow], moments: _Moments
 ) -> list[StoredRow]:
     """Return hours, those in which a day begins by their slots where all of these are kept."""
     found: list[StoredRow] = []
     parted: dict[int, list[StoredRow]] = defaultdict(list)
-    halves: dict[int, bool] = {}
+    ends_tomorrow: dict[int, bool] = {}
     for stored in rows:
         begins_s = stored.begins_s
-        if begins_s not in halves:
-            ends = _moment(begins_s + HOUR_S - 1, zone)
-            halves[begins_s] = ends.date() != _moment(begins_s, zone).date()
-        if halves[begins_s]:
+        if begins_s not in ends_tomorrow:
+            moment = moments[begins_s]
+            ends_tomorrow[begins_s] = moment.hour == _LAST_HOUR and moment.minute > 0
+        if ends_tomorrow[begins_s]:
             parted[begins_s].append(stored)
         else:
             found.append(stored)
@@ -190,16 +204,12 @@ def _by_midnights(
     return found
 
 
-def _moment(at_s: float, zone: tzinfo | None) -> datetime:
-    return datetime.fromtimestamp(at_s, zone).astimezone(zone)
-
-
 def _route_view(
     identity: RouteIdentity,
     rows: Sequence[StoredRow],
     known: Mapping[int, StoredSeries],
     incidents: Sequence[PastIncident],
-    zone: tzinfo | None,
+    moments: _Moments,
     by_hour: bool,
     by_week: bool,
 ) -> RouteHistoryView | None:
@@ -212,7 +222,7 @@ def _route_view(
     days: dict[str, _Stretch] = {}
     hours: dict[int, _Stretch] = {}
     sizes: dict[str, list[float]] = {}
-    for stored, moment in _dated(rows, zone):
+    for stored, moment in _dated(rows, moments):
         day, hour = _day_of(moment), moment.hour
         size = sizes.setdefault(day, [stored.begins_s, 0, 0])
         size[1] += stored.row.counts[_PLACE["input_tokens"]]
@@ -227,7 +237,7 @@ def _route_view(
                 stretch.measure(stored)
     seen, onsets_s = _seen_of(incidents, identity.name, identity.full_name)
     for onset_s in onsets_s:
-        moment = _moment(onset_s, zone)
+        moment = moments[onset_s]
         day = _day_of(moment, by_week=by_week)
         # One that began where nothing was probed is no more than said.
         for stretch in filter(None, (days.get(day), hours.get(moment.hour))):
@@ -260,15 +270,10 @@ def _day_of(moment: datetime, *, by_week: bool = False) -> str:
     return f"{moment - timedelta(days=moment.weekday() if by_week else 0):%Y-%m-%d}"
 
 
-def _dated(rows: Iterable[StoredRow], zone: tzinfo | None) -> Iterator[tuple[StoredRow, datetime]]:
+def _dated(rows: Iterable[StoredRow], moments: _Moments) -> Iterator[tuple[StoredRow, datetime]]:
     """Give rows in the order of time, each with its moment."""
-    moments: dict[float, datetime] = {}
     for stored in sorted(rows, key=lambda one: one.begins_s):
-        moment = moments.get(stored.begins_s)
-        if moment is None:
-            moment = _moment(stored.begins_s, zone)
-            moments[stored.begins_s] = moment
-        yield stored, moment
+        yield stored, moments[stored.begins_s]
 
 
 def _jump_views(sizes: Mapping[str, Sequence[float]]) -> Iterable[JumpView]:
