@@ -71,7 +71,7 @@ _HELD_AGAIN_NS: Final = 60 * NS_PER_S
 """A budget at its end is free for a probe now and then: what is held again so soon was never
 really let go."""
 HELD_WORDS: Final[Mapping[HeldReason, str]] = {
-    "budget": "its budget is spent",
+    "budget": "nothing is left to spend",
     "cool_down": "it cools down",
     "paused": "it is paused",
     "reader_stalled": "nobody read our events",

@@ -76,7 +76,7 @@ HAPPENINGS = (
     happening(160.0, "onset", "our machine is busy · our loop late by 48 ms", until_ns=NOW_NS),
     happening(200.0, "mark", HOSTILE),
     happening(210.0, "notice", "asked without stream_options " + HOSTILE, HOSTILE, "b", count=7),
-    happening(240.0, "held", "held, its budget is spent", "kimi", count=3),
+    happening(240.0, "held", "held, nothing is left to spend", "kimi", count=3),
     happening(260.0, "gap", "we did not run for 12s"),
     happening(270.0, "fault", "KeyError: 'x'; restarts in 1 s", "kimi"),
     happening(280.0, "engine", "another engine took over: e2"),

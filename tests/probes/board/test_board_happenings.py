@@ -341,7 +341,7 @@ def held(at_s: float, released: bool = False, **changes: Any) -> Held:
 
 def test_a_hold_and_its_release_are_lines() -> None:
     released, line = log(held(10.0, detail="500k tok/h"), held(12.0), held(52.0, released=True))
-    assert (line.kind, line.text) == ("held", "held, its budget is spent: 500k tok/h")
+    assert (line.kind, line.text) == ("held", "held, nothing is left to spend: 500k tok/h")
     assert (line.at_ns, line.until_ns) == (at(10.0), at(52.0))
     assert (released.at_ns, released.text) == (at(52.0), "goes on, was held 42s")
 

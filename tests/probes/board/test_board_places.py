@@ -123,7 +123,7 @@ def test_what_a_place_holds_back_holds_its_rows_alone() -> None:
         ("ok", ()),
         ("held", ("budget",)),
     ]
-    assert board.happenings[0].text == "us: held, its budget is spent"
+    assert board.happenings[0].text == "us: held, nothing is left to spend"
     board.fold(place_hello("eu", 22.0, engine="eu-2"))  # it says nothing of what us holds
     board.fold(tick(23.0, place="us"))
     assert row(board, US).state == "held"
