@@ -373,7 +373,14 @@ async def test_a_webhook_is_told_what_begins_changes_and_ends_but_what_is_muted(
         if is_muted:
             watched.attention.mute(["r"])
         out = io.BytesIO()
-        await run_headless(watched, duration_s=1.5, out=out, fail_on_goals=False)
+        headless = partial(run_headless, watched, duration_s=60.0, out=out, fail_on_goals=False)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(headless)
+            with anyio.move_on_after(2.0 if is_muted else 30.0):
+                # What the engine says at its end is after the change, which is then told.
+                while not receiver.sent or time.monotonic_ns() < later_ns:
+                    await anyio.sleep(0.02)
+            watched.stop()
         lines = parsed(out.getvalue())
         told = [one.json() for one in receiver.sent]
     if is_muted:
