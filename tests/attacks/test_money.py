@@ -164,6 +164,7 @@ def test_a_ledger_broken_after_the_budget_is_spent_gives_no_new_one(tmp_path: Pa
         field.ledger.write_bytes(b"broken" * 999)
         again = field.start()
         until(lambda: held(again))
+        until(lambda: again.of_type("notice"))
         (notice,) = [event["text"] for event in again.of_type("notice")]
         assert "was broken" in notice
         assert "kept as" in notice
@@ -193,6 +194,7 @@ def test_a_ledger_that_is_locked_is_waited_for_and_told_everything_later(tmp_pat
         other.execute("BEGIN EXCLUSIVE")
         before = server.billed()
         until(lambda: held(run))
+        until(lambda: run.of_type("notice"))
         assert run.of_type("hello")[0] is run.events[0]
         (notice,) = [event["text"] for event in run.of_type("notice")]
         assert "is locked; until it works again" in notice

@@ -138,8 +138,7 @@ STATES: Final[dict[RouteState, StateHelp]] = {
     "ok": StateHelp("all goals are met, and nothing is wrong", "–", "–"),
     "held": StateHelp(
         "we stopped: a budget is spent, nobody read our events, or the engine starts again",
-        "the line on top says which, red unless the budgets are just new. The route itself may be"
-        " well",
+        "the line on top says which. The route itself may be well",
         "wait, or raise the budget",
     ),
     "paused": StateHelp("you stopped it", "–", "{pause}, or {panic} for all"),

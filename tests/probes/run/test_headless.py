@@ -378,7 +378,7 @@ async def test_a_webhook_is_told_what_begins_changes_and_ends_but_what_is_muted(
             tasks.start_soon(headless)
             with anyio.move_on_after(2.0 if is_muted else 30.0):
                 # What the engine says at its end is after the change, which is then told.
-                while not receiver.sent or time.monotonic_ns() < later_ns:
+                while not receiver.sent or time.monotonic_ns() < later_ns:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             watched.stop()
         lines = parsed(out.getvalue())

@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import anyio
 import anyio.lowlevel
@@ -216,6 +216,8 @@ def reached(root: object, but: Iterable[object]) -> dict[int, object]:
         found = waiting.pop()
         if id(found) in seen or isinstance(found, type | FunctionType | ModuleType):
             continue
+        if isinstance(found, BuiltinFunctionType) and isinstance(found.__self__, ModuleType):
+            continue  # a function, as `operator.add`, and nothing's method
         seen[id(found)] = found
         waiting += gc.get_referents(found)
     return {key: one for key, one in seen.items() if key not in before and may_change(one)}

@@ -22,7 +22,8 @@ MARK = encode_event(Mark(at_ns=2, text="\u202ehere"))
 SUMMARY = b'{"type":"summary","routes":{}}\n'
 TYPES = (
     "hello, attempt_started, first_token, attempt_finished, probe_finished, knob, limit, held, "
-    "gap, mark, fault, notice, place, diagnosis, usual, reference, alert, tick, summary"
+    "gap, mark, fault, notice, place, diagnosis, usual, reference, seen_before, "
+    "alert, tick, summary"
 )
 
 
