@@ -5,9 +5,10 @@ real `nats-server -js` on loopback, and read by `llmtop --bus`, printed into a p
 once, or with `--screen` drawn on a terminal of 160×50. A row for each: CPU of a core above the same
 program while nobody publishes, its memory at the end and at its most, and the delay from an event's
 stamp to its line, or to the table that shows it (so batches of half a second are in it, and the
-half second that a table stands); printed also what was lost or came twice. `--past` seconds were
-published before it began, `--faults` kills the server twice and stops the agents meanwhile, and
-gives the delay outside of these outages as well, `--profile FILE` says where the time goes.
+half second that a table stands); printed also what was lost or came twice. `--past` seconds come at
+once when it has begun, as those of places that were away, `--faults` kills the server twice and
+stops the agents meanwhile, and gives the delay outside of these outages as well, `--profile FILE`
+says where the time goes.
 """
 
 import argparse
