@@ -79,7 +79,7 @@ class PagersBucket(Protocol):
     async def delete(self, key: str, revision: int | None = None) -> None: ...
 
 
-class Pager:
+class SharedPager:
     """The pager of one scope, as one process sees it: ours, somebody else's, or nobody's."""
 
     def __init__(

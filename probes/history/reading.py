@@ -363,7 +363,7 @@ def seen_already(incidents: Iterable[PastIncident], present: PastIncident) -> Se
     )
 
 
-class Span(NamedTuple):
+class SeenSpan(NamedTuple):
     """Since when and until when there was something, as all who saw it know it together."""
 
     since_s: float
@@ -372,16 +372,16 @@ class Span(NamedTuple):
     """Its end is known; else it was seen until then, and nobody knows for how long it went on."""
 
 
-def apart_of(group: Iterable[PastIncident]) -> list[Span]:
+def apart_of(group: Iterable[PastIncident]) -> list[SeenSpan]:
     """Return the incidents of one fingerprint, in order, what overlaps in time as one: two runs,
     two screens of one bus, or an agent and a screen saw it, each from when it knew of it.
 
     Two that lie less than `SAME_S` apart are one as well, for clocks differ. Of several ends the
     last one counts.
     """
-    found: list[Span] = []
+    found: list[SeenSpan] = []
     for one in sorted(group, key=lambda one: one.since_s):
-        span = Span(one.since_s, one.until_s, one.ended_s is not None)
+        span = SeenSpan(one.since_s, one.until_s, one.ended_s is not None)
         if found and span.since_s <= found[-1].until_s + SAME_S:
             before = found[-1]
             last = max(before, span, key=lambda one: (one.until_s, one.is_over))
@@ -391,7 +391,7 @@ def apart_of(group: Iterable[PastIncident]) -> list[Span]:
     return found
 
 
-def _typical_s(apart: Iterable[Span]) -> float | None:
+def _typical_s(apart: Iterable[SeenSpan]) -> float | None:
     lasted = [one.until_s - one.since_s for one in apart if one.is_over]
     return median(lasted) if lasted else None
 

@@ -34,8 +34,8 @@ from probes.bus.names import ALL_PLACES, PAGERS_BUCKET
 from probes.bus.pager import (
     DEAD_S,
     YIELD_S,
-    Pager,
     PagersBucket,
+    SharedPager,
     edit_muted,
     edit_told,
     read_muted,
@@ -131,8 +131,8 @@ class OnCall:
         """Tells the alerts of this run from those of any other."""
         self._home = home
 
-        def pager(scope: str) -> Pager:
-            return Pager(self._bucket, scope, clock=clock, host=host, process=process)
+        def pager(scope: str) -> SharedPager:
+            return SharedPager(self._bucket, scope, clock=clock, host=host, process=process)
 
         wanted = (tuple(dict.fromkeys(places)) or (ALL_PLACES,)) if calls and not home else ()
         self._ours = {scope: pager(scope) for scope in wanted}
@@ -386,7 +386,7 @@ class OnCall:
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._rests_until_ns:
             for pager in (*self._before, *self._ours.values()):
-                with suppress(BusError):  # what that means: `Pager`, rule 4
+                with suppress(BusError):  # what that means: `SharedPager`, rule 4
                     takes = self._is_ready and pager in self._ours.values()
                     await (pager.hold() if takes else pager.look())
         self._note_who()

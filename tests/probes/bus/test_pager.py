@@ -15,7 +15,7 @@ from probes.bus.pager import (
     LOOK_S,
     TOLD_MOST,
     YIELD_S,
-    Pager,
+    SharedPager,
     edit_muted,
     edit_told,
     read_muted,
@@ -37,12 +37,16 @@ class Yard:
         self.bus = FakeBus(self.clock)
         self.bucket = self.bus.bucket(PAGERS_BUCKET)
 
-    def pager(self, host: str, process: RunIdentity | None = None) -> Pager:
+    def pager(self, host: str, process: RunIdentity | None = None) -> SharedPager:
         process = process or RunIdentity(7, f"boot of {host}", "1", "a space")
-        return Pager(self.bucket, ALL_PLACES, clock=self.clock, host=host, process=process)
+        return SharedPager(self.bucket, ALL_PLACES, clock=self.clock, host=host, process=process)
 
     async def pass_time(
-        self, seconds: float, *, hold: tuple[Pager, ...] = (), look: tuple[Pager, ...] = ()
+        self,
+        seconds: float,
+        *,
+        hold: tuple[SharedPager, ...] = (),
+        look: tuple[SharedPager, ...] = (),
     ) -> None:
         for _ in range(round(seconds / STEP_S)):
             self.clock.now_ns += round(STEP_S * 1e9)
