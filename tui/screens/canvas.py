@@ -17,10 +17,11 @@ from tui.draw.ink import Brush
 from tui.panes.pane import Pane
 from tui.panes.view import ViewState
 from tui.terminal.driver import Terminal
+from tui.terminal.pace import TABLES_NS
 
-_CALM_NS: Final = NS_PER_S // 2
-"""How long a table of figures stands: percentiles are made anew once a second, and figures that
-change more often than twice a second are not read."""
+_EARLY_NS: Final = TABLES_NS // 10
+"""By so much a frame may come before its tables are due: of frames twice a second each second one
+would else come a millisecond too early, and the tables once a second."""
 _STILL_NS: Final = 3 * NS_PER_S
 """The same while nothing moves: what then changes is rates that fade."""
 _HASTE_NS: Final = NS_PER_S
@@ -76,7 +77,7 @@ class Canvas:
         """Which frame came last, and below which one the tables show."""
         self._tabled: tuple[object, ...] = ()
         self._tabled_ns = 0
-        self._stands_ns = _CALM_NS
+        self._stands_ns = TABLES_NS
         self._hasty_until_ns = 0
 
     def hurry(self) -> None:
@@ -89,7 +90,8 @@ class Canvas:
         Whoever holds the canvas draws then, though nothing new may have come.
         """
         now_ns = self._clock.monotonic_ns()
-        due = now_ns >= self._tabled_ns + self._stands_ns or now_ns < self._hasty_until_ns
+        stood_ns = now_ns - self._tabled_ns + _EARLY_NS
+        due = stood_ns >= self._stands_ns or now_ns < self._hasty_until_ns
         return due and self._latest != self._tabled
 
     def show(
@@ -110,7 +112,7 @@ class Canvas:
         are open or have just ended, `on_top` whether no other screen lies over this one; `cursor`
         is where the terminal's cursor belongs.
         """
-        self._stands_ns = _CALM_NS if moving else _STILL_NS
+        self._stands_ns = TABLES_NS if moving else _STILL_NS
         latest = (snapshot.version, snapshot.now_ns, snapshot.window)
         fresh, self._latest = latest != self._latest, latest
         restated, self._strips = strips != self._strips, strips

@@ -17,9 +17,15 @@ answer to a key, would soon wait behind the one before."""
 _ROOM: Final = 0.25
 """Share of the time between two frames at the faster rate that a write may take before that rate
 is tried: half of what would slow it down again, so that it does not swing to and fro."""
-_TAKING: Final = 0.03
+TABLES_NS: Final = NS_PER_S // 2
+"""How long a table of figures stands: percentiles are made anew once a second, and figures that
+change more often than twice a second are not read."""
+_TAKING: Final = 0.04
 """Share of a core that knowing what to draw may take: with hundreds of routes a frame takes 10 ms
 to make, and three a second are as good as ten. But one a second there is, whatever it takes."""
+_DEAR_NS: Final = TABLES_NS // 2
+"""Frames that must lie farther apart than this come when the tables are due: between two of those
+they would show less than they cost, and make the tables wait for the next one."""
 _CALM_SECONDS: Final = 3
 """Seconds with room before it gets faster."""
 _JITTER: Final = 0.5
@@ -61,8 +67,10 @@ class Pace:
         if busy:
             return False
         early_ns = int(_JITTER / self._fastest_hz * NS_PER_S)
-        costly_s = min(taken_s / _TAKING, 1 / _SLOWEST_HZ)
-        every_ns = max(1 / self._rate(self._halvings), costly_s) * NS_PER_S
+        dear_ns = min(taken_s / _TAKING, 1 / _SLOWEST_HZ) * NS_PER_S
+        if dear_ns > _DEAR_NS:
+            dear_ns = max(dear_ns, TABLES_NS)
+        every_ns = max(NS_PER_S / self._rate(self._halvings), dear_ns)
         waited = self._drawn_ns is None or now_ns - self._drawn_ns + early_ns >= every_ns
         if waited:
             self._drawn_ns = now_ns

@@ -170,8 +170,22 @@ def test_where_a_frame_takes_long_to_make_there_are_fewer() -> None:
         beat for beat in range(100)
         if pace.due(beat * NS_PER_S // 10, busy=False, slowest_s=0.0, taken_s=0.015)
     ]  # fmt: skip
-    assert len(drawn) == 20  # 15 ms are 3 % of half a second
+    assert len(drawn) == 20  # with the tables, twice a second
     assert pace.slowed_hz is None  # the terminal is not slow
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "frames"), [(0.009, 50), (0.011, 20), (0.02, 20), (0.032, 13), (0.1, 10)]
+)
+def test_frames_that_are_dear_come_with_the_tables_or_less_often(
+    taken_s: float, frames: int
+) -> None:
+    pace = Pace(10.0, 0)
+    due = [
+        pace.due(beat * NS_PER_S // 10, busy=False, slowest_s=0.0, taken_s=taken_s)
+        for beat in range(100)
+    ]
+    assert sum(due) == frames
 
 
 def test_one_frame_that_took_long_does_not_stop_the_screen() -> None:
